@@ -1,0 +1,212 @@
+// Package app is the program as a value: it builds the modules that the settings ask for, connects them, serves their routes, and
+// stops them in the reverse order.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"gorm.io/gorm"
+
+	"featurestore/app/database"
+	"featurestore/app/httpapi"
+	"featurestore/config"
+	"featurestore/modules/materialization"
+	"featurestore/modules/registry"
+	"featurestore/modules/runs"
+	"featurestore/modules/store"
+)
+
+// App is one process of the program.
+type App struct {
+	config *config.Config
+	log    *slog.Logger
+	folder *folder // nil: nothing is embedded
+	server *server
+	db     *gorm.DB // definitions and runs
+	values *storage
+	parts  []part // in the order in which they start
+	begun  int    // how many of them have started
+	checks []check
+	guard  httpapi.Guard
+	mount  func() error // begins to answer
+}
+
+// part is what starts and stops.
+type part struct {
+	name  string
+	start func(context.Context) error
+	stop  func()
+}
+
+// New takes the addresses and the data, and builds the modules. Nothing works before Start, but what New took is given back by
+// Stop only.
+func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err error) {
+	a := &App{config: c, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	if c.Embedded() {
+		if a.folder, err = openFolder(c.Data); err != nil {
+			return nil, err
+		}
+	}
+	if a.server, err = listen(ctx, c.HTTP.Listen); err != nil {
+		return nil, err
+	}
+	if a.db, err = openDatabase(ctx, c, a.folder, log); err != nil {
+		return nil, err
+	}
+	if a.values, err = openStorage(ctx, c, a.folder, log); err != nil {
+		return nil, err
+	}
+
+	metrics := newMetrics()
+	router := echo.New()
+	api := httpapi.New(router, ThisVersion().Version, log, httpapi.Observe(metrics.observe))
+
+	work := runs.New(a.db, c.Runs, time.Now, log)
+	definitions, err := registry.New(a.db, c.Registry, log.With("module", "registry"))
+	if err != nil {
+		return nil, err
+	}
+	a.add("registry", definitions.Start, definitions.Stop)
+	a.add("engines", func(ctx context.Context) error { return a.values.claim(ctx, definitions.Installation()) }, a.values.rest)
+	values := store.New(c.Store, definitions, work, a.values.offline, a.values.online, time.Now, log)
+	if c.Has(config.Registry) {
+		definitions.Routes(api)
+	}
+	if c.Has(config.Store) {
+		a.add("store", values.Start, values.Stop)
+		values.Routes(api)
+	}
+	if c.Has(config.Materialization) {
+		copies := materialization.New(c.Materialization, definitions, values, work, time.Now, log)
+		values.PublishWith(copies)
+		a.add("materialization", copies.Start, copies.Stop)
+		copies.Routes(api)
+	}
+	a.add("runs", work.Start, work.Stop) // last: it begins to do what was submitted to the others
+	work.Routes(api)
+
+	a.checks = []check{
+		{"registry", true, a.pingDatabase},
+		{"offline store", true, a.values.offline.Ping},
+		{"online store", false, a.values.online.Ping},
+	}
+	a.mountHealth(api)
+	metrics.mount(router)
+	mountDocs(router, api)
+	guard := httpapi.Guard{Hosts: c.HTTP.AllowedHosts, Origins: c.HTTP.TrustedOrigins, RequestID: rand.Text()[:6]}
+	if c.HTTP.AccessLog {
+		guard.AccessLog = log
+	}
+	handler, err := guard.Wrap(api)
+	if err != nil {
+		return nil, refuse("http.trusted_origins: %v", err)
+	}
+	a.mount = func() error { a.server.serve(handler, log); return nil }
+	return a, nil
+}
+
+func (a *App) add(name string, start func(context.Context) error, stop func()) {
+	a.parts = append(a.parts, part{name, start, stop})
+}
+
+// Start starts the modules and answers requests. After an error, Stop gives back what was taken.
+func (a *App) Start(ctx context.Context) error {
+	for _, p := range a.parts {
+		if err := p.start(context.WithoutCancel(ctx)); err != nil {
+			return fmt.Errorf("start %s: %w", p.name, err)
+		}
+		a.begun++
+	}
+	return a.mount()
+}
+
+// Addresses are those that the app listens on, in the order of http.listen; a port 0 is replaced by the one that was found.
+func (a *App) Addresses() []string { return a.server.addresses() }
+
+// Failed gives the reason if the app can answer no more although nobody has stopped it.
+func (a *App) Failed() <-chan error { return a.server.failed }
+
+// Stop ends the app: readiness turns, requests under way finish within http.grace, then the modules stop, the last first. What
+// was acknowledged is stored.
+func (a *App) Stop() error {
+	err := a.server.stop(a.config.HTTP.Grace)
+	for ; a.begun > 0; a.begun-- {
+		a.parts[a.begun-1].stop()
+	}
+	return errors.Join(err, a.close())
+}
+
+// close gives back what New took.
+func (a *App) close() error {
+	var errs []error
+	if a.values != nil {
+		errs = append(errs, a.values.close())
+	}
+	if a.db != nil {
+		errs = append(errs, database.Close(a.db))
+	}
+	if a.server != nil {
+		a.server.close()
+	}
+	if a.folder != nil {
+		errs = append(errs, a.folder.close())
+	}
+	return errors.Join(errs...)
+}
+
+// openDatabase opens the database of definitions and runs, with its tables up to date.
+func openDatabase(ctx context.Context, c *config.Config, f *folder, log *slog.Logger) (db *gorm.DB, err error) {
+	log = log.With("module", "database")
+	if c.Engines.Registry == config.Postgres {
+		db, err = database.OpenPostgres(ctx, c.Postgres.URL.Reveal(), registrySchema(c), log)
+	} else {
+		db, err = database.OpenSQLite(ctx, f.file("registry.db"), log)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, migrate := range []func(context.Context, *gorm.DB) error{runs.Migrate, registry.Migrate} {
+		if err := migrate(ctx, db); err != nil {
+			return nil, errors.Join(err, database.Close(db))
+		}
+	}
+	return db, nil
+}
+
+// registrySchema is where definitions and runs are: the values' schema holds nothing but values.
+func registrySchema(c *config.Config) string { return c.Postgres.Schema + "_registry" }
+
+func (a *App) pingDatabase(ctx context.Context) error {
+	pool, err := a.db.DB()
+	if err != nil {
+		return err
+	}
+	return pool.PingContext(ctx)
+}
+
+// Migrate brings all tables up to date and changes nothing else.
+func Migrate(ctx context.Context, c *config.Config, log *slog.Logger) (err error) {
+	a := &App{config: c, log: log}
+	defer func() { err = errors.Join(err, a.close()) }()
+	if c.Embedded() {
+		if a.folder, err = openFolder(c.Data); err != nil {
+			return err
+		}
+	}
+	if a.db, err = openDatabase(ctx, c, a.folder, log); err != nil {
+		return err
+	}
+	a.values, err = openStorage(ctx, c, a.folder, log)
+	return err
+}

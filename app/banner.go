@@ -1,0 +1,58 @@
+package app
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+
+	"featurestore/config"
+)
+
+// Banner says in a few lines what runs where.
+func (a *App) Banner() string {
+	var addresses []string
+	for _, address := range a.Addresses() {
+		addresses = append(addresses, "http://"+reachable(address))
+	}
+	c := a.config
+	where := func(engine, schema string) string {
+		switch engine {
+		case config.Postgres:
+			return fmt.Sprintf("PostgreSQL, %s, schema %s", c.Postgres.URL, schema)
+		case config.Redis:
+			return fmt.Sprintf("Redis, %s, prefix %s", c.Redis.URL, c.Redis.Prefix)
+		}
+		return "SQLite"
+	}
+	data := "on the servers"
+	if a.folder != nil {
+		data = a.folder.path
+		if absolute, err := filepath.Abs(data); err == nil {
+			data = absolute
+		}
+	}
+	var b strings.Builder
+	line := func(name, text string) { fmt.Fprintf(&b, "%-12s %s\n", name, text) }
+	line("featurestore", ThisVersion().Version)
+	line("roles", strings.Join(c.Roles, ", "))
+	line("addresses", strings.Join(addresses, "  "))
+	line("data", data)
+	line("registry", where(c.Engines.Registry, registrySchema(c)))
+	line("offline", where(c.Engines.Offline, c.Postgres.Schema))
+	line("online", where(c.Engines.Online, ""))
+	line("API docs", addresses[0]+"/docs")
+	return b.String()
+}
+
+// reachable is an address as a caller on this machine writes it.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}

@@ -1,0 +1,39 @@
+package database
+
+import (
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/mattn/go-sqlite3"
+)
+
+// Busy tells whether a statement failed only because another one was in its way: repeated later, it may succeed.
+func Busy(err error) bool {
+	var sqlite sqlite3.Error
+	if errors.As(err, &sqlite) {
+		return sqlite.Code == sqlite3.ErrBusy || sqlite.Code == sqlite3.ErrLocked
+	}
+	switch code(err) {
+	case "55P03", "40001", "40P01": // lock not available, serialization failure, deadlock
+		return true
+	}
+	return false
+}
+
+// Unavailable tells whether a statement failed because the server could not be reached, or was going down or coming up.
+func Unavailable(err error) bool {
+	var connect *pgconn.ConnectError
+	var network net.Error
+	if errors.As(err, &connect) || errors.As(err, &network) {
+		return true
+	}
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
+		return true
+	}
+	state := code(err)
+	return strings.HasPrefix(state, "08") || strings.HasPrefix(state, "57P") || state == "53300"
+}

@@ -1,0 +1,189 @@
+package faults
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"featurestore/modules/store/storetest/servers"
+)
+
+// Lua's < compares strings by the locale of the server. The control compares the same stamps with it.
+func TestRedisUnderAnEnglishLocale(t *testing.T) {
+	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{Locale: "en_US.UTF-8"})
+	p := newProgram(t, append(onServers(postgres, redis), stillTicker)...)
+	p.start(t)
+	define(t, p)
+
+	const pairs = 400
+	now := time.Now().UnixMicro()
+	random := rand.New(rand.NewPCG(1, 2))
+	times := make([][2]int64, pairs) // the earlier one first
+	for i := range times {
+		a, b := random.Int64N(now), random.Int64N(now)
+		times[i] = [2]int64{min(a, b), max(a, b)}
+	}
+	var done sync.WaitGroup
+	for w := range writers {
+		done.Go(func() {
+			for i := w; i < pairs; i += writers {
+				for _, k := range [][]int{{0, 1}, {1, 0}}[i%2] { // in order, and the newer one first
+					p.writeAt(t, fmt.Sprint("pair-", i), int64(k), time.UnixMicro(times[i][k]))
+				}
+			}
+		})
+	}
+	done.Wait()
+	for i := range pairs {
+		p.requireOnline(t, fmt.Sprint("pair-", i), 1)
+	}
+
+	wrong := 0
+	for _, pair := range times {
+		if command(t, redis, "EVAL", `return ARGV[1] < ARGV[2] and 1 or 0`, "0", stamp(pair[0]), stamp(pair[1])) != "1" {
+			wrong++
+		}
+	}
+	require.Positive(t, wrong)
+	t.Logf("measured: %d pairs of writes in both orders, each newest value kept; Lua's < has %d of the pairs wrong", pairs, wrong)
+}
+
+// stamp is a time as the online rows hold it: big-endian with the sign bit flipped.
+func stamp(us int64) string {
+	return string(binary.BigEndian.AppendUint64(nil, uint64(us)^1<<63))
+}
+
+// After FLUSHALL a late row must not pass for the newest value. The control is a store that compares stamps and nothing else.
+func TestALateRowAfterFlushall(t *testing.T) {
+	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{})
+	p := newProgram(t, append(onServers(postgres, redis), stillTicker)...)
+	p.start(t)
+	define(t, p)
+	const compareAndSet = `local old = redis.call('HGET', KEYS[1], 'at')
+		if not old or tonumber(old) < tonumber(ARGV[1]) then redis.call('HSET', KEYS[1], 'at', ARGV[1], 'n', ARGV[2]) end`
+
+	const accounts = 20
+	wrong := 0
+	for i := range accounts {
+		account, now := fmt.Sprint("flushed-", i), time.Now()
+		late := now.Add(-24 * time.Hour)
+		p.writeAt(t, account, 2, now)
+		command(t, redis, "EVAL", compareAndSet, "1", "control", fmt.Sprint(now.UnixMicro()), "2")
+		command(t, redis, "FLUSHALL")
+		p.writeAt(t, account, 1, late)
+		command(t, redis, "EVAL", compareAndSet, "1", "control", fmt.Sprint(late.UnixMicro()), "1")
+
+		two := int64(2)
+		require.Equal(t, one{Value: &two, Status: "PRESENT", Offline: true}, p.get(t, account, "n"))
+		require.Equal(t, "PRESENT", p.get(t, "flushed-0", "n").Status, "one that nobody wrote to since")
+		if command(t, redis, "HGET", "control", "n") != "2" {
+			wrong++
+		}
+		p.materialize(t, "incremental")
+		p.requireOnline(t, account, 2)
+	}
+	require.Equal(t, accounts, wrong)
+	t.Logf("measured: %d late rows after FLUSHALL, no wrong answer; a store that only compares answers %d of them wrongly", accounts, wrong)
+}
+
+// A Redis that comes back without the last writes says so itself, and the ticker brings it up to date.
+func TestRedisRestartedWithoutItsLastSecond(t *testing.T) {
+	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{Fsync: "everysec"})
+	p := newProgram(t, onServers(postgres, redis)...)
+	p.start(t)
+	define(t, p)
+	names := make([]string, 40)
+	for i := range names {
+		names[i] = fmt.Sprint("lost-", i)
+	}
+	writeAll := func(n int64) {
+		for _, name := range names {
+			_, _, err := p.write(name, n)
+			require.NoError(t, err)
+		}
+	}
+	const restarts = 5
+	for round := range int64(restarts) {
+		before, after := 2*round+1, 2*round+2
+		writeAll(before)
+		kept, err := redis.Copy()
+		require.NoError(t, err)
+		writeAll(after)
+		// The ticker has seen the writes: a watermark that is remembered anywhere but in Redis lies beyond them from now on.
+		time.Sleep(1500 * time.Millisecond)
+		require.NoError(t, redis.Kill())
+		require.NoError(t, redis.Restore(kept))
+		require.NoError(t, redis.Start())
+
+		mended := map[string]bool{}
+		await(t, 20*time.Second, "the online copy is as it was", func() error {
+			for _, name := range names {
+				got := p.get(t, name, "n")
+				require.Equal(t, "PRESENT", got.Status)
+				require.GreaterOrEqual(t, *got.Value, before)
+				if mended[name] {
+					require.Equal(t, after, *got.Value, "%s has gone back", name)
+				}
+				mended[name] = *got.Value == after
+				if !mended[name] || got.Offline {
+					return fmt.Errorf("%s reads as %d, offline: %v", name, *got.Value, got.Offline)
+				}
+			}
+			return nil
+		})
+	}
+	t.Logf("measured: %d restarts without the last writes, mended each time", restarts)
+}
+
+// The same in the middle of a run: what it had written before the loss counts for nothing.
+func TestRedisRestartedInTheMiddleOfARun(t *testing.T) {
+	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{Fsync: "everysec"})
+	p := newProgram(t, onServers(postgres, redis)...)
+	p.start(t)
+	define(t, p)
+	const restarts = 4
+	for round := range int64(restarts) {
+		status, err := p.load(round)
+		require.NoError(t, err)
+		require.Equal(t, 200, status)
+		kept, err := redis.Copy()
+		require.NoError(t, err)
+		mustCall(t, "POST", p.store+"/materialize", `{"groups": ["loads"], "mode": "full"}`, nil)
+		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)
+		require.NoError(t, redis.Kill())
+		require.NoError(t, redis.Restore(kept))
+		require.NoError(t, redis.Start())
+
+		ids := make([]string, loadRows)
+		for i := range ids {
+			ids[i] = fmt.Sprint("loaded-", i)
+		}
+		await(t, 30*time.Second, "the whole load is online", func() error {
+			v, err := p.read(ids, "load", "place") // so many are refused while the online store cannot answer
+			if err != nil {
+				return err
+			}
+			for i := range ids {
+				load, place := v.Features["load"][i], v.Features["place"][i]
+				if load == nil || *load != round || place == nil || *place != int64(i) {
+					return fmt.Errorf("%s reads as load %s, place %s", ids[i], shown(load), shown(place))
+				}
+			}
+			return nil
+		})
+	}
+	t.Logf("measured: %d restarts in the middle of a run, %d rows right after each", restarts, loadRows)
+}
+
+// command runs one command and returns its answer as text, "" for nil.
+func command(t *testing.T, redis *servers.RedisServer, words ...string) string {
+	t.Helper()
+	answer, err := redis.Do(words...)
+	require.NoError(t, err)
+	return answer
+}

@@ -1,0 +1,95 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"featurestore/app/httpapi"
+)
+
+// check asks one part of the process whether it can work.
+type check struct {
+	name    string
+	needed  bool // without it the process is not ready; otherwise its failure is only mentioned
+	perform func(context.Context) error
+}
+
+// checkTimeout is how long all checks together may take.
+const checkTimeout = 2 * time.Second
+
+type healthOutput struct {
+	Body struct {
+		Status string `json:"status" enum:"ok"`
+	}
+}
+
+type readyOutput struct {
+	Status int
+	Body   struct {
+		Status   string            `json:"status" enum:"ready,not ready,stopping"`
+		Problems map[string]string `json:"problems,omitempty" doc:"What does not work; a process can be ready all the same, as without its online store"`
+	}
+}
+
+type versionOutput struct{ Body Version }
+
+// mountHealth mounts what every process answers, whatever its roles.
+func (a *App) mountHealth(api huma.API) {
+	tags := []string{"Process"}
+	alive := func(context.Context, *struct{}) (*healthOutput, error) {
+		out := &healthOutput{}
+		out.Body.Status = "ok"
+		return out, nil
+	}
+	httpapi.Register(api, huma.Operation{
+		OperationID: "healthz", Method: http.MethodGet, Path: "/healthz", Tags: tags,
+		Summary: "Is the process alive?",
+	}, alive)
+	httpapi.Register(api, huma.Operation{
+		OperationID: "health", Method: http.MethodGet, Path: "/health", Tags: tags,
+		Summary: "Is the process alive?",
+	}, alive)
+	httpapi.Register(api, huma.Operation{
+		OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Tags: tags,
+		Summary:     "Can the process answer?",
+		Description: "503 while something that it needs does not work, and once it has been told to stop.",
+	}, a.ready)
+	version := &versionOutput{ThisVersion()}
+	httpapi.Register(api, huma.Operation{
+		OperationID: "version", Method: http.MethodGet, Path: "/version", Tags: tags,
+		Summary: "Which program is this?",
+	}, func(context.Context, *struct{}) (*versionOutput, error) { return version, nil })
+}
+
+func (a *App) ready(ctx context.Context, _ *struct{}) (*readyOutput, error) {
+	out := &readyOutput{Status: http.StatusOK}
+	out.Body.Status = "ready"
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	failures := make([]error, len(a.checks))
+	var all sync.WaitGroup
+	for i, c := range a.checks {
+		all.Go(func() { failures[i] = c.perform(ctx) })
+	}
+	all.Wait()
+	for i, c := range a.checks {
+		if failures[i] == nil {
+			continue
+		}
+		if out.Body.Problems == nil {
+			out.Body.Problems = map[string]string{}
+		}
+		out.Body.Problems[c.name] = failures[i].Error()
+		if c.needed {
+			out.Status, out.Body.Status = http.StatusServiceUnavailable, "not ready"
+		}
+	}
+	if a.server.draining.Load() {
+		out.Status, out.Body.Status = http.StatusServiceUnavailable, "stopping"
+	}
+	return out, nil
+}

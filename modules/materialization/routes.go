@@ -1,0 +1,70 @@
+package materialization
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"featurestore/app/fault"
+	"featurestore/app/httpapi"
+	"featurestore/modules/runs"
+)
+
+// Routes mounts this module's operations.
+func (m *Materialization) Routes(api huma.API) {
+	httpapi.Register(api, huma.Operation{
+		OperationID: "materialize", Method: http.MethodPost, Path: "/materialize", Tags: []string{"materialization"},
+		DefaultStatus: http.StatusAccepted,
+		Summary:       "Bring the online copy of groups in step with history",
+		Description: "Starts one run per group and answers 202 with them; with wait, 200 once they have ended. incremental copies what came in " +
+			"since the watermark, full every entity's newest values. Both can be repeated at any time: newer values win.",
+	}, m.materialize)
+}
+
+type materializeInput struct {
+	Wait string `query:"wait" doc:"How long to wait for the runs to end, such as 30s; at most 10m" example:"30s"`
+	Body struct {
+		Groups []string `json:"groups,omitempty" doc:"The groups; left out: all that have an online copy" maxItems:"1000"`
+		Mode   string   `json:"mode,omitempty" enum:"incremental,full" default:"incremental"`
+	}
+}
+
+type materializeOutput struct {
+	Status int
+	Body   struct {
+		Runs []runs.Answer `json:"runs" doc:"One run per group, in the order asked for"`
+	}
+}
+
+func (m *Materialization) materialize(ctx context.Context, in *materializeInput) (*materializeOutput, error) {
+	var wait time.Duration
+	if in.Wait != "" {
+		var err error
+		if wait, err = time.ParseDuration(in.Wait); err != nil || wait < 0 || wait > 10*time.Minute {
+			return nil, fault.New(fault.Invalid, "invalid-wait", "wait is a time such as 30s, at most 10m").
+				At("query.wait", in.Wait, "is no such time")
+		}
+	}
+	submitted, err := m.Submit(ctx, in.Body.Groups, Mode(in.Body.Mode))
+	if err != nil {
+		return nil, err
+	}
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	out, finished := &materializeOutput{Status: http.StatusAccepted}, true
+	for _, run := range submitted {
+		if wait > 0 {
+			if run, err = m.runs.Wait(waiting, run.ID); err != nil {
+				return nil, err
+			}
+		}
+		finished = finished && run.State.Finished()
+		out.Body.Runs = append(out.Body.Runs, run.Show())
+	}
+	if finished {
+		out.Status = http.StatusOK
+	}
+	return out, nil
+}

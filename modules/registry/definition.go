@@ -1,0 +1,193 @@
+package registry
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"featurestore/modules/registry/value"
+)
+
+// The kinds that the registry itself knows, in the order in which they depend on each other.
+const (
+	kindEntityType = "entity_type"
+	kindGroup      = "group"
+	kindFeature    = "feature"
+	kindService    = "service"
+)
+
+// deleted is the status of a definition that is no more; its row stays.
+const deleted Status = "deleted"
+
+// definition is one definition of any kind at one version: a row of registry_definitions. It never changes.
+type definition struct {
+	place
+	id        int64
+	version   int
+	status    Status
+	document  []byte // the members, as Kind.encode writes them
+	layout    layout
+	revision  int64 // of the catalog, of the change that made it so
+	createdAt time.Time
+	updatedAt time.Time
+}
+
+// place says which definition: names are unique within kind and parent.
+type place struct {
+	kind   string
+	parent int64 // of a feature: the id of its group; else 0
+	name   string
+}
+
+func (d *definition) live() bool { return d != nil && d.status != deleted }
+
+// layout is what storage needs to know of a definition and no request can say.
+type layout struct {
+	// Of a group.
+	EntityType    int64 `json:"entity_type,omitempty"`
+	SchemaVersion int   `json:"schema_version,omitempty"`
+	NextOrdinal   int   `json:"next_ordinal,omitempty"`
+
+	// Of a feature.
+	Ordinal    uint16   `json:"ordinal,omitempty"`
+	Columns    int      `json:"columns,omitempty"`    // how many columns of its name there are; the last is its own
+	Widened    string   `json:"widened,omitempty"`    // the INTEGER column from before it became FLOAT
+	Since      int      `json:"since,omitempty"`      // the group's schema version that brought it
+	Generation int      `json:"generation,omitempty"` // the version since which its values can be read under its type
+	ShortNames []string `json:"short_names,omitempty"`
+}
+
+// column is the name of the n-th column made for a feature.
+func column(name string, n int) string {
+	if n == 1 {
+		return name
+	}
+	return fmt.Sprintf("%s__%d", name, n) // no feature's name holds two underscores
+}
+
+// aboutDocument is the part of a document that all kinds have.
+type aboutDocument struct {
+	Description string          `json:"description"`
+	Owner       string          `json:"owner"`
+	Tags        []string        `json:"tags"`
+	Metadata    json.RawMessage `json:"metadata"`
+}
+
+func (d *definition) about(document aboutDocument) About {
+	return About{
+		ID:          d.id,
+		Name:        d.name,
+		Description: document.Description,
+		Owner:       document.Owner,
+		Tags:        document.Tags,
+		Metadata:    document.Metadata,
+		Version:     d.version,
+		CreatedAt:   d.createdAt,
+		UpdatedAt:   d.updatedAt,
+	}
+}
+
+// read decodes the document into the form of the definition's kind.
+func (d *definition) read(document any) error {
+	if err := json.Unmarshal(d.document, document); err != nil {
+		return fmt.Errorf("read the stored %s %s (id %d): %w", d.kind, d.name, d.id, err)
+	}
+	return nil
+}
+
+type entityTypeDocument struct {
+	aboutDocument
+	JoinKeys []joinKeyDocument `json:"join_keys"`
+}
+
+type joinKeyDocument struct {
+	Name      string     `json:"name"`
+	ValueType value.Type `json:"value_type"`
+}
+
+func (d *definition) entityType() (*EntityType, error) {
+	var document entityTypeDocument
+	if err := d.read(&document); err != nil {
+		return nil, err
+	}
+	et := &EntityType{About: d.about(document.aboutDocument)}
+	for _, k := range document.JoinKeys {
+		et.JoinKeys = append(et.JoinKeys, JoinKey(k))
+	}
+	return et, nil
+}
+
+type groupDocument struct {
+	aboutDocument
+	EntityType string    `json:"entity_type"`
+	Kind       GroupKind `json:"kind"`
+	TTL        string    `json:"ttl"`
+	IDColumn   string    `json:"id_column"`
+}
+
+// group is the group without its features.
+func (d *definition) group(of *EntityType) (*Group, error) {
+	var document groupDocument
+	if err := d.read(&document); err != nil {
+		return nil, err
+	}
+	g := &Group{
+		About:         d.about(document.aboutDocument),
+		EntityType:    of,
+		Kind:          document.Kind,
+		IDColumn:      document.IDColumn,
+		SchemaVersion: d.layout.SchemaVersion,
+	}
+	if document.TTL != "" {
+		ttl, err := ParseDuration(document.TTL)
+		if err != nil {
+			return nil, fmt.Errorf("read the stored group %s: %w", d.name, err)
+		}
+		g.TTL = ttl
+	}
+	return g, nil
+}
+
+type featureDocument struct {
+	aboutDocument
+	ValueType   value.Type      `json:"value_type"`
+	Status      Status          `json:"status"`
+	Source      string          `json:"source"`
+	Category    string          `json:"category"`
+	Frequency   string          `json:"frequency"`
+	Unit        string          `json:"unit"`
+	DocsURL     string          `json:"docs_url"`
+	Default     json.RawMessage `json:"default"`
+	Reason      string          `json:"reason"`
+	Replacement string          `json:"replacement"`
+}
+
+func (d *definition) feature(of *Group) (*Feature, error) {
+	var document featureDocument
+	if err := d.read(&document); err != nil {
+		return nil, err
+	}
+	return &Feature{
+		About:       d.about(document.aboutDocument),
+		Group:       of,
+		ValueType:   document.ValueType,
+		Status:      document.Status,
+		Ordinal:     d.layout.Ordinal,
+		Column:      column(d.name, d.layout.Columns),
+		Widened:     d.layout.Widened,
+		Since:       d.layout.Since,
+		Source:      document.Source,
+		Category:    document.Category,
+		Frequency:   document.Frequency,
+		Unit:        document.Unit,
+		DocsURL:     document.DocsURL,
+		Default:     document.Default,
+		Reason:      document.Reason,
+		Replacement: document.Replacement,
+	}, nil
+}
+
+type serviceDocument struct {
+	aboutDocument
+	Features []string `json:"features"`
+}

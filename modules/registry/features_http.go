@@ -1,0 +1,176 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+)
+
+type featuresInput struct {
+	PageInput
+	Search     string   `query:"search" doc:"Words that all occur in name, description, owner, source, category or tags"`
+	Tag        []string `query:"tag" doc:"With this tag; with all of several"`
+	Owner      string   `query:"owner"`
+	EntityType string   `query:"entity_type"`
+	Group      string   `query:"group"`
+	Status     Status   `query:"status" enum:"draft,active,deprecated,archived"`
+}
+
+type featuresOutput struct {
+	Body struct {
+		Features      []FeatureAnswer `json:"features" doc:"In the order in which they were registered"`
+		Total         int             `json:"total" doc:"How many there are on all pages"`
+		NextPageToken string          `json:"next_page_token,omitempty" doc:"Absent on the last page"`
+	}
+}
+
+func (r *Registry) listFeatures(_ context.Context, in *featuresInput) (*featuresOutput, error) {
+	c := r.Catalog()
+	if _, ok := c.EntityType(in.EntityType); in.EntityType != "" && !ok {
+		return nil, c.UnknownEntityType(in.EntityType)
+	}
+	if _, ok := c.Group(in.Group); in.Group != "" && !ok {
+		return nil, c.UnknownGroup(in.Group)
+	}
+	words := strings.Fields(strings.ToLower(in.Search))
+	var found []*Feature
+	for f := range c.Features() {
+		if (in.EntityType == "" || f.Group.EntityType.Name == in.EntityType) &&
+			(in.Group == "" || f.Group.Name == in.Group) &&
+			(in.Owner == "" || f.Owner == in.Owner) &&
+			(in.Status == "" || f.Status == in.Status) &&
+			!slices.ContainsFunc(in.Tag, func(tag string) bool { return !slices.Contains(f.Tags, tag) }) &&
+			f.mentions(words) {
+			found = append(found, f)
+		}
+	}
+	slices.SortFunc(found, func(a, b *Feature) int { return cmp.Compare(a.ID, b.ID) })
+	out := &featuresOutput{}
+	out.Body.Total = len(found)
+	found, next, err := page(found, func(f *Feature) int64 { return f.ID }, in.PageInput)
+	if err != nil {
+		return nil, err
+	}
+	out.Body.Features, out.Body.NextPageToken = *c.featureAnswers(found), next
+	return out, nil
+}
+
+// mentions tells whether all of the words, in lower case, occur in what people read of the feature.
+func (f *Feature) mentions(words []string) bool {
+	if len(words) == 0 {
+		return true
+	}
+	text := strings.ToLower(strings.Join(append([]string{f.Reference(), f.Description, f.Owner, f.Source, f.Category}, f.Tags...), "\n"))
+	return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(text, word) })
+}
+
+// FeaturePath is how an URL names a feature.
+type FeaturePath struct {
+	EntityType string `path:"entity_type"`
+	Name       string `path:"name" doc:"A short name, or group:feature"`
+}
+
+func (r *Registry) getFeature(_ context.Context, in *FeaturePath) (*output, error) {
+	if err := noVersion(in.Name); err != nil {
+		return nil, err
+	}
+	c := r.Catalog()
+	f, err := c.Resolve(in.EntityType, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	return shown(f.Version, c.featureAnswer(f)), nil
+}
+
+func (r *Registry) postFeature(ctx context.Context, in *DefinitionInput) (*output, error) {
+	body, err := in.read()
+	if err != nil {
+		return nil, err
+	}
+	d, err := r.Define(ctx, kindFeature, "", body, in.options(false))
+	if err != nil {
+		return nil, err
+	}
+	return featureChanged(d, in.DryRun), nil
+}
+
+func featureChanged(d *Defined, dryRun bool) *output {
+	return changed(d, dryRun, func(c *Catalog) (int, any) {
+		group, name, _ := strings.Cut(d.Name, ":")
+		f := c.inGroup(group, name)
+		return f.Version, c.featureAnswer(f)
+	})
+}
+
+func (r *Registry) putFeature(ctx context.Context, in *struct {
+	FeaturePath
+	DefinitionInput
+}) (*output, error) {
+	body, err := in.read()
+	if err != nil {
+		return nil, err
+	}
+	d, err := r.defineFeature(ctx, in.EntityType, in.Name, body, in.options(true))
+	if err != nil {
+		return nil, err
+	}
+	return featureChanged(d, in.DryRun), nil
+}
+
+// moveBody is the body of the calls that deprecate and archive.
+type moveBody struct {
+	Reason      string `json:"reason,omitempty"`
+	Replacement string `json:"replacement,omitempty" doc:"The feature to use instead: group:feature, or a short name"`
+}
+
+type moveInput struct {
+	FeaturePath
+	DefinitionInput
+}
+
+func (r *Registry) deprecateFeature(ctx context.Context, in *moveInput) (*output, error) {
+	return r.moved(ctx, in, Deprecated)
+}
+
+func (r *Registry) archiveFeature(ctx context.Context, in *moveInput) (*output, error) {
+	return r.moved(ctx, in, Archived)
+}
+
+func (r *Registry) moved(ctx context.Context, in *moveInput, to Status) (*output, error) {
+	body, err := in.read()
+	if err != nil {
+		return nil, err
+	}
+	d, err := r.moveFeature(ctx, in.EntityType, in.Name, to, body, in.options(false))
+	if err != nil {
+		return nil, err
+	}
+	return featureChanged(d, in.DryRun), nil
+}
+
+func (r *Registry) removeFeature(ctx context.Context, in *struct {
+	FeaturePath
+	ChangeInput
+}) (*planOutput, error) {
+	plan, err := r.deleteFeature(ctx, in.EntityType, in.Name, in.options(false))
+	if err != nil {
+		return nil, err
+	}
+	return &planOutput{*plan}, nil
+}
+
+func (r *Registry) listFeatureVersions(ctx context.Context, in *struct {
+	FeaturePath
+	VersionsInput
+}) (*versionsOutput, error) {
+	below, limit, err := in.page()
+	if err != nil {
+		return nil, err
+	}
+	versions, err := r.featureVersions(ctx, in.EntityType, in.Name, below, limit)
+	if err != nil {
+		return nil, err
+	}
+	return versionsPage(versions, in.Limit), nil
+}

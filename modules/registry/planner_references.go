@@ -1,0 +1,119 @@
+package registry
+
+import (
+	"slices"
+	"strings"
+
+	"featurestore/app/fault"
+)
+
+// refers tells whether any edit says something new of another definition.
+func (p *planner) refers() bool {
+	return slices.ContainsFunc(p.edits, func(e *edit) bool {
+		switch e.kind {
+		case featureKind:
+			return e.differs("replacement")
+		case groupKind:
+			return e.differs("id_column")
+		case serviceKind:
+			return e.differs("features")
+		}
+		return false
+	})
+}
+
+// settleReferences checks references against the features as they will be and writes them out as group:feature.
+func (p *planner) settleReferences() error {
+	var features []*definition
+	for _, e := range p.edits {
+		switch e.kind {
+		case entityTypeKind, groupKind, featureKind:
+			d := e.after
+			d.document = e.kind.encode(e.is)
+			if e.deleting {
+				d.status = deleted
+			}
+			features = append(features, &d)
+		}
+	}
+	after, err := p.before.with(features)
+	if err != nil {
+		return err
+	}
+	for _, e := range p.edits {
+		switch {
+		case e.kind == featureKind && e.is["replacement"] != nil && e.differs("replacement"):
+			p.settleReplacement(e, after)
+		case e.kind == groupKind && e.is["id_column"] != nil && e.differs("id_column"):
+			group, _ := after.Group(e.after.name)
+			if name := e.text("id_column"); group != nil {
+				if _, ok := after.Feature(group, name); !ok {
+					p.problems.At(join(e.at, "id_column"), name, "the group has no feature of that name")
+				}
+			}
+		case e.kind == serviceKind && e.differs("features"):
+			p.settleServiceFeatures(e, after)
+		}
+	}
+	return nil
+}
+
+func (p *planner) settleReplacement(e *edit, after *Catalog) {
+	at, reference := join(e.at, "replacement"), e.text("replacement")
+	entry := after.groupsByID[e.after.parent]
+	f, err := after.Resolve(entry.group.EntityType.Name, reference)
+	switch {
+	case err != nil:
+		p.unresolved(at, reference, err)
+	case f.ID == e.after.id:
+		p.problems.At(at, reference, "a feature does not replace itself")
+	default:
+		e.is["replacement"] = QuoteText(f.Reference())
+	}
+}
+
+func (p *planner) settleServiceFeatures(e *edit, after *Catalog) {
+	var canonical []string
+	seen := map[*Feature]bool{}
+	for i, reference := range textsOf(e.is["features"]) {
+		at := join(e.at, "features") + index(i)
+		f, err := after.ResolveReference(reference)
+		switch {
+		case err != nil:
+			p.unresolved(at, reference, err)
+			continue
+		case f.Group.Kind == Events:
+			p.problems.At(at, reference, "the group %s is of kind events and has no newest values that a service could read", f.Group.Name)
+		case seen[f]:
+			p.problems.At(at, reference, "the feature %s is given twice", f.Reference())
+		}
+		seen[f] = true
+		_, version, pinned := strings.Cut(reference, "@")
+		if pinned {
+			version = "@" + version
+		}
+		canonical = append(canonical, f.Reference()+version)
+	}
+	e.is["features"] = quoteTexts(canonical)
+}
+
+// unresolved turns the fault about a reference into one mistake of the request.
+func (p *planner) unresolved(at, reference string, err error) {
+	if f, ok := fault.As(err); ok {
+		p.problems.At(at, reference, "%s", f.Detail)
+		return
+	}
+	p.fail(err)
+}
+
+// checkOthers asks the kinds that other modules brought about their definitions.
+func (p *planner) checkOthers(after *Catalog) {
+	for _, e := range p.edits {
+		if e.deleting || e.kind.Check == nil || !e.creating() && len(e.kind.compare(e.was, e.is)) == 0 {
+			continue
+		}
+		for _, v := range e.kind.Check(after, e.after.name, e.is) {
+			p.problems.At(join(e.at, v.Location), v.Value, "%s", v.Message)
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package registry_test
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"featurestore/app/database"
+	"featurestore/app/fault"
+	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
+)
+
+// describe writes down all that a catalog answers.
+func describe(c *registry.Catalog) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	for _, et := range c.EntityTypes() {
+		line("entity type %+v %+v", et.About, et.JoinKeys)
+		for _, f := range c.Served(et.Name) {
+			line("  serves %s %d", f.Reference(), f.Version)
+		}
+	}
+	for _, g := range c.Groups() {
+		line("group %+v of %s %s %s %q %d", g.About, g.EntityType.Name, g.Kind, g.TTL, g.IDColumn, g.SchemaVersion)
+		for _, f := range g.Features {
+			line("  %+v %s %s %d %s %s %d %v %q %q", f.About, f.ValueType, f.Status, f.Ordinal, f.Column, f.Widened, f.Since, c.ShortNames(f), f.Reason, f.Replacement)
+			for _, name := range c.ShortNames(f) {
+				found, err := c.Resolve(g.EntityType.Name, name)
+				line("    %s: %v %v", name, found == f, err)
+			}
+			if f.Group != g || g.EntityType != must(c.EntityType(g.EntityType.Name)) {
+				line("    POINTS ASTRAY")
+			}
+		}
+	}
+	for _, s := range c.Services() {
+		line("service %+v", s.About)
+		for _, f := range s.Features {
+			line("  %s %d %v", f.Reference(), f.Version, f == must(c.Feature(f.Group, f.Name)) && f.Group == must(c.Group(f.Group.Name)))
+		}
+	}
+	for _, d := range c.Definitions("rule") {
+		line("rule %+v %s", d.About, d.Document)
+	}
+	return b.String()
+}
+
+func must[T any](v T, ok bool) T {
+	if !ok {
+		panic("not there")
+	}
+	return v
+}
+
+// layoutOf is what the stores go by.
+func layoutOf(g *registry.Group) string {
+	layout := fmt.Sprint(g.EntityType.JoinKeys)
+	for _, f := range g.Features {
+		layout += fmt.Sprintf(" %d %s %s %s %d", f.Ordinal, f.Column, f.Widened, f.ValueType, f.Since)
+	}
+	return layout
+}
+
+// emptyRegistry gives a function that makes a database file with the registry's tables; it copies one, which saves waiting for
+// the disk.
+func emptyRegistry(t *testing.T) func() (path string) {
+	folder := t.TempDir()
+	first := filepath.Join(folder, "first.db")
+	db, err := database.OpenSQLite(ctx, first, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.NoError(t, registry.Migrate(ctx, db))
+	require.NoError(t, database.Close(db))
+	content, err := os.ReadFile(first)
+	require.NoError(t, err)
+	n := 0
+	return func() string {
+		n++
+		path := filepath.Join(folder, fmt.Sprint(n, ".db"))
+		require.NoError(t, os.WriteFile(path, content, 0o600))
+		return path
+	}
+}
+
+// TestCatalogIsWhatIsStored changes a registry at random and holds it to what must always be so: the catalog that was kept up
+// to date piece by piece is the one read from nothing, in this process and in another; refused changes change nothing; an export
+// applies back to no change; and storage is never given the same place twice.
+func TestCatalogIsWhatIsStored(t *testing.T) {
+	empty := emptyRegistry(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		begin := func(path string) *registry.Registry {
+			db, err := database.OpenSQLite(ctx, path, slog.New(slog.DiscardHandler))
+			require.NoError(rt, err)
+			r := startOn(t, db, func(c *registry.Config) { c.Poll = 3 * time.Second })
+			rt.Cleanup(func() {
+				r.Stop()
+				database.Close(db) //nolint:errcheck // a test
+			})
+			return r
+		}
+		path := empty()
+		r, other := begin(path), begin(path)
+
+		name := rapid.SampledFrom([]string{"a", "b", "c", "a_b", "b_a", "a_c"})
+		entityType := rapid.SampledFrom([]string{"a", "b"})
+		valueType := rapid.SampledFrom([]string{"INTEGER", "FLOAT", "STRING"})
+		layouts := map[string]string{} // by group id and schema version
+		places := map[string]string{}  // by group id and column, or ordinal
+
+		actions := rapid.SliceOfN(rapid.IntRange(0, 9), 1, 25).Draw(rt, "actions")
+		for step, action := range actions {
+			before := describe(r.Catalog())
+			revision := r.Catalog().Revision()
+			var err error
+			feature := name.Draw(rt, "feature")
+			et := entityType.Draw(rt, "entity type")
+			switch action {
+			case 0, 1:
+				body := fmt.Sprintf(`{"name": %q, "entity_type": %q, "value_type": %q, "description": "%d"}`, feature, et, valueType.Draw(rt, "type"), step)
+				_, err = r.Define(ctx, "feature", "", []byte(body), registry.Options{Replace: rapid.Bool().Draw(rt, "replace")})
+			case 2:
+				body := fmt.Sprintf(`{"name": %q, "entity_type": %q, "features": [{"name": %q, "value_type": %q}]}`, name.Draw(rt, "group"), et, feature, valueType.Draw(rt, "type"))
+				_, err = r.Define(ctx, "group", "", []byte(body), registry.Options{})
+			case 3:
+				_, err = r.RegisterUnregistered(ctx, et, []registry.Unregistered{{Name: feature, ValueType: value.Integer}, {Name: name.Draw(rt, "second"), ValueType: value.Float}})
+			case 4:
+				if f, e := r.Catalog().Resolve(et, feature); e == nil {
+					_, err = r.Widen(ctx, f)
+				}
+			case 5:
+				body := fmt.Sprintf(`{"name": "s%d", "features": [%q, %q]}`, step%3, et+":"+feature, name.Draw(rt, "group")+":"+name.Draw(rt, "second"))
+				_, err = r.Define(ctx, "service", "", []byte(body), registry.Options{})
+			case 6:
+				body := fmt.Sprintf(`{"name": %q, "join_keys": [{"name": "id", "value_type": %q}]}`, et, rapid.SampledFrom([]string{"INTEGER", "STRING"}).Draw(rt, "key"))
+				_, err = r.Define(ctx, "entity_type", "", []byte(body), registry.Options{})
+			case 7:
+				kind := rapid.SampledFrom([]string{"group", "service", "entity_type", "rule"}).Draw(rt, "kind")
+				_, err = r.Delete(ctx, kind, feature, registry.Options{})
+			case 8:
+				_, err = registry.DeleteFeature(r, ctx, et, feature)
+			case 9:
+				body := fmt.Sprintf(`{"rules": [{"name": %q, "feature": %q, "params": {"max": %d}}]}`, feature, et+":"+feature, step)
+				_, err = r.Apply(ctx, []byte(body), "", rapid.Bool().Draw(rt, "dry run"))
+			}
+			if _, ok := fault.As(err); err != nil && !ok {
+				rt.Fatalf("step %d: %v", step, err)
+			}
+			now := describe(r.Catalog())
+			if err != nil || r.Catalog().Revision() == revision {
+				require.Equal(rt, before, now)
+			}
+			require.NotContains(rt, now, "POINTS ASTRAY")
+			require.NotContains(rt, now, "false")
+			for _, g := range r.Catalog().Groups() {
+				version := fmt.Sprint(g.ID, " ", g.SchemaVersion)
+				if known, ok := layouts[version]; ok {
+					require.Equal(rt, known, layoutOf(g), "the layout of group %s changed within schema version %d", g.Name, g.SchemaVersion)
+				}
+				layouts[version] = layoutOf(g)
+				for _, f := range g.Features {
+					for _, place := range []string{fmt.Sprint(g.ID, " column ", f.Column), fmt.Sprint(g.ID, " ordinal ", f.Ordinal)} {
+						generation := fmt.Sprint(f.Name, f.Since)
+						if known, ok := places[place]; ok {
+							require.Equal(rt, known, generation, "%s was used before", place)
+						}
+						places[place] = generation
+					}
+				}
+			}
+		}
+		fresh, err := other.Refresh(ctx)
+		require.NoError(rt, err)
+		require.Equal(rt, describe(r.Catalog()), describe(fresh))
+		require.Equal(rt, describe(r.Catalog()), describe(begin(path).Catalog()))
+
+		for _, accept := range []string{"application/yaml", "application/json"} {
+			file := export(t, r, accept)
+			plan, err := r.Apply(ctx, file, accept, false)
+			require.NoError(rt, err, string(file))
+			require.Empty(rt, plan.Created)
+			require.Empty(rt, plan.Changed)
+			require.Empty(rt, plan.NotNamed)
+		}
+		copied := begin(empty())
+		_, err = copied.Apply(ctx, export(t, r, "application/yaml"), "", false)
+		require.NoError(rt, err)
+		require.Equal(rt, string(export(t, r, "application/yaml")), string(export(t, copied, "application/yaml")))
+	})
+}

@@ -1,0 +1,176 @@
+package registry
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"featurestore/app/fault"
+)
+
+// wanted is one definition as a request wants it: well-formed, not yet compared with anything.
+type wanted struct {
+	kind    *Kind
+	name    string
+	at      string  // where it stands in the request: "groups[0].features[2]", "" for the body itself
+	members Members // what was said
+	replace bool    // what was not said is cleared; otherwise it stays
+	ifMatch string  // the ETag that it must have now; "" if none was asked for
+
+	entityType string // of a feature; "" if not given
+	group      string
+}
+
+// reader turns requests into what is wanted and collects all that is wrong with them.
+type reader struct {
+	kinds    []*Kind
+	problems *fault.Error
+	found    []*wanted
+}
+
+func newReader(kinds []*Kind) *reader {
+	return &reader{kinds: kinds, problems: newProblems()}
+}
+
+func newProblems() *fault.Error {
+	return fault.New(fault.Unprocessable, "invalid-definition", "the definition is not valid")
+}
+
+// settled is the fault with all that was found wrong, or nil.
+func settled(problems *fault.Error) error {
+	switch n := len(problems.Violations); n {
+	case 0:
+		return nil
+	case 1:
+		v := problems.Violations[0]
+		problems.Detail = strings.TrimPrefix(v.Location+": "+v.Message, ": ")
+	default:
+		problems.Detail = "the request has several mistakes; violations lists them all"
+	}
+	return problems
+}
+
+// file reads what apply takes: an object of lists, one for each kind.
+func (r *reader) file(body json.RawMessage) {
+	if body[0] != '{' {
+		r.problems.At("", string(body), "expected an object with lists of definitions, got %s", form(body))
+		return
+	}
+	plurals := make([]string, len(r.kinds))
+	for i, k := range r.kinds {
+		plurals[i] = k.Plural
+	}
+	for _, f := range fieldsOf(body) {
+		i := slices.Index(plurals, f.name)
+		switch {
+		case i < 0:
+			r.problems.At(f.name, "", "unknown member; an apply file has %s%s", strings.Join(plurals, ", "),
+				DidYouMean(f.name, slices.Values(plurals)))
+		case f.value[0] == 'n':
+		default:
+			r.list(r.kinds[i], f.value, f.name, nil)
+		}
+	}
+}
+
+// list reads a list of definitions of one kind; of a group's features, inside is that group.
+func (r *reader) list(kind *Kind, value json.RawMessage, at string, inside *wanted) {
+	if value[0] != '[' {
+		r.problems.At(at, string(value), "expected a list, got %s", form(value))
+		return
+	}
+	for i, element := range elements(value) {
+		w := &wanted{kind: kind, at: at + index(i), members: Members{}}
+		if inside != nil {
+			w.group, w.entityType, w.replace = inside.name, inside.entityType, inside.replace
+		}
+		r.definition(w, element)
+	}
+}
+
+// definition reads one definition into w. A name, entity type or group that w has already, from the URL or from the group
+// around it, can be repeated but not contradicted.
+func (r *reader) definition(w *wanted, value json.RawMessage) {
+	if value[0] != '{' {
+		r.problems.At(w.at, string(value), "expected an object, got %s", form(value))
+		return
+	}
+	r.found = append(r.found, w)
+	named := w.name != ""
+	var features json.RawMessage
+	for _, f := range fieldsOf(value) {
+		at := join(w.at, f.name)
+		member, isMember := w.kind.member(f.name)
+		switch {
+		case f.name == "name":
+			named = named || f.value[0] != 'n'
+			r.name(&w.name, f.value, at, nameRule(w.kind))
+		case f.name == "entity_type" && w.kind == featureKind:
+			r.name(&w.entityType, f.value, at, CheckName)
+		case f.name == "group" && w.kind == featureKind:
+			r.name(&w.group, f.value, at, CheckName)
+		case f.name == "features" && w.kind == groupKind:
+			features = f.value
+		case isMember:
+			w.members[f.name] = r.member(member, f.value, at)
+		case slices.Contains(w.kind.shown, f.name):
+		default:
+			r.problems.At(at, "", "unknown member%s", DidYouMean(f.name, slices.Values(w.kind.memberNames())))
+		}
+	}
+	if !named {
+		r.problems.At(join(w.at, "name"), "", "must be given")
+	}
+	if w.kind == groupKind {
+		w.entityType = textOf(w.members["entity_type"])
+	}
+	if features != nil && features[0] != 'n' {
+		r.list(featureKind, features, join(w.at, "features"), w)
+	}
+}
+
+func nameRule(kind *Kind) func(string) error {
+	switch kind {
+	case groupKind:
+		return checkGroupName
+	case featureKind:
+		return func(name string) error { return checkFeatureName(name, nil) }
+	}
+	return CheckName
+}
+
+// name reads a name into is, which may hold it already.
+func (r *reader) name(is *string, value json.RawMessage, at string, rule func(string) error) {
+	if value[0] == 'n' {
+		return
+	}
+	text, ok := readString(value, at, func(at, value, format string, args ...any) { r.problems.At(at, value, format, args...) })
+	if !ok {
+		return
+	}
+	if *is != "" && text != *is {
+		r.problems.At(at, text, "%q is expected here, by where it stands", *is)
+		return
+	}
+	if err := rule(text); err != nil {
+		r.problems.At(at, text, "%v", err)
+		return
+	}
+	*is = text
+}
+
+func (r *reader) member(m Member, value json.RawMessage, at string) json.RawMessage {
+	if value[0] == 'n' || string(value) == `""` && !m.TakesEmpty {
+		return nil
+	}
+	return m.Read(value, func(within, value, format string, args ...any) {
+		r.problems.At(at+within, value, format, args...)
+	})
+}
+
+func join(at, member string) string {
+	if at == "" {
+		return member
+	}
+	return at + "." + member
+}

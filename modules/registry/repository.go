@@ -1,0 +1,149 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"featurestore/app/database"
+	"featurestore/app/fault"
+)
+
+// batch is how many rows one INSERT takes: SQLite has 32,766 parameters.
+const batch = 1000
+
+// begin is the first thing that a change does: it locks the registry until the transaction ends, and raises the revision.
+func begin(tx *gorm.DB) (state stateRow, err error) {
+	if database.Postgres(tx) {
+		if err := tx.Exec("SET LOCAL lock_timeout = '10s'").Error; err != nil {
+			return state, err
+		}
+	}
+	err = tx.Raw("UPDATE registry_state SET revision = revision + 1 WHERE id = 1 RETURNING *").Scan(&state).Error
+	return state, err
+}
+
+// readSince reads all definitions that changed after a revision, in the order in which they did.
+func readSince(ctx context.Context, db *gorm.DB, revision int64) ([]*definition, error) {
+	var rows []definitionRow
+	if err := db.WithContext(ctx).Where("revision > ?", revision).Order("revision, id").Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	definitions := make([]*definition, len(rows))
+	for i, row := range rows {
+		d := &definition{
+			place:     place{row.Kind, row.Parent, row.Name},
+			id:        row.ID,
+			version:   row.Version,
+			status:    Status(row.Status),
+			document:  []byte(row.Document),
+			revision:  row.Revision,
+			createdAt: row.CreatedAt.Time(),
+			updatedAt: row.UpdatedAt.Time(),
+		}
+		if err := json.Unmarshal([]byte(row.Layout), &d.layout); err != nil {
+			return nil, fmt.Errorf("read the layout of the stored %s %s (id %d): %w", d.kind, d.name, d.id, err)
+		}
+		definitions[i] = d
+	}
+	return definitions, nil
+}
+
+// write stores what a change made, and the next free id.
+func write(tx *gorm.DB, edits []*edit, nextID int64) error {
+	definitions := make([]definitionRow, len(edits))
+	var versions []versionRow
+	for i, e := range edits {
+		d := &e.after
+		layout, err := json.Marshal(d.layout)
+		if err != nil {
+			return err
+		}
+		definitions[i] = definitionRow{
+			ID: d.id, Kind: d.kind, Parent: d.parent, Name: d.name,
+			Version: d.version, Status: string(d.status), Document: string(d.document), Layout: string(layout), Revision: d.revision,
+			CreatedAt: database.MicrosOf(d.createdAt), UpdatedAt: database.MicrosOf(d.updatedAt),
+		}
+		if e.before != nil && e.before.version == d.version {
+			continue
+		}
+		action, changes, err := e.history()
+		if err != nil {
+			return err
+		}
+		versions = append(versions, versionRow{
+			DefinitionID: d.id, Version: d.version, Action: action, Changes: changes, Document: string(d.document),
+			Revision: d.revision, At: database.MicrosOf(d.updatedAt),
+		})
+	}
+	if err := tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, UpdateAll: true}).CreateInBatches(definitions, batch).Error; err != nil {
+		return err
+	}
+	if len(versions) > 0 {
+		if err := tx.CreateInBatches(versions, batch).Error; err != nil {
+			return err
+		}
+	}
+	return tx.Model(&stateRow{}).Where("id = 1").Update("next_id", nextID).Error
+}
+
+// history is what the table of versions says of the edit.
+func (e *edit) history() (action, changes string, err error) {
+	members := []MemberChange{}
+	switch {
+	case e.deleting:
+		action = "deleted"
+	case e.creating():
+		action = "created"
+	default:
+		action = "changed"
+		members = e.kind.compare(e.was, e.is)
+	}
+	text, err := json.Marshal(members)
+	return action, string(text), err
+}
+
+// Version is a definition as it was, and what made it so.
+type Version struct {
+	Version    int             `json:"version"`
+	Action     string          `json:"action" enum:"created,changed,deleted"`
+	ChangedAt  time.Time       `json:"changed_at"`
+	Changes    []MemberChange  `json:"changes" doc:"Member by member; empty for the first version"`
+	Definition json.RawMessage `json:"definition" doc:"The members as they were from this version on"`
+}
+
+// readVersions reads the versions of a definition below one, newest first.
+func readVersions(ctx context.Context, db *gorm.DB, id int64, below, limit int) ([]Version, error) {
+	var rows []versionRow
+	err := db.WithContext(ctx).Where("definition_id = ? AND version < ?", id, below).Order("version DESC").Limit(limit).Find(&rows).Error
+	if err != nil {
+		return nil, unavailable(fmt.Errorf("read versions: %w", err))
+	}
+	versions := make([]Version, len(rows))
+	for i, row := range rows {
+		versions[i] = Version{
+			Version:    row.Version,
+			Action:     row.Action,
+			ChangedAt:  row.At.Time(),
+			Definition: json.RawMessage(row.Document),
+		}
+		if err := json.Unmarshal([]byte(row.Changes), &versions[i].Changes); err != nil {
+			return nil, fmt.Errorf("read version %d of definition %d: %w", row.Version, id, err)
+		}
+	}
+	return versions, nil
+}
+
+// unavailable makes a fault of an error that says that the database cannot be used just now.
+func unavailable(err error) error {
+	if database.Busy(err) || database.Unavailable(err) {
+		busy := fault.New(fault.Busy, "registry-unavailable", "the registry's database cannot be used just now; try again").Because(err)
+		busy.RetryAfter = 2
+		return busy
+	}
+	return err
+}

@@ -1,0 +1,111 @@
+package runs
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"featurestore/app/fault"
+)
+
+// Answer is a run as the API shows it.
+type Answer struct {
+	ID              int64           `json:"id"`
+	Kind            string          `json:"kind" doc:"load or materialization"`
+	Subject         string          `json:"subject" doc:"What it is about: a group"`
+	State           State           `json:"state" enum:"queued,running,succeeded,failed,cancelled"`
+	Parameters      json.RawMessage `json:"parameters,omitempty"`
+	Progress        json.RawMessage `json:"progress,omitempty"`
+	Result          json.RawMessage `json:"result,omitempty"`
+	Reason          string          `json:"reason,omitempty" doc:"Why it failed or was cancelled"`
+	Attempts        int             `json:"attempts" doc:"How many processes have started it"`
+	CreatedAt       time.Time       `json:"created_at"`
+	StartedAt       *time.Time      `json:"started_at,omitempty"`
+	FinishedAt      *time.Time      `json:"finished_at,omitempty"`
+	CancelRequested bool            `json:"cancel_requested,omitempty"`
+}
+
+// Show makes the answer for a run; other modules answer with it too.
+func (run Run) Show() Answer {
+	given := func(t time.Time) *time.Time {
+		if t.IsZero() {
+			return nil
+		}
+		return &t
+	}
+	return Answer{
+		ID: run.ID, Kind: run.Kind, Subject: run.Subject, State: run.State,
+		Parameters: run.Parameters, Progress: run.Progress, Result: run.Result, Reason: run.Reason, Attempts: run.Attempts,
+		CreatedAt: run.CreatedAt, StartedAt: given(run.StartedAt), FinishedAt: given(run.FinishedAt),
+		CancelRequested: run.CancelRequested,
+	}
+}
+
+type runOutput struct{ Body Answer }
+
+type listInput struct {
+	Kind      string `query:"kind" doc:"Of this kind only"`
+	Subject   string `query:"subject" doc:"About this subject only"`
+	State     State  `query:"state" enum:"queued,running,succeeded,failed,cancelled" doc:"In this state only"`
+	Limit     int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	PageToken string `query:"page_token" doc:"From next_page_token of the page before"`
+}
+
+type listOutput struct {
+	Body struct {
+		Runs          []Answer `json:"runs"`
+		NextPageToken string   `json:"next_page_token,omitempty" doc:"Absent on the last page"`
+	}
+}
+
+func (r *Runs) listRuns(ctx context.Context, in *listInput) (*listOutput, error) {
+	filter := Filter{Kind: in.Kind, Subject: in.Subject, State: in.State, Limit: in.Limit + 1}
+	if in.PageToken != "" {
+		before, err := strconv.ParseInt(in.PageToken, 10, 64)
+		if err != nil || before < 1 {
+			return nil, fault.New(fault.Invalid, "invalid-page-token", "the page token was not made by this call").
+				At("query.page_token", in.PageToken, "pass next_page_token of the page before as it is")
+		}
+		filter.Before = before
+	}
+	found, err := r.List(ctx, filter)
+	if err != nil {
+		return nil, err
+	}
+	out := &listOutput{}
+	if len(found) > in.Limit {
+		found = found[:in.Limit]
+		out.Body.NextPageToken = strconv.FormatInt(found[in.Limit-1].ID, 10)
+	}
+	for _, run := range found {
+		out.Body.Runs = append(out.Body.Runs, run.Show())
+	}
+	return out, nil
+}
+
+func (r *Runs) getRun(ctx context.Context, in *struct {
+	ID   int64  `path:"id" minimum:"1"`
+	Wait string `query:"wait" doc:"Wait so long for the run to finish, at most 5m: 30s"`
+}) (*runOutput, error) {
+	if in.Wait == "" {
+		run, err := r.Get(ctx, in.ID)
+		return &runOutput{run.Show()}, err
+	}
+	wait, err := time.ParseDuration(in.Wait)
+	if err != nil || wait < 0 || wait > 5*time.Minute {
+		return nil, fault.New(fault.Invalid, "invalid-duration", "wait is a duration of at most 5 minutes, such as 30s").
+			At("query.wait", in.Wait, "write it as 500ms, 30s or 2m")
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	run, err := r.Wait(ctx, in.ID)
+	return &runOutput{run.Show()}, err
+}
+
+func (r *Runs) cancelRun(ctx context.Context, in *struct {
+	ID int64 `path:"id" minimum:"1"`
+}) (*runOutput, error) {
+	run, err := r.Cancel(ctx, in.ID)
+	return &runOutput{run.Show()}, err
+}

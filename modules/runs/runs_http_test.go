@@ -1,0 +1,73 @@
+package runs
+
+import (
+	"io"
+	"log/slog"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"featurestore/app/database/databasetest"
+	"featurestore/app/httpapi/httpapitest"
+)
+
+func TestRoutes(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 123456000, time.UTC)
+	db := databasetest.SQLite(t)()
+	require.NoError(t, Migrate(t.Context(), db))
+	r := New(db, quick, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	handler := httpapitest.Serve(slog.New(slog.DiscardHandler), r.Routes)
+	active, err := r.Begin(t.Context(), "load", "purchases", map[string]int{"a": 1})
+	require.NoError(t, err)
+	require.NoError(t, active.Finish(t.Context(), map[string]int64{"stored": 9007199254740993}, nil))
+	_, err = r.Submit(t.Context(), "materialization", "purchases", nil)
+	require.NoError(t, err)
+
+	const load = `{"id":1,"kind":"load","subject":"purchases","state":"succeeded","parameters":{"a":1},"result":{"stored":9007199254740993},"attempts":1,` +
+		`"created_at":"2026-01-02T03:04:05.123456Z","started_at":"2026-01-02T03:04:05.123456Z","finished_at":"2026-01-02T03:04:05.123456Z"}`
+	const queued = `{"id":2,"kind":"materialization","subject":"purchases","state":"queued","attempts":0,"created_at":"2026-01-02T03:04:05.123456Z"}`
+	const cancelled = `{"id":2,"kind":"materialization","subject":"purchases","state":"cancelled","reason":"cancelled by a caller","attempts":0,` +
+		`"created_at":"2026-01-02T03:04:05.123456Z","finished_at":"2026-01-02T03:04:05.123456Z","cancel_requested":true}`
+
+	for _, c := range []struct {
+		name, method, path string
+		status             int
+		want               string // exact JSON, or a part of a problem
+	}{
+		{"all", "GET", "/runs", 200, `{"runs":[` + queued + `,` + load + `]}`},
+		{"first page", "GET", "/runs?limit=1", 200, `{"runs":[` + queued + `],"next_page_token":"2"}`},
+		{"last page", "GET", "/runs?limit=1&page_token=2", 200, `{"runs":[` + load + `]}`},
+		{"beyond", "GET", "/runs?page_token=1", 200, `{"runs":[]}`},
+		{"of a kind", "GET", "/runs?kind=load", 200, `{"runs":[` + load + `]}`},
+		{"of a state and subject", "GET", "/runs?state=queued&subject=purchases", 200, `{"runs":[` + queued + `]}`},
+		{"of no subject", "GET", "/runs?subject=none", 200, `{"runs":[]}`},
+		{"unknown state", "GET", "/runs?state=asleep", 422, "query.state"},
+		{"bad limit", "GET", "/runs?limit=-1", 422, "query.limit"},
+		{"bad token", "GET", "/runs?page_token=x", 400, "invalid-page-token"},
+		{"misspelt", "GET", "/runs?knd=load", 400, "known are kind"},
+		{"one", "GET", "/runs/1", 200, load},
+		{"wait for one that is done", "GET", "/runs/1?wait=10s", 200, load},
+		{"wait in vain", "GET", "/runs/2?wait=20ms", 200, queued},
+		{"wait too long", "GET", "/runs/1?wait=1h", 400, "invalid-duration"},
+		{"unknown", "GET", "/runs/3", 404, "unknown-run"},
+		{"no number", "GET", "/runs/x", 422, "path.id"},
+		{"negative", "GET", "/runs/-1", 422, "path.id"},
+		{"cancel a queued one", "POST", "/runs/2/cancel", 200, cancelled},
+		{"cancel again", "POST", "/runs/2/cancel", 200, cancelled},
+		{"cancel a finished one", "POST", "/runs/1/cancel", 409, "run-finished"},
+		{"cancel an unknown one", "POST", "/runs/3/cancel", 404, "unknown-run"},
+	} {
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), c.method, "http://localhost"+c.path, nil))
+		body, err := io.ReadAll(recorder.Body)
+		require.NoError(t, err)
+		require.Equal(t, c.status, recorder.Code, "%s: %s", c.name, body)
+		if c.status == 200 {
+			require.JSONEq(t, c.want, string(body), c.name)
+		} else {
+			require.Contains(t, string(body), c.want, c.name)
+		}
+	}
+}

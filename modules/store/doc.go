@@ -1,0 +1,17 @@
+// Package store is where the values are: it takes observations in, answers them online and as they were, and joins training sets.
+//
+// It owns two seams. Offline (offline.go) is the full history, one table per group; Online (online.go) is the newest values by key,
+// one packed row per group and entity (package packed). Engines live in the folders sqlite, postgres and redis; package storetest
+// is the suite that holds all of them to the same answers.
+//
+// The way of a value in: Write (observation.go checks and converts, write.go groups what waits into one commit) or Load (load.go, a
+// table of any size) → Offline, durably → Online by compare-and-set → the caller is answered. The way out: Read (read.go) asks
+// Online in one round trip, and Offline where the online copy says of itself that it is not complete; At, History, Export and
+// TrainingSet ask a Snapshot of Offline. One function, judge (status.go), decides of every value what it is at a time.
+//
+// Invariants: what is acknowledged is committed offline; an online value is never older than one that was answered "written";
+// while a group's marker is absent, nothing is concluded from its online rows; within a group commit no request fails its
+// neighbours.
+//
+// It uses the registry (definitions) and runs (a load is a run).
+package store

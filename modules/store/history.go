@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+
+	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
+	"featurestore/modules/store/table"
+)
+
+// HistoryRequest asks for one entity's observations, newest first in each group.
+type HistoryRequest struct {
+	Key      Key
+	Features []*registry.Feature
+	From, To int64 // µs, [From, To); 0: open
+	Limit    int   // per group; 0: all
+}
+
+// History yields the observations of an entity, group by group, as they came in: corrections stand beside what they correct.
+func (s *Store) History(ctx context.Context, request HistoryRequest, yield func(*Rows) error) error {
+	snapshot, err := s.offline.Snapshot(ctx)
+	if err != nil {
+		return unavailable("read history", err)
+	}
+	defer snapshot.Close()
+	for _, sh := range split(request.Features) {
+		of := Range{Key: &request.Key, From: request.From, To: request.To, Limit: request.Limit}
+		if err := snapshot.Observations(ctx, sh.group, sh.features, of, yield); err != nil {
+			return unavailable("read the history of "+sh.group.Name, err)
+		}
+	}
+	return nil
+}
+
+// ExportRequest asks for a group's rows.
+type ExportRequest struct {
+	Group    *registry.Group
+	From, To int64 // event times, [From, To); 0: open
+	Latest   bool  // one row per entity: each feature by rule 1, TTL applied
+	Presence bool  // a column "presence" that the loader reads back
+}
+
+// Export writes a group's rows to the writer that begin makes: join keys, event_time, features. What was not observed is missing.
+// With Latest, the event time is the newest of the row's features, and an entity of which every value has expired is left out.
+func (s *Store) Export(ctx context.Context, request ExportRequest, begin func([]table.Column) (table.Writer, error)) error {
+	snapshot, err := s.offline.Snapshot(ctx)
+	if err != nil {
+		return unavailable("export", err)
+	}
+	defer snapshot.Close()
+	if request.Latest && request.Group.Kind == registry.Events {
+		return eventGroup(request.Group)
+	}
+	e := &export{request: request, tolerance: s.config.FutureTolerance.Microseconds(), now: snapshot.Now()}
+	if e.out, err = begin(e.columns()); err != nil {
+		return err
+	}
+	features := request.Group.Features
+	if request.Latest {
+		err = snapshot.Current(ctx, request.Group, features, e.current)
+	} else {
+		err = snapshot.Observations(ctx, request.Group, features, Range{From: request.From, To: request.To}, e.observations)
+	}
+	if err != nil {
+		return unavailable("export "+request.Group.Name, err)
+	}
+	return e.out.Close()
+}
+
+// export is one export on its way.
+type export struct {
+	request   ExportRequest
+	now       int64
+	tolerance int64
+	out       table.Writer
+	cells     []table.Cell
+}
+
+func (e *export) columns() []table.Column {
+	var columns []table.Column
+	for _, k := range e.request.Group.EntityType.JoinKeys {
+		columns = append(columns, table.Column{Name: k.Name, Type: k.ValueType})
+	}
+	columns = append(columns, table.Column{Name: "event_time", Type: value.Timestamp})
+	for _, f := range e.request.Group.Features {
+		columns = append(columns, table.Column{Name: f.Name, Type: f.ValueType})
+	}
+	if e.request.Presence {
+		columns = append(columns, table.Column{Name: presenceColumn, Type: value.String})
+	}
+	return columns
+}
+
+func (e *export) observations(rows *Rows) error {
+	e.cells = e.cells[:0]
+	for i, key := range rows.Keys {
+		e.row(key, rows.EventTimes[i], rows.Row(i))
+	}
+	return e.out.Write(len(rows.Keys), e.cells)
+}
+
+func (e *export) current(current *Current) error {
+	e.cells = e.cells[:0]
+	n, written := len(current.Features), 0
+	values := make([]value.Value, n)
+	for i, key := range current.Keys {
+		newest, found := int64(0), false
+		for j, f := range current.Features {
+			stamp := current.Stamps[i*n+j]
+			values[j] = value.Value{}
+			cell := judge(f, current.Values[i*n+j], stamp, e.now)
+			if cell.Status != Present && cell.Status != NullValue {
+				continue
+			}
+			values[j] = cell.Value
+			if !found || stamp.EventTime > newest {
+				newest, found = stamp.EventTime, true
+			}
+		}
+		if found && (e.request.From == 0 || newest >= e.request.From) && (e.request.To == 0 || newest < e.request.To) {
+			e.row(key, newest, values)
+			written++
+		}
+	}
+	return e.out.Write(written, e.cells)
+}
+
+func (e *export) row(key Key, eventTime int64, values []value.Value) {
+	for _, v := range key.Values {
+		e.cells = append(e.cells, table.ValueCell(v))
+	}
+	e.cells = append(e.cells, table.ValueCell(value.OfTime(eventTime)))
+	for i, v := range values {
+		if e.request.Group.Features[i].ValueType == value.Float {
+			v = v.AsFloat()
+		}
+		e.cells = append(e.cells, table.ValueCell(v))
+	}
+	if !e.request.Presence {
+		return
+	}
+	present := ""
+	for i, v := range values {
+		if !v.IsAbsent() {
+			present += " " + e.request.Group.Features[i].Name
+		}
+	}
+	e.cells = append(e.cells, table.ValueCell(value.OfString(present[min(1, len(present)):])))
+}

@@ -1,0 +1,217 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"slices"
+
+	"featurestore/app/fault"
+	"featurestore/app/httpapi"
+	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
+)
+
+type historyInput struct {
+	EntityPath
+	Features []string `query:"features" doc:"Which features; without it, all that are active or draft" example:"purchase_count_30d"`
+	Window
+	At        string `query:"at" doc:"Not the observations, but the values as they were at this time" example:"2026-01-31T12:00:00Z"`
+	Limit     int    `query:"limit" minimum:"1" maximum:"10000" default:"100" doc:"Observations on a page"`
+	PageToken string `query:"page_token" doc:"From next_page_token of the page before"`
+}
+
+// historyAnswer documents GET /history/{entity_type}/{entity_id}.
+type historyAnswer struct {
+	EntityType   string `json:"entity_type"`
+	EntityID     any    `json:"entity_id"`
+	Observations []struct {
+		Group      string         `json:"group"`
+		EventTime  string         `json:"event_time"`
+		IngestTime string         `json:"ingest_time"`
+		Features   map[string]any `json:"features" doc:"What was observed, nulls too"`
+	} `json:"observations" doc:"The newest first; corrections stand beside what they correct"`
+	NextPageToken string             `json:"next_page_token,omitempty" doc:"Absent on the last page"`
+	At            string             `json:"at,omitempty" doc:"With at=, in place of observations: features, statuses and event_times as in /get"`
+	Features      map[string]any     `json:"features,omitempty"`
+	Statuses      map[string]string  `json:"statuses,omitempty"`
+	EventTimes    map[string]*string `json:"event_times,omitempty"`
+}
+
+// history answers the observations of one entity, or its values as they were.
+func (s *Store) history(ctx context.Context, in *historyInput) (*httpapi.Bytes, error) {
+	catalog := s.definitions.Catalog()
+	entityType, key, err := in.find(catalog)
+	if err != nil {
+		return nil, err
+	}
+	asked, err := chosen(catalog, entityType, in.Features, "", "query")
+	if err != nil {
+		return nil, err
+	}
+	if in.At != "" {
+		return s.valuesAt(ctx, in, entityType, key, asked)
+	}
+	page := historyPage{limit: in.Limit}
+	request := HistoryRequest{Key: key, Features: featuresOf(asked)}
+	if request.From, request.To, err = in.Window.read(); err != nil {
+		return nil, err
+	}
+	if err := page.begin(in.PageToken, &request); err != nil {
+		return nil, err
+	}
+	if err := s.History(ctx, request, page.add); err != nil {
+		return nil, err
+	}
+	page.order()
+	b := appendEntity(make([]byte, 0, 256+128*len(page.rows)), entityType, key)
+	b = append(appendMember(b, "observations"), '[')
+	for i, row := range page.rows {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendObservation(b, row, asked)
+	}
+	b = append(b, ']')
+	if page.next != "" {
+		b = appendTextMember(b, "next_page_token", page.next)
+	}
+	return answered(append(b, '}'), false), nil
+}
+
+// valuesAt answers the values as they were at a time.
+func (s *Store) valuesAt(ctx context.Context, in *historyInput, entityType *registry.EntityType, key Key, asked []Requested) (*httpapi.Bytes, error) {
+	if in.From != "" || in.To != "" || in.PageToken != "" {
+		return nil, fault.New(fault.Invalid, "at-and-range", "at asks for values, from, to and page_token for observations: give one or the other").
+			At("query.at", in.At, "is given beside from, to or page_token")
+	}
+	zone, err := zoneOf(in.TimeZone)
+	if err != nil {
+		return nil, err
+	}
+	at, err := timeOf("at", in.At, zone, 0)
+	if err != nil {
+		return nil, err
+	}
+	plan := newPlan(asked)
+	answer, err := s.At(ctx, plan.read(entityType, []Key{key}), at)
+	if err != nil {
+		return nil, err
+	}
+	b := appendEntity(make([]byte, 0, 128+128*len(asked)), entityType, key)
+	b = appendTime(appendMember(b, "at"), at)
+	return answered(append(plan.append(b, answer.Cells), '}'), false), nil
+}
+
+// observedRow is one row of a page.
+type observedRow struct {
+	rows *Rows
+	i    int
+}
+
+func (o observedRow) eventTime() int64 { return o.rows.EventTimes[o.i] }
+
+// historyPage collects a page of observations of several groups. A token says how far the page before went: to an event time, and over
+// how many observations of that time; one that comes in meanwhile can show an observation twice, never hide one.
+type historyPage struct {
+	limit int
+	time  int64 // the event time at which the page before ended
+	skip  int   // how many observations of that time it had
+	rows  []observedRow
+	next  string
+}
+
+func (p *historyPage) begin(token string, request *HistoryRequest) error {
+	if token != "" {
+		text, err := base64.RawURLEncoding.DecodeString(token)
+		if err == nil {
+			_, err = fmt.Sscanf(string(text), "%d+%d", &p.time, &p.skip)
+		}
+		if err != nil || p.skip < 1 || p.skip > maxSkipped || p.time < firstTime || p.time > lastTime {
+			return fault.New(fault.Invalid, "invalid-page-token", "the page token was not made by this call").
+				At("query.page_token", token, "pass next_page_token of the page before as it is, with the same parameters")
+		}
+		if request.To = p.time + 1; request.To == 0 {
+			request.To = 1 // 0 is open
+		}
+	}
+	request.Limit = p.limit + p.skip + 1
+	return nil
+}
+
+func (p *historyPage) add(rows *Rows) error {
+	for i := range rows.Keys {
+		p.rows = append(p.rows, observedRow{rows, i})
+	}
+	return nil
+}
+
+// What a page token can say.
+const (
+	maxSkipped = 1_000_000
+	firstTime  = -62_135_596_800_000_000 // the year 1
+	lastTime   = 253_402_300_799_999_999 // the year 9999
+)
+
+// order brings the observations of all groups in order and cuts the page out.
+func (p *historyPage) order() {
+	slices.SortStableFunc(p.rows, func(a, b observedRow) int {
+		return cmp.Or(
+			cmp.Compare(b.eventTime(), a.eventTime()),
+			cmp.Compare(b.rows.IngestTimes[b.i], a.rows.IngestTimes[a.i]),
+			cmp.Compare(a.rows.Group.ID, b.rows.Group.ID),
+			cmp.Compare(b.rows.IngestIDs[b.i], a.rows.IngestIDs[a.i]))
+	})
+	if p.skip > 0 {
+		p.rows = p.rows[p.shown():]
+	}
+	if len(p.rows) <= p.limit {
+		return
+	}
+	p.rows = p.rows[:p.limit]
+	last, same := p.rows[p.limit-1].eventTime(), 0
+	for _, row := range p.rows {
+		if row.eventTime() == last {
+			same++
+		}
+	}
+	if p.skip > 0 && last == p.time {
+		same += p.skip
+	}
+	p.next = base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d+%d", last, same))
+}
+
+// shown is how many of the rows the pages before had.
+func (p *historyPage) shown() int {
+	later, same := 0, 0
+	for later < len(p.rows) && p.rows[later].eventTime() > p.time {
+		later++
+	}
+	for same < p.skip && later+same < len(p.rows) && p.rows[later+same].eventTime() == p.time {
+		same++
+	}
+	return later + same
+}
+
+func appendObservation(b []byte, row observedRow, asked []Requested) []byte {
+	rows := row.rows
+	b = value.AppendJSONString(first(b, "group"), rows.Group.Name)
+	b = appendTime(appendMember(b, "event_time"), row.eventTime())
+	b = appendTime(appendMember(b, "ingest_time"), rows.IngestTimes[row.i])
+	b = append(appendMember(b, "features"), '{')
+	n, values := 0, rows.Row(row.i)
+	for i := range asked {
+		at := slices.Index(rows.Features, asked[i].Feature)
+		if at < 0 || values[at].IsAbsent() {
+			continue
+		}
+		v := values[at]
+		if asked[i].Feature.ValueType == value.Float {
+			v = v.AsFloat()
+		}
+		b = value.AppendJSON(appendKey(b, n, asked[i].Column), v)
+		n++
+	}
+	return append(b, '}', '}')
+}

@@ -1,0 +1,295 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"featurestore/app/fault"
+	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
+	"featurestore/modules/runs"
+	"featurestore/modules/store/table"
+)
+
+// LoadRequest says how a table becomes observations of a group.
+type LoadRequest struct {
+	Group      string
+	TimeColumn string         // "": event_time, else event_timestamp, else every row is dated now
+	Zone       *time.Location // of times without an offset; nil refuses them
+	SkipNulls  bool           // a null cell was not observed, instead of observed as null
+	Presence   bool           // the column "presence" lists the features that each row observed
+	Create     bool           // columns that nobody registered become drafts
+	SkipBad    bool           // bad rows are left out, instead of refusing the load
+}
+
+// Loaded says what became of a load: Received = Stored + Duplicate + Rejected + Quarantined + Erased (rule 13). It is the result of
+// the load's run.
+type Loaded struct {
+	Group       string           `json:"group"`
+	Run         int64            `json:"run_id" doc:"The run that stands in the rows"`
+	Received    int64            `json:"received" doc:"stored + duplicate + rejected + quarantined + erased"`
+	Stored      int64            `json:"stored"`
+	Duplicate   int64            `json:"duplicate"`
+	Rejected    int64            `json:"rejected"`
+	Quarantined int64            `json:"quarantined"`
+	Erased      int64            `json:"erased"`
+	Nulls       map[string]int64 `json:"nulls" doc:"How many observed nulls each feature has"`
+	Ignored     []string         `json:"ignored_columns" doc:"Columns left out: a data frame's index"`
+	Registered  []string         `json:"registered" doc:"Features registered as drafts, for unknown columns"`
+	Bad         []table.BadRow   `json:"bad_rows" doc:"The first of the bad rows"`
+	Publication int64            `json:"publication_run_id,omitempty" doc:"The run that brings the rows online; none where there is nothing to bring"`
+}
+
+// Load brings a table of any size into one group, in flat memory: all of it or, after an error or a crash, nothing.
+func (s *Store) Load(ctx context.Context, request LoadRequest, source table.Reader) (*Loaded, error) {
+	l, err := s.beginLoad(ctx, request, source)
+	if err != nil {
+		return nil, err
+	}
+	err = l.finish()
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		err = fault.New(fault.Conflict, "run-cancelled", "the load was cancelled, as run %d: nothing was stored", l.loaded.Run)
+	}
+	return &l.loaded, err
+}
+
+// LoadLater begins a load that goes on after the call, until the store is stopped, and answers the id of its run. The source must not
+// depend on the request; closed is called when it has been read.
+func (s *Store) LoadLater(request LoadRequest, source table.Reader, closed func()) (run int64, err error) {
+	l, err := s.beginLoad(s.background, request, source)
+	if err != nil {
+		return 0, err
+	}
+	s.loads.Go(func() {
+		defer closed()
+		l.finish() //nolint:errcheck // the run has it
+	})
+	return l.loaded.Run, nil
+}
+
+func (s *Store) beginLoad(ctx context.Context, request LoadRequest, source table.Reader) (*loading, error) {
+	group, err := groupOf(s.definitions.Catalog(), request.Group)
+	if err != nil {
+		return nil, err
+	}
+	l := &loading{store: s, request: request, source: source, group: group,
+		latest: s.now() + s.config.FutureTolerance.Microseconds(),
+		loaded: Loaded{Group: group.Name, Nulls: map[string]int64{}, Registered: []string{}, Bad: []table.BadRow{}}}
+	return l, l.begin(ctx)
+}
+
+// finish does the load, asks for its publication, and ends its run.
+func (l *loading) finish() error {
+	s, ctx, loaded := l.store, l.active.Context(), &l.loaded
+	err := l.run(ctx)
+	loaded.Ignored = append([]string{}, l.source.Ignored()...)
+	if err == nil && s.publisher != nil && l.group.Kind == registry.Features && loaded.Stored > 0 {
+		var failed error
+		if loaded.Publication, failed = s.publisher.Publish(context.WithoutCancel(ctx), l.group); failed != nil {
+			s.log.Warn("a load's publication could not be requested; the ticker brings it online", "group", l.group.Name, "error", failed)
+		}
+	}
+	if failed := l.active.Finish(context.WithoutCancel(ctx), loaded, err); failed != nil {
+		s.log.Error("the end of a load could not be recorded", "run", loaded.Run, "error", failed)
+	}
+	return err
+}
+
+// loading is one load on its way.
+type loading struct {
+	store   *Store
+	request LoadRequest
+	source  table.Reader
+	group   *registry.Group
+	active  *runs.Active
+	load    Load
+	latest  int64
+	loaded  Loaded
+
+	columns  []string // bound so far
+	keys     []int    // the columns of the join keys
+	time     int
+	presence int
+	features []loadColumn // in ascending ordinal
+	held     []*table.Batch
+}
+
+// loadColumn is a feature and the column that it comes from.
+type loadColumn struct {
+	feature *registry.Feature
+	column  int
+	nulls   int64
+}
+
+func (l *loading) begin(ctx context.Context) error {
+	active, err := l.store.runs.Begin(ctx, "load", l.group.Name, map[string]any{"group": l.group.Name})
+	if err != nil {
+		return unavailable("begin a load", err)
+	}
+	l.active, l.loaded.Run = active, active.ID()
+	return nil
+}
+
+func (l *loading) run(ctx context.Context) error {
+	err := l.rows(ctx)
+	if l.load != nil && err != nil {
+		if abortErr := l.load.Abort(context.WithoutCancel(ctx)); abortErr != nil {
+			l.store.log.Error("a load could not be taken back at once; the next start removes it", "run", l.loaded.Run, "error", abortErr)
+		}
+		l.loaded.Stored = 0
+	}
+	return err
+}
+
+func (l *loading) rows(ctx context.Context) error {
+	for {
+		batch, err := l.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := l.bind(ctx, batch); err != nil {
+			return err
+		}
+		if err := l.add(ctx, batch); err != nil {
+			return err
+		}
+		l.active.Progress(map[string]int64{"received": l.loaded.Received, "rejected": l.loaded.Rejected})
+	}
+	if l.columns == nil {
+		return fault.New(fault.Invalid, "empty-body", "the body is empty: send a table with the join keys %s and the group's features", keyForm(l.group.EntityType.JoinKeys))
+	}
+	if len(l.loaded.Bad) > 0 && !l.request.SkipBad {
+		problem := fault.New(fault.Unprocessable, "bad-rows",
+			"nothing was stored: %d of %d rows are bad; mend them, or load the others with on_error=skip", l.loaded.Rejected, l.loaded.Received)
+		for _, b := range l.loaded.Bad {
+			problem.At(rowPlace(b.Number, b.Column), b.Value, "%s", b.Reason)
+		}
+		return problem
+	}
+	if l.load == nil {
+		return nil // no row was good
+	}
+	for i := range l.features {
+		if n := l.features[i].nulls; n > 0 {
+			l.loaded.Nulls[l.features[i].feature.Name] = n
+		}
+	}
+	return unavailable("commit a load", l.load.Commit(ctx))
+}
+
+func (l *loading) bad(number int64, column, shown, reason string) {
+	l.loaded.Rejected++
+	if len(l.loaded.Bad) < l.store.config.LoadErrors {
+		l.loaded.Bad = append(l.loaded.Bad, table.BadRow{Number: number, Column: column, Value: shown, Reason: reason})
+	}
+}
+
+// add converts a batch and hands its good rows on. Once a row is bad that refuses the load, the rest is only looked at.
+func (l *loading) add(ctx context.Context, batch *table.Batch) error {
+	l.loaded.Received += int64(batch.Rows + len(batch.Bad))
+	for _, b := range batch.Bad {
+		l.bad(b.Number, b.Column, b.Value, b.Reason)
+	}
+	n := len(l.features)
+	features := make([]*registry.Feature, n)
+	for i, c := range l.features {
+		features[i] = c.feature
+	}
+	rows := &Rows{Group: l.group, Features: features, Run: l.loaded.Run,
+		Keys: make([]Key, 0, batch.Rows), EventTimes: make([]int64, 0, batch.Rows), Values: make([]value.Value, 0, batch.Rows*n)}
+	keys := make([]value.Value, 0, batch.Rows*len(l.keys))
+	for r := range batch.Rows {
+		keys = l.row(rows, keys, batch, r)
+	}
+	if len(rows.Keys) == 0 || len(l.loaded.Bad) > 0 && !l.request.SkipBad {
+		return nil
+	}
+	if l.load == nil {
+		var err error
+		if l.load, err = l.open(ctx); err != nil {
+			return err
+		}
+	}
+	if err := l.load.Add(ctx, rows); err != nil {
+		return unavailable("load", err)
+	}
+	l.loaded.Stored += int64(len(rows.Keys))
+	return nil
+}
+
+func (l *loading) open(ctx context.Context) (Load, error) {
+	if err := l.store.Prepare(ctx, l.group); err != nil {
+		return nil, err
+	}
+	load, err := l.store.offline.Load(ctx, l.group, l.loaded.Run)
+	if errors.Is(err, ErrOutdated) {
+		if _, err = l.store.definitions.Refresh(ctx); err == nil {
+			err = fault.New(fault.Busy, "definitions-changing", "the group %s was changed while the load began: send it again", l.group.Name)
+		}
+	}
+	return load, unavailable("begin a load", err)
+}
+
+// row converts one row; a bad one is noted and leaves rows as they were.
+func (l *loading) row(rows *Rows, keys []value.Value, batch *table.Batch, r int) []value.Value {
+	cells, number := batch.Row(r), batch.Number(r)
+	keysBefore, valuesBefore := len(keys), len(rows.Values)
+	bad := func(column int, reason string) []value.Value {
+		l.bad(number, l.columns[column], cells[column].Display(), reason)
+		rows.Values = rows.Values[:valuesBefore]
+		return keys[:keysBefore]
+	}
+	for i, column := range l.keys {
+		v, err := keyValue(l.group.EntityType.JoinKeys[i], cells[column])
+		if err != nil {
+			return bad(column, err.Error())
+		}
+		keys = append(keys, v)
+	}
+	at := int64(value.NoTime)
+	if l.time >= 0 {
+		t, err := cells[l.time].Value(value.Timestamp, l.request.Zone)
+		switch {
+		case err != nil:
+			return bad(l.time, err.Error())
+		case t.IsAbsent() || t.IsNull():
+			return bad(l.time, "every row needs a time")
+		case t.Time() > l.latest:
+			return bad(l.time, "is more than "+l.store.config.FutureTolerance.String()+" in the future")
+		}
+		at = t.Time()
+	}
+	observed := 0
+	present := l.presentIn(cells)
+	for i := range l.features {
+		c := &l.features[i]
+		v, err := cells[c.column].Value(c.feature.ValueType, l.request.Zone)
+		if err != nil {
+			return bad(c.column, err.Error())
+		}
+		if v.IsNull() && (l.request.SkipNulls || present != nil && !slices.Contains(present, c.feature.Name)) {
+			v = value.Value{}
+		}
+		if !v.IsAbsent() {
+			observed++
+		}
+		rows.Values = append(rows.Values, v)
+	}
+	if observed == 0 {
+		return bad(l.keys[0], "the row observes no feature")
+	}
+	for i, v := range rows.Values[valuesBefore:] {
+		if v.IsNull() {
+			l.features[i].nulls++
+		}
+	}
+	rows.Keys = append(rows.Keys, NewKey(keys[keysBefore:len(keys):len(keys)]))
+	rows.EventTimes = append(rows.EventTimes, at)
+	return keys
+}

@@ -1,0 +1,181 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"featurestore/app/fault"
+	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
+	"featurestore/modules/store/table"
+)
+
+// presenceColumn lists in a row which of its features were observed, separated by spaces. Formats that cannot leave a cell out
+// carry it with ?presence=true.
+const presenceColumn = "presence"
+
+// inferenceRows is from how many rows the types of unknown columns are told.
+const inferenceRows = 1000
+
+// next is the next batch, those first that were held back to tell types from.
+func (l *loading) next() (*table.Batch, error) {
+	if len(l.held) > 0 {
+		batch := l.held[0]
+		l.held = l.held[1:]
+		return batch, nil
+	}
+	return l.source.Next()
+}
+
+// bind finds what the columns are: join keys, the time, features of the group. Later batches may bring further columns.
+func (l *loading) bind(ctx context.Context, batch *table.Batch) error {
+	if l.columns != nil && len(batch.Columns) == len(l.columns) {
+		return nil
+	}
+	unknown, err := l.bindColumns(batch.Columns)
+	if err != nil {
+		return err
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	if !l.request.Create {
+		problem := fault.New(fault.Unprocessable, "unknown-column", "%s has no feature for some columns: register them, leave them out, or load with create=true", l.group.Name)
+		for _, name := range unknown {
+			problem.At("column "+name, "", "is no join key and no feature of %s", l.group.Name)
+		}
+		return problem
+	}
+	if l.load != nil {
+		return fault.New(fault.Unprocessable, "late-column", "the column %s appears only after row %d: a load that creates features must show all of them in its first rows",
+			strings.Join(unknown, ", "), batch.FirstRow)
+	}
+	if err := l.register(ctx, batch, unknown); err != nil {
+		return err
+	}
+	_, err = l.bindColumns(batch.Columns)
+	return err
+}
+
+// bindColumns answers the columns that are unknown.
+func (l *loading) bindColumns(columns []string) (unknown []string, err error) {
+	if l.time, err = TimeColumn(columns, l.request.TimeColumn); err != nil {
+		return nil, err
+	}
+	used := map[int]bool{l.time: true}
+	l.keys = l.keys[:0]
+	for _, k := range l.group.EntityType.JoinKeys {
+		at := slices.Index(columns, k.Name)
+		if at < 0 {
+			return nil, fault.New(fault.Unprocessable, "missing-column", "there is no column %q, a join key of %s", k.Name, l.group.EntityType.Name).
+				At("columns", "", "the join keys are %s", keyForm(l.group.EntityType.JoinKeys))
+		}
+		l.keys, used[at] = append(l.keys, at), true
+	}
+	l.presence = -1
+	if l.request.Presence {
+		if l.presence = slices.Index(columns, presenceColumn); l.presence < 0 {
+			return nil, fault.New(fault.Unprocessable, "missing-column", "there is no column %q, which presence=true needs", presenceColumn)
+		}
+		used[l.presence] = true
+	}
+	nulls := map[int]int64{}
+	for _, f := range l.features {
+		nulls[f.column] = f.nulls
+	}
+	l.features = l.features[:0]
+	for at, name := range columns {
+		if used[at] {
+			continue
+		}
+		feature := featureOf(l.group, name)
+		if feature == nil {
+			unknown = append(unknown, name)
+			continue
+		}
+		if feature.Status == registry.Archived {
+			return nil, fault.New(fault.Conflict, "feature-archived", "%s is archived: restore it before loading values", feature.Reference())
+		}
+		l.features = append(l.features, loadColumn{feature: feature, column: at, nulls: nulls[at]})
+	}
+	slices.SortFunc(l.features, func(a, b loadColumn) int { return cmp.Compare(a.feature.Ordinal, b.feature.Ordinal) })
+	if len(l.features) == 0 && len(unknown) == 0 {
+		return nil, fault.New(fault.Unprocessable, "missing-column", "the table has no column that is a feature of %s", l.group.Name)
+	}
+	l.columns = slices.Clone(columns)
+	return unknown, nil
+}
+
+func featureOf(group *registry.Group, name string) *registry.Feature {
+	for _, f := range group.Features {
+		if f.Name == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// register makes drafts of unknown columns, their types told from the first rows, which are held back meanwhile.
+func (l *loading) register(ctx context.Context, first *table.Batch, unknown []string) error {
+	batches, rows := []*table.Batch{cloneBatch(first)}, first.Rows
+	for rows < inferenceRows {
+		batch, err := l.source.Next()
+		if err != nil {
+			break // io.EOF, or an error that comes again when it is that row's turn
+		}
+		batches, rows = append(batches, cloneBatch(batch)), rows+batch.Rows
+	}
+	features := make([]registry.Unregistered, len(unknown))
+	for i, name := range unknown {
+		t, err := inferColumn(batches, name)
+		if err != nil {
+			return fault.New(fault.Unprocessable, "unknown-type", "the type of the column %q cannot be told: %s; register it first", name, err)
+		}
+		features[i] = registry.Unregistered{Name: name, ValueType: t}
+	}
+	catalog, err := l.store.definitions.RegisterInGroup(ctx, l.group, features)
+	if err != nil {
+		return err
+	}
+	l.group, _ = catalog.GroupByID(l.group.ID)
+	l.held = append(batches[1:], l.held...)
+	l.loaded.Registered = append(l.loaded.Registered, unknown...)
+	return nil
+}
+
+func cloneBatch(batch *table.Batch) *table.Batch {
+	clone := *batch
+	clone.Columns, clone.Cells = slices.Clone(batch.Columns), slices.Clone(batch.Cells)
+	clone.Bad, clone.Numbers = slices.Clone(batch.Bad), slices.Clone(batch.Numbers)
+	return &clone
+}
+
+func inferColumn(batches []*table.Batch, name string) (value.Type, error) {
+	var inference table.Inference
+	for _, b := range batches {
+		at := slices.Index(b.Columns, name)
+		if at < 0 {
+			continue
+		}
+		for r := range b.Rows {
+			if err := inference.Add(b.Row(r)[at]); err != nil {
+				return value.Invalid, err
+			}
+		}
+	}
+	return inference.Type()
+}
+
+// presentIn is the features that a row says it observed; nil where it does not say: then all.
+func (l *loading) presentIn(cells []table.Cell) []string {
+	if l.presence < 0 || cells[l.presence].IsNull() {
+		return nil
+	}
+	v, err := cells[l.presence].Value(value.String, nil)
+	if err != nil || v.IsAbsent() || v.IsNull() {
+		return nil
+	}
+	return strings.Fields(v.Text())
+}

@@ -1,0 +1,323 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"featurestore/app/fault"
+	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
+	"featurestore/modules/store/table"
+)
+
+// Field is a named cell, as it came in.
+type Field struct {
+	Name string
+	Cell table.Cell
+}
+
+// Entity names an entity as a caller does: by the path segment (see ParseKey) or, where Path is "", by its join keys.
+type Entity struct {
+	Path    string
+	Members []Field
+}
+
+// Observation is what one entity was seen to be.
+type Observation struct {
+	Entity    Entity
+	EventTime int64 // µs; value.NoTime: the offline store's clock
+	Fields    []Field
+	Zone      *time.Location // of times without an offset; nil refuses them
+	Place     string         // where it stands in the request, for messages: "" or "rows[3]"
+}
+
+// place joins the parts of a location.
+func (o *Observation) place(member string) string {
+	if o.Place == "" {
+		return member
+	}
+	return o.Place + "." + member
+}
+
+// checked is what a request comes to: rows to append, each of one group, or what must be registered first.
+type checked struct {
+	rows         []*Rows // one row each; those of observation i are rows[starts[i]:starts[i+1]]
+	starts       []int
+	stored       map[string]string
+	unregistered []registry.Unregistered
+	widen        []*registry.Feature
+}
+
+// checker turns observations of one entity type into rows, collecting everything that is wrong with them.
+type checker struct {
+	store      *Store
+	catalog    *registry.Catalog
+	entityType string
+	known      *registry.EntityType // nil while nobody registered it
+	features   map[string]*registry.Feature
+	latest     int64 // the latest event time allowed
+	unknown    []*unknownFeature
+	out        checked
+	problem    *fault.Error
+	scratch    []observed
+}
+
+// unknownFeature is a name that nobody registered, with everything that the request holds for it.
+type unknownFeature struct {
+	name      string
+	inference table.Inference
+	cells     []table.Cell
+	places    []string
+}
+
+// observed is one converted field.
+type observed struct {
+	feature *registry.Feature
+	value   value.Value
+}
+
+// check converts what can be converted under this catalog. Violations are answered as one problem.
+func (s *Store) check(catalog *registry.Catalog, entityType string, observations []Observation) (*checked, error) {
+	c := &checker{
+		store: s, catalog: catalog, entityType: entityType,
+		features: make(map[string]*registry.Feature, 16),
+		latest:   s.now() + s.config.FutureTolerance.Microseconds(),
+		problem:  fault.New(fault.Unprocessable, "invalid-observation", "nothing was stored: the observation is not valid"),
+	}
+	c.out.stored = make(map[string]string, 16)
+	c.known, _ = catalog.EntityType(entityType)
+	for i := range observations {
+		c.out.starts = append(c.out.starts, len(c.out.rows))
+		if err := c.observation(&observations[i]); err != nil {
+			return nil, err
+		}
+	}
+	c.out.starts = append(c.out.starts, len(c.out.rows))
+	c.inferTypes()
+	c.checkWidened(observations)
+	if len(c.problem.Violations) > 0 {
+		return nil, c.problem
+	}
+	return &c.out, nil
+}
+
+func (c *checker) observation(o *Observation) error {
+	key, err := c.key(o)
+	if err != nil {
+		c.violate(o.place("entity_id"), "", err)
+		return nil
+	}
+	if o.EventTime != value.NoTime && o.EventTime > c.latest {
+		c.problem.At(o.place("event_time"), string(value.AppendTime(nil, o.EventTime)),
+			"is more than %s in the future", c.store.config.FutureTolerance)
+	}
+	if len(o.Fields) == 0 {
+		c.problem.At(o.place("features"), "", "has no feature: give at least one")
+		return nil
+	}
+	fields := c.scratch[:0]
+	for i := range o.Fields {
+		feature, v, ok, err := c.field(o, &o.Fields[i])
+		if err != nil {
+			return err
+		}
+		if ok {
+			fields = append(fields, observed{feature, v})
+		}
+	}
+	c.scratch = fields
+	slices.SortFunc(fields, func(a, b observed) int {
+		if a.feature.Group.ID != b.feature.Group.ID {
+			return int(a.feature.Group.ID - b.feature.Group.ID)
+		}
+		return int(a.feature.Ordinal) - int(b.feature.Ordinal)
+	})
+	c.cut(o, key, fields)
+	return nil
+}
+
+// cut makes one row of each group's share of the sorted fields.
+func (c *checker) cut(o *Observation, key Key, fields []observed) {
+	for len(fields) > 0 {
+		group := fields[0].feature.Group
+		n := 1
+		for n < len(fields) && fields[n].feature.Group == group {
+			n++
+		}
+		row := &Rows{Group: group, Keys: []Key{key}, EventTimes: []int64{o.EventTime},
+			Features: make([]*registry.Feature, n), Values: make([]value.Value, n)}
+		for i, f := range fields[:n] {
+			if i > 0 && f.feature == row.Features[i-1] {
+				c.problem.At(o.place(f.feature.Name), "", "is given twice, by its short name and by its group")
+			}
+			row.Features[i], row.Values[i] = f.feature, f.value
+		}
+		c.out.rows = append(c.out.rows, row)
+		fields = fields[n:]
+	}
+}
+
+func (c *checker) key(o *Observation) (Key, error) {
+	entityType := c.known
+	if entityType == nil {
+		entityType = &registry.EntityType{JoinKeys: []registry.JoinKey{{Name: c.entityType + "_id", ValueType: value.String}}}
+	}
+	if o.Entity.Path != "" || len(o.Entity.Members) == 0 {
+		return ParseKey(entityType, o.Entity.Path)
+	}
+	return keyOf(entityType, o.Entity.Members)
+}
+
+// field resolves and converts one field; ok is false where it was noted as wrong or to be registered.
+func (c *checker) field(o *Observation, f *Field) (*registry.Feature, value.Value, bool, error) {
+	feature, err := c.resolve(f.Name)
+	if err != nil {
+		if !fault.Is(err, "unknown-feature") && !fault.Is(err, "unknown-entity-type") || c.store.config.Unregistered != "register" {
+			return nil, value.Value{}, false, err
+		}
+		if c.known != nil {
+			for _, k := range c.known.JoinKeys {
+				if k.Name == f.Name {
+					c.problem.At(o.place(f.Name), "", "is a join key, no feature: it belongs in the path or in entity_id")
+					return nil, value.Value{}, false, nil
+				}
+			}
+		}
+		c.register(o, f)
+		return nil, value.Value{}, false, nil
+	}
+	if feature.Status == registry.Archived {
+		c.problem.At(o.place(f.Name), "", "is archived: restore it before storing values")
+		return nil, value.Value{}, false, nil
+	}
+	v, err := f.Cell.Value(feature.ValueType, o.Zone)
+	if err != nil {
+		if feature.Status == registry.Draft && feature.ValueType == value.Integer {
+			if t, inferErr := f.Cell.Infer(); inferErr == nil && t == value.Float {
+				c.widen(feature)
+				return nil, value.Value{}, false, nil
+			}
+		}
+		c.violate(o.place(f.Name), f.Cell.Display(), err)
+		return nil, value.Value{}, false, nil
+	}
+	if v.IsAbsent() {
+		return nil, value.Value{}, false, nil
+	}
+	c.out.stored[f.Name] = feature.Name
+	return feature, v, true, nil
+}
+
+func (c *checker) resolve(name string) (*registry.Feature, error) {
+	if feature, ok := c.features[name]; ok {
+		return feature, nil
+	}
+	feature, err := c.catalog.Resolve(c.entityType, name)
+	if err != nil {
+		return nil, err
+	}
+	c.features[name] = feature
+	return feature, nil
+}
+
+// register notes a name that nobody registered.
+func (c *checker) register(o *Observation, f *Field) {
+	i := slices.IndexFunc(c.unknown, func(u *unknownFeature) bool { return u.name == f.Name })
+	if i < 0 {
+		i = len(c.unknown)
+		c.unknown = append(c.unknown, &unknownFeature{name: f.Name, inference: table.Inference{Zone: o.Zone}})
+	}
+	u, place := c.unknown[i], o.place(f.Name)
+	if err := u.inference.Add(f.Cell); err != nil {
+		c.violate(place, f.Cell.Display(), fmt.Errorf("is not registered, and its type cannot be told: %w", err))
+		return
+	}
+	u.cells, u.places = append(u.cells, f.Cell), append(u.places, place)
+}
+
+// inferTypes decides the types of what is to be registered. All of the request must fit them: nothing is registered for a request that
+// is refused.
+func (c *checker) inferTypes() {
+	for _, u := range c.unknown {
+		if len(u.cells) == 0 {
+			continue
+		}
+		t, err := u.inference.Type()
+		if err != nil {
+			c.violate(u.places[0], u.cells[0].Display(), fmt.Errorf("is not registered, and its type cannot be told: %w", err))
+			continue
+		}
+		for i, cell := range u.cells {
+			if _, err := cell.Value(t, u.inference.Zone); err != nil {
+				c.violate(u.places[i], cell.Display(), err)
+			}
+		}
+		c.out.unregistered = append(c.out.unregistered, registry.Unregistered{Name: u.name, ValueType: t})
+	}
+}
+
+// checkWidened makes sure that all the request holds for a draft that becomes FLOAT fits.
+func (c *checker) checkWidened(observations []Observation) {
+	if len(c.out.widen) == 0 {
+		return
+	}
+	for i := range observations {
+		o := &observations[i]
+		for _, f := range o.Fields {
+			if !slices.Contains(c.out.widen, c.features[f.Name]) {
+				continue
+			}
+			if _, err := f.Cell.Value(value.Float, o.Zone); err != nil {
+				c.violate(o.place(f.Name), f.Cell.Display(), err)
+			}
+		}
+	}
+}
+
+func (c *checker) widen(feature *registry.Feature) {
+	if !slices.Contains(c.out.widen, feature) {
+		c.out.widen = append(c.out.widen, feature)
+	}
+}
+
+// violate notes an error; a fault's own violations are taken over.
+func (c *checker) violate(place, shown string, err error) {
+	if len(c.problem.Violations) >= c.store.config.LoadErrors {
+		return
+	}
+	if f, ok := fault.As(err); ok {
+		for _, v := range f.Violations {
+			c.problem.At(place, v.Value, "%s", v.Message)
+		}
+		if len(f.Violations) > 0 {
+			return
+		}
+	}
+	c.problem.At(place, shown, "%s", err.Error())
+}
+
+// widenDraft makes an INTEGER draft a FLOAT, if its values so far are exact as floats.
+func (s *Store) widenDraft(ctx context.Context, feature *registry.Feature) error {
+	if err := s.Prepare(ctx, feature.Group); err != nil {
+		return err
+	}
+	snapshot, err := s.offline.Snapshot(ctx)
+	if err != nil {
+		return unavailable("widen "+feature.Reference(), err)
+	}
+	defer snapshot.Close()
+	least, greatest, found, err := snapshot.IntegerBounds(ctx, feature)
+	if err != nil {
+		return unavailable("widen "+feature.Reference(), err)
+	}
+	const exact = 1 << 53
+	if found && (least < -exact || greatest > exact) {
+		return fault.New(fault.Conflict, "value-type-conflict",
+			"%s is an INTEGER draft and holds values beyond 2^53, which a FLOAT cannot keep exactly: register it as FLOAT under another name",
+			feature.Reference())
+	}
+	_, err = s.definitions.Widen(ctx, feature)
+	return err
+}

@@ -1,0 +1,100 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"featurestore/modules/registry"
+)
+
+// ErrOutdated says that a group's layout in the store is newer than the one a write was made for: read the registry again
+// and repeat. Nothing was stored.
+var ErrOutdated = errors.New("the group's layout has changed")
+
+// Position is a place in the order of ingestion of an offline store: a decimal number of that store.
+type Position string
+
+// Offline is the full history, one table per group. All methods are safe for concurrent use. Errors of a caller's making are
+// faults; ErrOutdated as said; anything else means that the store is not available or broken.
+type Offline interface {
+	// Identity names this store and its timeline: a watermark written under another identity is void.
+	Identity(ctx context.Context) (string, error)
+
+	// EnsureLayout makes the group's table, or adds the columns it lacks, and raises the stored layout version to the group's
+	// (never lowers it). It can be repeated after a crash. created says that this call made the table. Where a lock cannot be had
+	// within 200 ms it tries again, for five seconds in all, and then answers a fault of kind Busy.
+	EnsureLayout(ctx context.Context, group *registry.Group) (created bool, err error)
+
+	// Append stores all of the rows or none, in one transaction, durably, and fills in IngestIDs, and EventTimes where they
+	// were value.NoTime. Within a Rows and from one Append to the next that starts after it, ingest ids ascend.
+	Append(ctx context.Context, rows []*Rows) error
+
+	// Load begins a bulk load of one group under a run's id.
+	Load(ctx context.Context, group *registry.Group, run int64) (Load, error)
+
+	// Snapshot is a view of what is committed now: all its answers are of that one moment. Open loads do not show.
+	Snapshot(ctx context.Context) (Snapshot, error)
+
+	// Ping says whether the store can be read and written.
+	Ping(ctx context.Context) error
+
+	Close() error
+}
+
+// Load brings rows of any number in flat memory. They appear all at once with Commit, or never: after a crash, an error or
+// Abort nothing of them is left. Abort after Commit does nothing.
+type Load interface {
+	// Add takes rows, of the group and under its layout, and keeps none of their memory.
+	Add(ctx context.Context, rows *Rows) error
+	Commit(ctx context.Context) error
+	Abort(ctx context.Context) error
+}
+
+// Snapshot is used by one goroutine at a time. Features passed in must be of the group, in ascending Ordinal.
+// A group that has no table yet reads as empty.
+type Snapshot interface {
+	// Now is the offline store's clock when the snapshot was opened, in µs.
+	Now() int64
+
+	// Position is where a later Changes goes on from: everything below it is in this snapshot, everything not in this snapshot
+	// is at or above it.
+	Position() Position
+
+	// Head is a place that everything in this snapshot lies below. It equals Position where nothing is under way.
+	Head() Position
+
+	// AsOf answers for each i the values of keys[i] as they were at times[i]: each feature's newest observation with
+	// event time ≤ times[i]. Only observations with event time ≥ since[i] need be found, if since is not nil.
+	// The answer has the order of the questions.
+	AsOf(ctx context.Context, group *registry.Group, features []*registry.Feature, keys []Key, times, since []int64) (*Current, error)
+
+	// Current yields every entity's newest values, in batches, each entity once.
+	Current(ctx context.Context, group *registry.Group, features []*registry.Feature, yield func(*Current) error) error
+
+	// Observations yields observations as they came in, in batches; a newer ingest of the same entity and event time does not hide
+	// an older one.
+	Observations(ctx context.Context, group *registry.Group, features []*registry.Feature, of Range, yield func(*Rows) error) error
+
+	// IntegerBounds are the smallest and largest value of an INTEGER feature; found is false if there are none.
+	IntegerBounds(ctx context.Context, feature *registry.Feature) (least, greatest int64, found bool, err error)
+
+	Close() error
+}
+
+// Range says which observations. The zero Range is all of them.
+type Range struct {
+	Key   *Key     // of one entity, newest first; otherwise in no particular order
+	From  int64    // event time ≥ From, if not 0
+	To    int64    // event time < To, if not 0
+	After Position // at or above that position in the order of ingestion, if not ""
+	Run   int64    // brought by that run, if not 0
+	Limit int      // at most so many, if not 0
+}
+
+// After tells whether p is later than q. Positions are decimal numbers; one that is not is later than none.
+func (p Position) After(q Position) bool {
+	a, errA := strconv.ParseUint(string(p), 10, 64)
+	b, errB := strconv.ParseUint(string(q), 10, 64)
+	return errA == nil && errB == nil && a > b
+}

@@ -1,0 +1,132 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"featurestore/modules/store"
+)
+
+// Append sends one insert for each group's rows (several where they are many) and one Sync, in one round trip: the server takes
+// that as one transaction. Rows without an event time get the time at which it began, the same for all of them. When ctx
+// ends during the commit, or the connection breaks, the rows may be stored or not.
+func (o *Offline) Append(ctx context.Context, rows []*store.Rows) error {
+	for _, r := range rows {
+		if err := check(r); err != nil {
+			return err
+		}
+	}
+	batch := o.batchOf(rows)
+	for attempt := 1; len(batch.statements) > 0; attempt++ {
+		err := batch.run(ctx)
+		if err == nil {
+			break
+		}
+		if !lost(err) || attempt == attempts {
+			return writeError(err)
+		}
+		if err := pause(ctx, attempt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// batch is the inserts of one transaction.
+type batch struct {
+	offline    *Offline
+	statements []batchInsert
+}
+
+type batchInsert struct {
+	insert *insert
+	run    int64
+	spans  []span
+	count  int
+	ids    []int64 // what the server gave the rows
+	times  []int64
+}
+
+// batchOf sorts rows by the statement they need.
+func (o *Offline) batchOf(rows []*store.Rows) *batch {
+	type kind struct {
+		key string
+		run int64
+	}
+	open := map[kind]int{} // the statement that still takes rows
+	b := &batch{offline: o}
+	for _, r := range rows {
+		key := kind{insertKey(r), r.Run}
+		for from := 0; from < len(r.Keys); {
+			at, ok := open[key]
+			if !ok || b.statements[at].count == insertRows {
+				at = len(b.statements)
+				open[key] = at
+				b.statements = append(b.statements, batchInsert{insert: o.insertFor(key.key, r), run: r.Run})
+			}
+			s := &b.statements[at]
+			to := min(len(r.Keys), from+insertRows-s.count)
+			s.spans = append(s.spans, span{r, from, to})
+			s.count += to - from
+			from = to
+		}
+	}
+	return b
+}
+
+// run executes the inserts and, once they are committed, fills in what the server gave the rows.
+func (b *batch) run(ctx context.Context) error {
+	held, err := b.offline.writers.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting to PostgreSQL: %w", err)
+	}
+	defer held.Release()
+	conn := held.Conn().PgConn()
+	var pipeline pgconn.Batch
+	for _, s := range b.statements {
+		prepared, err := prepare(ctx, conn, s.insert.text)
+		if err != nil {
+			return fmt.Errorf("preparing an insert: %w", err)
+		}
+		pipeline.ExecStatement(prepared, s.insert.parameters(s.run, s.spans), binaryFormat, binaryFormat)
+	}
+	answer := conn.ExecBatch(ctx, &pipeline)
+	for i := range b.statements {
+		s := &b.statements[i]
+		s.ids, s.times = s.ids[:0], s.times[:0]
+		if !answer.NextResult() {
+			break
+		}
+		for result := answer.ResultReader(); result.NextRow(); {
+			s.ids = append(s.ids, decodeInt64(result.Values()[0]))
+			s.times = append(s.times, decodeTime(result.Values()[1]))
+		}
+	}
+	if err := answer.Close(); err != nil {
+		return fmt.Errorf("inserting: %w", err)
+	}
+	for _, s := range b.statements {
+		if len(s.ids) != s.count {
+			return fmt.Errorf("PostgreSQL took %d of %d rows into %s: is there a trigger?", len(s.ids), s.count, s.insert.group.Name)
+		}
+		for _, span := range s.spans {
+			span.rows.IngestIDs = grown(span.rows)
+			n := copy(span.rows.IngestIDs[span.from:span.to], s.ids)
+			copy(span.rows.EventTimes[span.from:span.to], s.times)
+			s.ids, s.times = s.ids[n:], s.times[n:]
+		}
+	}
+	return nil
+}
+
+// grown is the rows' ingest ids, as many as there are rows.
+func grown(rows *store.Rows) []int64 {
+	if len(rows.IngestIDs) == len(rows.Keys) {
+		return rows.IngestIDs
+	}
+	return make([]int64, len(rows.Keys))
+}
+
+var binaryFormat = []int16{1}

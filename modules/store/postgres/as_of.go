@@ -1,0 +1,255 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
+	"featurestore/modules/store"
+)
+
+// AsOf finds each question's newest row by a look-up in the index. Where that row observes all of the features, as whole rows
+// do, it is the answer. For the rest, a few older rows are fetched the same way and put together here; what is missing even
+// then is looked up feature by feature.
+func (s *snapshot) AsOf(ctx context.Context, group *registry.Group, features []*registry.Feature, keys []store.Key, times, since []int64) (*store.Current, error) {
+	current := &store.Current{Group: group, Features: features, Keys: keys,
+		Values: make([]value.Value, len(keys)*len(features)), Stamps: make([]store.Stamp, len(keys)*len(features))}
+	l, err := s.layout(ctx, group)
+	if err == nil && l.table != "" && len(current.Values) > 0 {
+		q := s.newLookUp(l, current, since)
+		if err = q.newest(ctx, sortedQuestions(keys, times)); err == nil {
+			err = q.complete(ctx)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking up %d entities of group %s: %w", len(keys), group.Name, err)
+	}
+	return current, nil
+}
+
+// lookUp puts the newest values of some entities together.
+type lookUp struct {
+	snapshot *snapshot
+	layout   layout
+	current  *store.Current // the answers; a value is absent while it is not found
+	since    []int64
+	columns  []string   // SQL of the features
+	open     []question // the entities whose rows so far do not observe all features
+}
+
+// question asks for the rows of the entity with that index that are older than the stamp.
+type question struct {
+	index int
+	stamp store.Stamp
+}
+
+func (s *snapshot) newLookUp(l layout, current *store.Current, since []int64) *lookUp {
+	q := &lookUp{snapshot: s, layout: l, current: current, since: since, columns: make([]string, len(current.Features))}
+	for j, feature := range current.Features {
+		q.columns[j] = l.column(feature)
+	}
+	return q
+}
+
+// sortedQuestions ask for rows up to times, in the order of keys and times, so that neighbours find their pages in memory.
+func sortedQuestions(keys []store.Key, times []int64) []question {
+	type place struct {
+		index int
+		head  uint64 // of the key, behind what all keys begin with: most comparisons need no more
+	}
+	common := commonPrefix(keys)
+	places := make([]place, len(keys))
+	for i, key := range keys {
+		places[i] = place{index: i, head: head(key.Encoded[common:])}
+	}
+	inOrder := func(a, b place) int {
+		if a.head != b.head {
+			return cmp.Compare(a.head, b.head)
+		}
+		if c := strings.Compare(keys[a.index].Encoded, keys[b.index].Encoded); c != 0 {
+			return c
+		}
+		return cmp.Compare(times[a.index], times[b.index])
+	}
+	if !slices.IsSortedFunc(places, inOrder) {
+		slices.SortFunc(places, inOrder)
+	}
+	questions := make([]question, len(keys))
+	for i, p := range places {
+		questions[i] = question{p.index, store.Stamp{EventTime: times[p.index], IngestID: math.MaxInt64}}
+	}
+	return questions
+}
+
+// commonPrefix is how many bytes all keys begin with.
+func commonPrefix(keys []store.Key) int {
+	prefix := keys[0].Encoded
+	for _, key := range keys[1:] {
+		n := 0
+		for n < len(prefix) && n < len(key.Encoded) && prefix[n] == key.Encoded[n] {
+			n++
+		}
+		prefix = prefix[:n]
+	}
+	return len(prefix)
+}
+
+// head is the first 8 bytes as a number that compares like them.
+func head(s string) (h uint64) {
+	for i := range 8 {
+		h <<= 8
+		if i < len(s) {
+			h |= uint64(s[i])
+		}
+	}
+	return h
+}
+
+// newest takes each question's newest row.
+func (q *lookUp) newest(ctx context.Context, asked []question) error {
+	return q.ask(ctx, asked, q.wholeRow(), "", 1, func(asked question, stamp store.Stamp, row [][]byte) {
+		q.take(asked.index, stamp, row)
+	})
+}
+
+// wholeRow is the columns that take reads.
+func (q *lookUp) wholeRow() string { return "o.schema_version, o.presence, " + strings.Join(q.columns, ", ") }
+
+// take takes what a row of an entity observes and is newer than what is known of it, and notes an entity of which something is missing.
+func (q *lookUp) take(index int, stamp store.Stamp, row [][]byte) {
+	found, columns, n := observation{version: decodeInt32(row[0]), presence: row[1]}, row[2:], len(q.columns)
+	values, stamps := q.current.Values[index*n:(index+1)*n], q.current.Stamps[index*n:(index+1)*n]
+	missing := false
+	for j, feature := range q.current.Features {
+		switch {
+		case !found.observes(feature, columns[j]):
+			missing = missing || values[j].IsAbsent()
+		case values[j].IsAbsent() || stamp.Newer(stamps[j]):
+			values[j], stamps[j] = decode(feature.ValueType, columns[j]), stamp
+		}
+	}
+	if missing {
+		q.open = append(q.open, question{index, stamp})
+	}
+}
+
+// olderRows is how many rows of an open entity are fetched before its features are looked up one by one.
+const olderRows = 4
+
+// complete looks for what the rows so far did not observe.
+func (q *lookUp) complete(ctx context.Context) error {
+	if len(q.open) == 0 {
+		return nil
+	}
+	first := q.open
+	q.open = nil
+	fetched, oldest := make(map[int]int, len(first)), make(map[int]store.Stamp, len(first))
+	err := q.ask(ctx, first, q.wholeRow(), "", olderRows, func(asked question, stamp store.Stamp, row [][]byte) {
+		q.take(asked.index, stamp, row)
+		fetched[asked.index]++
+		if known, ok := oldest[asked.index]; !ok || known.Newer(stamp) {
+			oldest[asked.index] = stamp
+		}
+	})
+	if err != nil {
+		return err
+	}
+	q.open = nil
+	for j, feature := range q.current.Features {
+		if err := q.completeFeature(ctx, j, feature, first, fetched, oldest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// completeFeature looks up one feature of the entities that have more rows and still lack it.
+func (q *lookUp) completeFeature(ctx context.Context, j int, feature *registry.Feature, first []question, fetched map[int]int, oldest map[int]store.Stamp) error {
+	var asked []question
+	n := len(q.columns)
+	for _, entity := range first {
+		if fetched[entity.index] == olderRows && q.current.Values[entity.index*n+j].IsAbsent() {
+			asked = append(asked, question{entity.index, oldest[entity.index]})
+		}
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	return q.ask(ctx, asked, q.columns[j], " AND "+q.layout.observed(feature), 1, func(asked question, stamp store.Stamp, row [][]byte) {
+		q.current.Values[asked.index*n+j], q.current.Stamps[asked.index*n+j] = decode(feature.ValueType, row[0]), stamp
+	})
+}
+
+// ask finds for each question the newest rows that are older than its stamp and meet the condition, at most so many, and gives their columns to
+// found. The questions go as arrays; the server takes them in their order.
+func (q *lookUp) ask(ctx context.Context, asked []question, columns, condition string, limit int, found func(asked question, stamp store.Stamp, row [][]byte)) error {
+	group := q.current.Group
+	e := &spineEncoder{asked: asked}
+	for i, key := range group.EntityType.JoinKeys {
+		e.column("k"+strconv.Itoa(i), key.ValueType, func(b []byte, asked question) []byte { return appendField(b, q.current.Keys[asked.index].Values[i]) })
+	}
+	e.column("until", value.Timestamp, func(b []byte, asked question) []byte {
+		return appendInt64(append(b, 0, 0, 0, 8), timestamp(asked.stamp.EventTime))
+	})
+	e.column("id", value.Integer, func(b []byte, asked question) []byte {
+		return appendInt64(append(b, 0, 0, 0, 8), asked.stamp.IngestID)
+	})
+	if q.since != nil {
+		condition = " AND o.event_time >= s.since" + condition
+		e.column("since", value.Timestamp, func(b []byte, asked question) []byte {
+			return appendInt64(append(b, 0, 0, 0, 8), timestamp(q.since[asked.index]))
+		})
+	}
+	text := fmt.Sprintf(`SELECT s.n, r.* FROM unnest(%s) WITH ORDINALITY AS s(%s, n) CROSS JOIN LATERAL (SELECT o.event_time, o.ingest_id, %s FROM %s o `+
+		`WHERE %s AND (o.event_time, o.ingest_id) < (s.until, s.id)%s ORDER BY o.event_time DESC, o.ingest_id DESC LIMIT %d) r`,
+		strings.Join(e.unnested, ", "), strings.Join(e.names, ", "), columns, q.snapshot.offline.table(q.layout.table), sameKey(group), condition, limit)
+	return q.snapshot.query(ctx, text, e.out, func(row [][]byte) error {
+		found(asked[decodeInt64(row[0])-1], store.Stamp{EventTime: decodeTime(row[1]), IngestID: decodeInt64(row[2])}, row[3:])
+		return nil
+	})
+}
+
+// spineEncoder encodes questions column by column, one array parameter each.
+type spineEncoder struct {
+	asked    []question
+	names    []string
+	unnested []string
+	out      [][]byte
+}
+
+func (e *spineEncoder) column(name string, t value.Type, field func([]byte, question) []byte) {
+	b := beginArray(make([]byte, 0, arrayHead+16*len(e.asked)), typeIDs[t], len(e.asked))
+	for _, asked := range e.asked {
+		b = field(b, asked)
+	}
+	e.out, e.names = append(e.out, b), append(e.names, name)
+	e.unnested = append(e.unnested, fmt.Sprintf("$%d::%s[]", len(e.out), sqlTypes[t]))
+}
+
+// observation is what a row says of which features it observes.
+type observation struct {
+	version  int
+	presence []byte
+}
+
+// observes tells whether the row observes the feature, whose column is as given.
+func (o observation) observes(feature *registry.Feature, column []byte) bool {
+	if column != nil {
+		return true
+	}
+	if o.presence == nil {
+		return o.version >= feature.Since
+	}
+	for b := o.presence[min(arrayHead, len(o.presence)):]; len(b) >= 6; b = b[6:] {
+		if uint16(b[4])<<8|uint16(b[5]) == feature.Ordinal {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,24 @@
+// Package postgres is the offline store on PostgreSQL, 13 or later.
+//
+// It owns one schema. Each feature group is one plain typed table in it, named after the group:
+//
+//	<join keys>     bigint, or text COLLATE "C"
+//	event_time      timestamptz
+//	ingest_time     timestamptz, the server's clock at the insert
+//	ingest_id       bigint, ascending in the order of ingestion; breaks ties of event_time
+//	ingest_xid      bigint, the transaction that brought the row
+//	run_id          bigint, the load or publication that brought it; null for single writes
+//	schema_version  integer, the group's version that it was written under
+//	presence        smallint[], the ordinals of the features observed; null: all of that version
+//	<features>      one column each and per generation of values
+//
+// A feature whose name is taken by one of these columns, by a join key or by PostgreSQL itself (xmin) stands in <name>__.
+// There are two indexes: (join keys, event_time DESC, ingest_id DESC), which gives an entity's newest observation
+// first and breaks ties without a sort, and (ingest_xid) for what came in since.
+//
+// Two tables are the store's own: __store says which store this is, __layouts which columns each group's table has and for
+// which version of the group. Names of groups cannot collide with these.
+//
+// Writers and the adding of columns meet on the lock of the group's table: an insert holds it in ROW EXCLUSIVE mode and
+// looks at __layouts afterwards, so it either comes before a new column or sees that its layout is outdated.
+package postgres

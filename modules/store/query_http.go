@@ -1,0 +1,261 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"featurestore/app/fault"
+	"featurestore/app/httpapi"
+	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
+	"featurestore/modules/runs"
+	"featurestore/modules/store/table"
+)
+
+// maxWait is how long a call waits for a run at most.
+const maxWait = 5 * time.Minute
+
+// zoneOf is the zone that a call names for its times without an offset; nil if it names none.
+func zoneOf(name string) (*time.Location, error) {
+	if name == "" {
+		return nil, nil
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		return nil, fault.New(fault.Invalid, "unknown-time-zone", "there is no time zone %q: name one such as UTC or Europe/Berlin", name).
+			At("query.time_zone", name, "is no time zone")
+	}
+	return zone, nil
+}
+
+// timeOf reads a time that a query gives; "" is otherwise.
+func timeOf(parameter, text string, zone *time.Location, otherwise int64) (int64, error) {
+	if text == "" {
+		return otherwise, nil
+	}
+	t, err := value.ParseQueryTime(text, zone)
+	if err != nil {
+		return 0, fault.New(fault.Invalid, "invalid-time", "%s: %s", parameter, err).At("query."+parameter, text, "%s", err)
+	}
+	return t, nil
+}
+
+// Window is the query of a call that reads a range of event times.
+type Window struct {
+	From     string `query:"from" doc:"Event times from here on" example:"2026-01-01T00:00:00Z"`
+	To       string `query:"to" doc:"Event times before this" example:"2026-02-01T00:00:00Z"`
+	TimeZone string `query:"time_zone" doc:"The zone of times without an offset; without it they are refused" example:"Europe/Berlin"`
+}
+
+// read is the range [from, to); an end that was not given is 0.
+func (w *Window) read() (from, to int64, err error) {
+	zone, err := zoneOf(w.TimeZone)
+	if err != nil {
+		return 0, 0, err
+	}
+	if from, err = timeOf("from", w.From, zone, 0); err != nil {
+		return 0, 0, err
+	}
+	if to, err = timeOf("to", w.To, zone, 0); err != nil {
+		return 0, 0, err
+	}
+	if w.From != "" && w.To != "" && from >= to {
+		return 0, 0, fault.New(fault.Invalid, "empty-range", "from must be before to").At("query.from", w.From, "is not before to")
+	}
+	return from, to, nil
+}
+
+// formats are the names that a query can give.
+const formats = "csv, ndjson, json or json_rows"
+
+// formatOf is the format of a table that is answered: the one that is named, else the one that is accepted, else otherwise.
+func formatOf(named, accept string, otherwise table.Format) (table.Format, error) {
+	if named != "" {
+		format, ok := table.ParseFormat(named)
+		if !ok {
+			return 0, fault.New(fault.Invalid, "unknown-format", "there is no format %q: use %s", fault.Shorten(named), formats).
+				At("query.format", named, "is no format")
+		}
+		return format, nil
+	}
+	format, ok := table.FormatByAccept(accept)
+	if !ok {
+		return 0, fault.New(fault.NotAcceptable, "unknown-format", "no format of a table is accepted: accept text/csv, for example, or name one with format=").
+			At("header.Accept", accept, "names none of the media types of %s", formats)
+	}
+	if format == table.Unspecified {
+		format = otherwise
+	}
+	return format, nil
+}
+
+// waitOf reads how long a call may wait for the run that it starts.
+func waitOf(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	wait, err := time.ParseDuration(text)
+	if err != nil || wait < 0 || wait > maxWait {
+		return 0, fault.New(fault.Invalid, "invalid-duration", "wait is a duration of at most 5 minutes, such as 30s").
+			At("query.wait", text, "write it as 500ms, 30s or 2m")
+	}
+	return wait, nil
+}
+
+// await waits for a run to end, for so long at most, and answers it as it is then.
+func (s *Store) await(ctx context.Context, run int64, wait time.Duration) (runs.Run, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	return s.runs.Wait(ctx, run)
+}
+
+// entityTypeOf finds an entity type that a path names.
+func entityTypeOf(catalog *registry.Catalog, name string) (*registry.EntityType, error) {
+	if entityType, ok := catalog.EntityType(name); ok {
+		return entityType, nil
+	}
+	return nil, located(catalog.UnknownEntityType(name), "path.entity_type", name)
+}
+
+// groupOf finds a group that a path names.
+func groupOf(catalog *registry.Catalog, name string) (*registry.Group, error) {
+	if group, ok := catalog.Group(name); ok {
+		return group, nil
+	}
+	return nil, located(catalog.UnknownGroup(name), "path.group", name)
+}
+
+// located says where the name stands that a problem is about.
+func located(err error, place, name string) error {
+	if problem, ok := fault.As(err); ok {
+		return problem.At(place, name, "%s", problem.Detail)
+	}
+	return err
+}
+
+// chosen is the features that a call about one entity type asks for, each under the name that it is answered by: as it was asked
+// for; of a service, its short name. place is where the names stand: "query" or "body".
+func chosen(catalog *registry.Catalog, entityType *registry.EntityType, names []string, service, place string) ([]Requested, error) {
+	switch {
+	case len(names) > 0 && service != "":
+		return nil, bothFeaturesAndService(place)
+	case service != "":
+		return ofService(catalog, entityType, service, place)
+	case len(names) > 0:
+		return resolveAll(names, place+".features", func(name string) (*registry.Feature, error) { return catalog.Resolve(entityType.Name, name) })
+	}
+	return shortNames(catalog.Served(entityType.Name)), nil
+}
+
+func bothFeaturesAndService(place string) error {
+	return fault.New(fault.Invalid, "features-and-service", "features and service are both given: name the features or a service that lists them").
+		At(place+".service", "", "is given beside features")
+}
+
+func ofService(catalog *registry.Catalog, entityType *registry.EntityType, name, place string) ([]Requested, error) {
+	service, err := serviceOf(catalog, name, place)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range service.Features {
+		if f.Group.EntityType.Name != entityType.Name {
+			return nil, fault.New(fault.Unprocessable, "other-entity-type",
+				"the service %s also reads %s, a feature of %s: POST /get-online-features reads features of several entity types", name, f.Reference(), f.Group.EntityType.Name).
+				At(place+".service", name, "is not of %s alone", entityType.Name)
+		}
+	}
+	return shortNames(service.Features), nil
+}
+
+func serviceOf(catalog *registry.Catalog, name, place string) (*registry.Service, error) {
+	service, err := catalog.Service(name)
+	return service, located(err, place+".service", name)
+}
+
+// shortNames names features by their short names; those that share one, by their references.
+func shortNames(features []*registry.Feature) []Requested {
+	taken := make(map[string]int, len(features))
+	for _, f := range features {
+		taken[f.Name]++
+	}
+	out := make([]Requested, len(features))
+	for i, f := range features {
+		out[i] = Requested{Feature: f, Column: f.Name}
+		if taken[f.Name] > 1 {
+			out[i].Column = f.Reference()
+		}
+	}
+	return out
+}
+
+// resolveAll finds features by the names that a call gives. Everything that is wrong with them is said at once.
+func resolveAll(names []string, place string, resolve func(string) (*registry.Feature, error)) ([]Requested, error) {
+	out := make([]Requested, len(names))
+	var problem *fault.Error
+	for i, name := range names {
+		feature, err := resolve(name)
+		if err != nil {
+			found, ok := fault.As(err)
+			if !ok {
+				return nil, err
+			}
+			if problem == nil {
+				problem = fault.New(found.Kind, found.Slug, "%s", found.Detail)
+			}
+			problem.At(place, name, "%s", found.Detail)
+		}
+		out[i] = Requested{Feature: feature, Column: name}
+	}
+	if problem != nil {
+		return nil, problem
+	}
+	return out, distinct(out, place)
+}
+
+// distinct refuses two columns of one name.
+func distinct(requested []Requested, place string) error {
+	if len(requested) <= 8 {
+		for i := range requested {
+			for j := range i {
+				if requested[i].Column == requested[j].Column {
+					return askedTwice(requested[i].Column, place)
+				}
+			}
+		}
+		return nil
+	}
+	seen := make(map[string]struct{}, len(requested))
+	for i := range requested {
+		if seen[requested[i].Column] = struct{}{}; len(seen) == i {
+			return askedTwice(requested[i].Column, place)
+		}
+	}
+	return nil
+}
+
+func askedTwice(name, place string) error {
+	return fault.New(fault.Invalid, "asked-twice", "the answer would have %q twice", name).At(place, name, "is asked for twice")
+}
+
+// jsonText reads a body that is one JSON text, whatever its content type is called as long as that does not say another format.
+func (s *Store) jsonText(body *httpapi.Payload) (string, error) {
+	switch t := body.ContentType; {
+	case t == "", strings.HasSuffix(t, "json"), t == "text/plain", t == "application/octet-stream":
+	default:
+		return "", fault.New(fault.Unsupported, "unsupported-content-type", "the content type %q is not read here: send application/json", fault.Shorten(t)).
+			At("header.Content-Type", t, "is not JSON")
+	}
+	if body.ContentEncoding != "" && body.ContentEncoding != "identity" {
+		return "", fault.New(fault.Unsupported, "unsupported-content-encoding", "the content encoding %q is not read here: send the JSON as it is", fault.Shorten(body.ContentEncoding)).
+			At("header.Content-Encoding", body.ContentEncoding, "is not read here")
+	}
+	raw, err := body.Bytes(s.config.MaxBodyBytes)
+	if err != nil {
+		return "", err
+	}
+	if len(raw) == 0 {
+		return "", fault.New(fault.Invalid, "empty-body", "this call needs a body").At("body", "", "is empty")
+	}
+	return string(raw), nil
+}

@@ -1,0 +1,16 @@
+// Package redis is the online store on Redis, 7.0 or later.
+//
+// Under one key prefix it keeps:
+//
+//	<prefix>:installation     the identity of the installation
+//	<prefix>:<group>:<key>    a packed row (package packed), which expires some time after its TTL
+//	<prefix>:m:<group>        the group's marker; absent while its rows cannot answer
+//	<prefix>:s:<group>        a hash: the watermark (store, position, ttl), fence and server of the group's State
+//
+// All keys are made in keys.go. Rows are merged by a script inside Redis (merge.lua), so that comparing and setting are one step; it
+// does byte for byte what packed.Merge does. A group's marker is read in the same command as its rows, so that an emptied server is
+// never taken for one that has no such rows.
+//
+// Expiry only reclaims space: it is never shortened, a row without expiry stays without, and one whose group has no TTL any more loses
+// it.
+package redis

@@ -1,0 +1,25 @@
+package redis
+
+import (
+	"strconv"
+
+	"featurestore/modules/registry"
+)
+
+// keys makes every key that this store uses.
+type keys struct{ prefix string }
+
+func (k keys) installation() string { return k.prefix + ":installation" }
+
+func (k keys) marker(group *registry.Group) string {
+	return k.prefix + ":m:" + strconv.FormatInt(group.ID, 10)
+}
+
+func (k keys) state(group *registry.Group) string {
+	return k.prefix + ":s:" + strconv.FormatInt(group.ID, 10)
+}
+
+// rows is what the keys of a group's rows begin with.
+func (k keys) rows(group *registry.Group) string {
+	return k.prefix + ":" + strconv.FormatInt(group.ID, 10) + ":"
+}

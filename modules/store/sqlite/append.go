@@ -1,0 +1,189 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"featurestore/app/database"
+	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
+	"featurestore/modules/store"
+)
+
+// Append waits for its turn in the writer's next commit.
+func (o *Offline) Append(ctx context.Context, rows []*store.Rows) error {
+	a := &appending{offline: o, rows: rows}
+	if err := o.writer.do(ctx, single, a.do); err != nil {
+		return fmt.Errorf("appending to the offline store: %w", err)
+	}
+	for i, r := range rows {
+		r.IngestIDs = a.ids[i]
+		copy(r.EventTimes, a.times[i])
+	}
+	return nil
+}
+
+// appending is one call of Append. What it finds is given to the caller after the commit only.
+type appending struct {
+	offline *Offline
+	rows    []*store.Rows
+	ids     [][]int64
+	times   [][]int64
+}
+
+func (a *appending) do(c *conn) error {
+	o, now := a.offline, a.offline.clock.time()
+	a.ids, a.times = make([][]int64, len(a.rows)), make([][]int64, len(a.rows))
+	for i, rows := range a.rows {
+		l, err := checkLayout(c, rows.Group)
+		if err != nil {
+			return err
+		}
+		ins := o.insertFor(l, rows.Group)
+		ids, times := make([]int64, len(rows.Keys)), slices.Clone(rows.EventTimes)
+		places, err := ins.places(rows.Features)
+		if err != nil {
+			return err
+		}
+		err = inSizes(len(ids), ins.sizes, func(at, size int) error {
+			s, err := ins.statement(c, size)
+			if err != nil {
+				return err
+			}
+			ins.begin(s, now, rows.Run)
+			for r := range size {
+				at := at + r
+				ids[at] = o.ledger.nextID
+				o.ledger.nextID++
+				if times[at] == value.NoTime {
+					times[at] = now
+				}
+				ins.bind(s, r, rows, at, ids[at], times[at], places)
+			}
+			return s.exec()
+		})
+		if err != nil {
+			return fmt.Errorf("group %s: %w", rows.Group.Name, err)
+		}
+		a.ids[i], a.times[i] = ids, times
+	}
+	return nil
+}
+
+// insert makes the statements that insert rows of one layout, several rows at a time: preparing and crossing to C cost more than
+// a row does. Their first arguments are what all rows share.
+type insert struct {
+	group  *registry.Group
+	head   string
+	keys   int
+	width  int // arguments of one row
+	sizes  []int
+	text   map[int]string // by size
+}
+
+// manyRows is how many rows one statement inserts at most, as far as maxArguments allow: more of them are no faster.
+const (
+	manyRows     = 64
+	maxArguments = 8192
+)
+
+// sharedArguments are ingest_time, run_id and schema_version.
+const sharedArguments = 3
+
+func (o *Offline) insertFor(l *layout, group *registry.Group) *insert {
+	name := layoutOf{group.ID, group.SchemaVersion}
+	if ins, ok := o.inserts[name]; ok {
+		return ins
+	}
+	ins := newInsert(l, group)
+	o.inserts[name] = ins
+	return ins
+}
+
+func newInsert(l *layout, group *registry.Group) *insert {
+	columns := append([]string{"ingest_time", "run_id", "schema_version", "ingest_id", "event_time", "presence"}, keyColumns(group, "")...)
+	for _, feature := range group.Features {
+		columns = append(columns, database.Quote(featureColumn(group, feature.Column)))
+	}
+	ins := &insert{group: group, keys: len(group.EntityType.JoinKeys), width: len(columns) - sharedArguments, text: map[int]string{}}
+	ins.head = "INSERT INTO " + database.Quote(l.table) + " ("
+	for i, column := range columns {
+		if i > 0 {
+			ins.head += ", "
+		}
+		ins.head += column
+	}
+	ins.head += ") VALUES "
+	for _, size := range []int{manyRows, 8} {
+		if size = min(size, maxArguments/ins.width); size > 1 {
+			ins.sizes = append(ins.sizes, size)
+		}
+	}
+	ins.sizes = append(ins.sizes, 1)
+	return ins
+}
+
+// statement gives the statement that inserts size rows.
+func (ins *insert) statement(c *conn, size int) (*statement, error) {
+	if ins.text[size] == "" {
+		b := []byte(ins.head)
+		for r := range size {
+			if r > 0 {
+				b = append(b, ',')
+			}
+			b = append(b, "(?1,?2,?3"...)
+			for i := range ins.width {
+				b = fmt.Appendf(b, ",?%d", sharedArguments+r*ins.width+i+1)
+			}
+			b = append(b, ')')
+		}
+		ins.text[size] = string(b)
+	}
+	return c.prepare(ins.text[size])
+}
+
+func (ins *insert) begin(s *statement, ingestTime, run int64) {
+	s.args[0].Value, s.args[1].Value, s.args[2].Value = ingestTime, nil, int64(ins.group.SchemaVersion)
+	if run != 0 {
+		s.args[1].Value = run
+	}
+}
+
+// places says for each feature of the group which value of a row over these features it is; -1: none.
+func (ins *insert) places(features []*registry.Feature) ([]int, error) {
+	places := make([]int, len(ins.group.Features))
+	at := 0
+	for i, feature := range ins.group.Features {
+		places[i] = -1
+		if at < len(features) && features[at].Ordinal == feature.Ordinal {
+			places[i] = at
+			at++
+		}
+	}
+	if at < len(features) {
+		return nil, fmt.Errorf("feature %s is none of group %s at version %d", features[at].Name, ins.group.Name, ins.group.SchemaVersion)
+	}
+	return places, nil
+}
+
+// bind makes row i of rows the statement's r-th.
+func (ins *insert) bind(s *statement, r int, rows *store.Rows, i int, id, eventTime int64, places []int) {
+	args := s.args[sharedArguments+r*ins.width:]
+	row := rows.Row(i)
+	args[0].Value, args[1].Value, args[2].Value = id, eventTime, nil
+	if !rows.Whole(i) {
+		args[2].Value = presence(rows.Features, row)
+	}
+	for k, key := range rows.Keys[i].Values {
+		args[3+k].Value = encode(key)
+	}
+	args = args[3+ins.keys:]
+	for f, place := range places {
+		if place < 0 {
+			args[f].Value = nil
+		} else {
+			args[f].Value = encode(row[place])
+		}
+	}
+}

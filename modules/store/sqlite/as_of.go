@@ -1,0 +1,196 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
+	"featurestore/modules/store"
+)
+
+// questionSizes are how many questions one statement asks. More than the first are no faster.
+var questionSizes = []int{64, 16, 4, 1}
+
+// AsOf asks for each question's newest row, many questions in one statement and in the order of the index. Where that row
+// observes all of the features, as whole rows do, it is the answer; otherwise older rows of the entity are read until
+// all are found.
+func (s *snapshot) AsOf(ctx context.Context, group *registry.Group, features []*registry.Feature, keys []store.Key, times, since []int64) (*store.Current, error) {
+	current := &store.Current{Group: group, Features: features, Keys: keys,
+		Values: make([]value.Value, len(keys)*len(features)), Stamps: make([]store.Stamp, len(keys)*len(features))}
+	src, err := s.source(group, features)
+	if err == nil && src != nil && len(current.Values) > 0 {
+		err = (&asking{snapshot: s, source: src, current: current, times: times, since: since}).ask(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking up %d entities of group %s: %w", len(keys), group.Name, err)
+	}
+	return current, nil
+}
+
+// asking is one call of AsOf.
+type asking struct {
+	snapshot *snapshot
+	source   *source
+	current  *store.Current
+	times    []int64
+	since    []int64
+	order    []question
+	newest   [4]*statement // by place in questionSizes
+	partial  []int         // questions whose newest row does not observe all
+}
+
+type question struct {
+	prefix uint64 // of the key, behind what all keys begin with
+	index  int32
+}
+
+// sort puts the questions into the order of the index, or nearly so: keys of several parts are ordered by their encoded form.
+func (a *asking) sort() {
+	keys := a.current.Keys
+	a.order = make([]question, len(keys))
+	common := keys[0].Encoded
+	for _, key := range keys {
+		common = common[:commonPrefix(common, key.Encoded)]
+	}
+	for i, key := range keys {
+		a.order[i] = question{prefixOf(key.Encoded[len(common):]), int32(i)}
+	}
+	slices.SortFunc(a.order, func(x, y question) int {
+		if x.prefix != y.prefix {
+			return cmp.Compare(x.prefix, y.prefix)
+		}
+		return cmp.Or(strings.Compare(keys[x.index].Encoded, keys[y.index].Encoded), cmp.Compare(a.times[x.index], a.times[y.index]))
+	})
+}
+
+func (a *asking) ask(ctx context.Context) error {
+	a.sort()
+	dest := make([]driver.Value, 5+len(a.source.columns))
+	err := inSizes(len(a.order), questionSizes, func(at, size int) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return a.askNewest(a.order[at:at+size], dest)
+	})
+	if err != nil {
+		return err
+	}
+	for i, index := range a.partial {
+		if i%64 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := a.askOlder(index, dest[1:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// askNewest asks for the newest rows of some entities at their times.
+func (a *asking) askNewest(asked []question, dest []driver.Value) (err error) {
+	place := slices.Index(questionSizes, len(asked))
+	if a.newest[place] == nil {
+		if a.newest[place], err = a.snapshot.conn.prepare(a.source.newestText(len(asked))); err != nil {
+			return err
+		}
+	}
+	statement := a.newest[place]
+	arg := 0
+	for _, q := range asked {
+		for _, key := range a.current.Keys[q.index].Values {
+			statement.args[arg].Value = encode(key)
+			arg++
+		}
+		statement.args[arg].Value = a.times[q.index]
+		arg++
+	}
+	n := len(a.source.features)
+	return statement.each(dest, func() error {
+		index := int(asked[integer(dest[0])].index)
+		stamp := store.Stamp{EventTime: integer(dest[1]), IngestID: integer(dest[2])}
+		found, err := a.source.take(observed(dest[3], dest[4]), dest[5:], stamp, a.current.Values[index*n:index*n+n], a.current.Stamps[index*n:index*n+n])
+		if found < n {
+			a.partial = append(a.partial, index)
+		}
+		return err
+	})
+}
+
+// newestText asks size questions: their keys and times stand in q, numbered from 0.
+func (src *source) newestText(size int) string {
+	var b strings.Builder
+	b.Grow(1024 + 32*size)
+	b.WriteString("WITH q (i")
+	for k := range src.keys {
+		fmt.Fprintf(&b, ", k%d", k)
+	}
+	b.WriteString(", at) AS (VALUES ")
+	for i := range size {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "(%d", i)
+		for range src.keys {
+			b.WriteString(",?")
+		}
+		b.WriteString(",?)")
+	}
+	fmt.Fprintf(&b, ") SELECT q.i, %s FROM q CROSS JOIN %s AS t ON t.ingest_id = (SELECT t.ingest_id FROM %s WHERE ", src.selected(), src.table, src.indexed())
+	for k, column := range src.keys {
+		fmt.Fprintf(&b, "%s = q.k%d AND ", column, k)
+	}
+	fmt.Fprintf(&b, "t.event_time <= q.at%s ORDER BY t.event_time DESC, t.ingest_id DESC LIMIT 1)", src.visible())
+	return b.String()
+}
+
+// errFound ends the reading of older rows.
+var errFound = errors.New("all features are found")
+
+// askOlder completes an answer from the rows behind the newest.
+func (a *asking) askOlder(index int, dest []driver.Value) error {
+	n := len(a.source.features)
+	values, stamps := a.current.Values[index*n:index*n+n], a.current.Stamps[index*n:index*n+n]
+	since := int64(math.MinInt64)
+	if a.since != nil {
+		since = a.since[index]
+	}
+	statement, err := a.snapshot.conn.prepare(a.source.olderText())
+	if err != nil {
+		return err
+	}
+	for k, key := range a.current.Keys[index].Values {
+		statement.args[k].Value = encode(key)
+	}
+	k := len(a.source.keys)
+	statement.args[k].Value, statement.args[k+1].Value = a.times[index], since
+	missing := 0
+	for _, v := range values {
+		if v.IsAbsent() {
+			missing++
+		}
+	}
+	err = statement.each(dest, func() error {
+		stamp := store.Stamp{EventTime: integer(dest[0]), IngestID: integer(dest[1])}
+		found, err := a.source.take(observed(dest[2], dest[3]), dest[4:], stamp, values, stamps)
+		if missing -= found; missing == 0 && err == nil {
+			err = errFound
+		}
+		return err
+	})
+	if errors.Is(err, errFound) {
+		return nil
+	}
+	return err
+}
+
+func (src *source) olderText() string {
+	return fmt.Sprintf("SELECT %s FROM %s WHERE %s AND t.event_time <= +? AND t.event_time >= +?%s ORDER BY t.event_time DESC, t.ingest_id DESC",
+		src.selected(), src.indexed(), src.sameKey(), src.visible())
+}

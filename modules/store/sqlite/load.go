@@ -1,0 +1,203 @@
+package sqlite
+
+import (
+	"bytes"
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
+	"featurestore/modules/store"
+)
+
+// load sorts its rows by entity and event time as they come, since a table and its index grow several times as fast in their
+// order as in another. The file hears of it only when all rows are there: Commit reserves their ingest ids and inserts them.
+type load struct {
+	offline *Offline
+	group   *registry.Group
+	run     int64
+	insert  *insert
+	sorter  *sorter
+	began   int64 // the event time of rows without one
+	ended   bool
+
+	key, rest []byte
+}
+
+// Load looks whether the layout is the group's. The rows of the load stay under that layout if a column is added meanwhile.
+func (o *Offline) Load(ctx context.Context, group *registry.Group, run int64) (store.Load, error) {
+	l := &load{offline: o, group: group, run: run, began: o.clock.time(), sorter: newSorter(o.path, o.options.LoadBytes)}
+	err := o.writer.do(ctx, single, func(c *conn) error {
+		found, err := checkLayout(c, group)
+		if err == nil {
+			l.insert = newInsert(found, group)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("beginning a load: %w", err)
+	}
+	return l, nil
+}
+
+var errEnded = errors.New("the load has ended")
+
+func (l *load) Add(ctx context.Context, rows *store.Rows) error {
+	if l.ended {
+		return errEnded
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	places, err := l.insert.places(rows.Features)
+	if err != nil {
+		return err
+	}
+	for i, key := range rows.Keys {
+		at := rows.EventTimes[i]
+		if at == value.NoTime {
+			at = l.began
+		}
+		l.key = appendSortKey(l.key[:0], key.Values, at)
+		row := rows.Row(i)
+		if rows.Whole(i) {
+			l.rest = appendColumn(l.rest[:0], value.Null())
+		} else {
+			l.rest = appendColumn(l.rest[:0], value.OfString(presence(rows.Features, row)))
+		}
+		for _, place := range places {
+			if place < 0 {
+				l.rest = appendColumn(l.rest, value.Null())
+			} else {
+				l.rest = appendColumn(l.rest, row[place])
+			}
+		}
+		if err := l.sorter.add(l.key, l.rest); err != nil {
+			return fmt.Errorf("loading group %s: %w", l.group.Name, err)
+		}
+	}
+	return nil
+}
+
+// Abort gives up what was added.
+func (l *load) Abort(context.Context) error {
+	l.ended = true
+	return l.sorter.close()
+}
+
+// Commit makes the rows appear with its last transaction. Until then they are hidden, and if it fails they are removed.
+func (l *load) Commit(ctx context.Context) error {
+	if l.ended {
+		return errEnded
+	}
+	l.ended = true
+	defer l.sorter.close() //nolint:errcheck // the file has no name any more
+	if l.sorter.count == 0 {
+		return nil
+	}
+	o := l.offline
+	var open openLoad
+	err := o.writer.do(ctx, alone, func(c *conn) (err error) {
+		open, err = o.reserve(c, l.group.ID, l.run, l.sorter.count)
+		return err
+	})
+	if err == nil {
+		if err = l.insertAll(ctx, open); err == nil {
+			err = o.writer.do(ctx, alone, open.end)
+		}
+		if err != nil {
+			err = errors.Join(err, o.remove(context.WithoutCancel(ctx), open))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("loading group %s: %w", l.group.Name, err)
+	}
+	if err := o.checkpoint(context.WithoutCancel(ctx)); err != nil {
+		o.options.Log.Warn("the log could not be cut after a load; it is tried again after the next", "error", err)
+	}
+	return nil
+}
+
+// chunk is the rows of one step, ready to be bound.
+type chunk struct {
+	rows int
+	args []driver.Value
+}
+
+// insertAll fills one chunk while the other is being inserted.
+func (l *load) insertAll(ctx context.Context, open openLoad) error {
+	merged, err := l.sorter.merge()
+	if err != nil {
+		return err
+	}
+	rows := max(manyRows, min(1000, 100_000/l.insert.width))
+	chunks := [2]chunk{{args: make([]driver.Value, rows*l.insert.width)}, {args: make([]driver.Value, rows*l.insert.width)}}
+	ingestTime := l.offline.clock.time()
+	filler := &filler{merged: merged, width: l.insert.width, next: open.first, group: l.group}
+	var before *job
+	for i := 0; ; i++ {
+		c := &chunks[i%2]
+		err := filler.fill(c)
+		if before != nil { // it must not go on using a chunk of a call that has returned
+			err = errors.Join(err, before.wait(context.WithoutCancel(ctx)))
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil || c.rows == 0 {
+			return err
+		}
+		before = l.offline.writer.submit(bulk, func(conn *conn) error { return l.insertChunk(conn, c, ingestTime) })
+	}
+}
+
+func (l *load) insertChunk(c *conn, chunk *chunk, ingestTime int64) error {
+	width := l.insert.width
+	return inSizes(chunk.rows, l.insert.sizes, func(at, size int) error {
+		s, err := l.insert.statement(c, size)
+		if err != nil {
+			return err
+		}
+		l.insert.begin(s, ingestTime, l.run)
+		for i, arg := range chunk.args[at*width : (at+size)*width] {
+			s.args[sharedArguments+i].Value = arg
+		}
+		return s.exec()
+	})
+}
+
+// filler turns sorted records into arguments.
+type filler struct {
+	merged *merger
+	width  int
+	next   int64 // ingest id
+	group  *registry.Group
+	key    []byte         // of the last entity
+	keys   []driver.Value // the same as arguments
+}
+
+// fill fills a chunk; it stays empty at the end.
+func (f *filler) fill(c *chunk) error {
+	for c.rows = 0; c.rows*f.width < len(c.args); c.rows++ {
+		key, columns, more, err := f.merged.next()
+		if err != nil || !more {
+			return err
+		}
+		entity, at := cutSortKey(key)
+		if !bytes.Equal(entity, f.key) {
+			f.key = append(f.key[:0], entity...)
+			f.keys = splitSortKey(f.keys[:0], entity, f.group.EntityType.JoinKeys)
+		}
+		args := c.args[c.rows*f.width : (c.rows+1)*f.width]
+		args[0], args[1] = f.next, at
+		f.next++
+		args[2], columns = cutColumn(columns)
+		copy(args[3:], f.keys)
+		for i := 3 + len(f.keys); i < f.width; i++ {
+			args[i], columns = cutColumn(columns)
+		}
+	}
+	return nil
+}

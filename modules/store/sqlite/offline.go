@@ -1,0 +1,182 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"featurestore/modules/store"
+)
+
+// Options of either store. The zero Options are good for all but tests.
+type Options struct {
+	Now       func() time.Time // the clock; nil: the system's
+	Log       *slog.Logger     // nil: slog.Default()
+	Readers   int              // the most connections that read at once; 0: 32
+	LoadBytes int              // memory that an open load takes to sort its rows; 0: 64 MiB
+	Reclaim   time.Duration    // how often the online store looks for rows that have expired; 0: every hour
+}
+
+func (o Options) filled() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Readers == 0 {
+		o.Readers = 32
+	}
+	if o.LoadBytes == 0 {
+		o.LoadBytes = 64 << 20
+	}
+	if o.Reclaim == 0 {
+		o.Reclaim = time.Hour
+	}
+	return o
+}
+
+// Offline is the full history in one file.
+type Offline struct {
+	path     string
+	options  Options
+	identity string
+	clock    clock
+	writer   *writer
+	readers  *pool
+
+	// The writer's goroutine alone has these.
+	ledger  ledger
+	saved   ledger // as it stands in the file
+	inserts map[layoutOf]*insert
+
+	removing context.CancelFunc
+	removed  sync.WaitGroup
+}
+
+var _ store.Offline = (*Offline)(nil)
+
+// ledger is what each commit brings up to date in __store.
+type ledger struct {
+	nextID  int64
+	clock   int64
+	layouts int64 // raised whenever a layout changes
+}
+
+const offlineSchema = `
+CREATE TABLE __store (one INTEGER PRIMARY KEY CHECK (one = 1), identity TEXT NOT NULL, next_id INTEGER NOT NULL,
+	clock INTEGER NOT NULL, layouts INTEGER NOT NULL) STRICT;
+CREATE TABLE __layouts (group_id INTEGER PRIMARY KEY, table_name TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
+	join_keys TEXT NOT NULL, columns TEXT NOT NULL) STRICT;
+CREATE TABLE __loads (first_id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL, group_id INTEGER NOT NULL, run_id INTEGER NOT NULL) STRICT;
+PRAGMA user_version = 1;`
+
+// OpenOffline opens the store in a file, which is made if it is not there, and begins to remove what a crash left of loads. The caller
+// must hold the data folder's lock.
+func OpenOffline(path string, options Options) (*Offline, error) {
+	c, err := openFile(path, "FULL", offlineSchema, func(c *conn) error {
+		return c.exec("INSERT INTO __store VALUES (1, ?, 1, 0, 1)", rand.Text())
+	})
+	if err != nil {
+		return nil, err
+	}
+	o := &Offline{path: path, options: options.filled(), inserts: map[layoutOf]*insert{}}
+	dest := make([]driver.Value, 4)
+	if _, err := c.row(dest, "SELECT identity, next_id, clock, layouts FROM __store"); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())
+	}
+	o.identity = text(dest[0])
+	o.ledger = ledger{nextID: integer(dest[1]), clock: integer(dest[2]), layouts: integer(dest[3])}
+	o.saved = o.ledger
+	o.clock.now, o.clock.last = o.options.Now, o.ledger.clock
+	abandoned, err := openLoads(c)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())
+	}
+	o.readers = newPool(path, o.options.Readers, "cache_size = -4000")
+	o.writer = newWriter(c, true, hooks{o.save, o.settle})
+	o.removeAbandoned(abandoned)
+	return o, nil
+}
+
+// openFile opens a file for its writer, and makes it what it is meant to be if it is new.
+func openFile(path, synchronous, schema string, fill func(*conn) error) (*conn, error) {
+	c, err := connect(path, "journal_mode = WAL", "synchronous = "+synchronous, "secure_delete = ON", "journal_size_limit = 16777216")
+	if err != nil {
+		return nil, err
+	}
+	dest := make([]driver.Value, 1)
+	_, err = c.row(dest, "PRAGMA user_version")
+	switch version := integer(dest[0]); {
+	case err != nil:
+	case version > 1:
+		err = fmt.Errorf("it was written by a newer version of featurestore (format %d)", version)
+	case version == 0:
+		if err = c.run("BEGIN IMMEDIATE;" + schema); err == nil {
+			err = fill(c)
+		}
+		if err == nil {
+			err = c.run("COMMIT")
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())
+	}
+	return c, nil
+}
+
+// save is the last step of each transaction.
+func (o *Offline) save(c *conn) error {
+	o.ledger.clock = o.clock.lastGiven()
+	if o.ledger == o.saved {
+		return nil
+	}
+	return c.exec("UPDATE __store SET next_id = ?, clock = ?, layouts = ? WHERE one = 1", o.ledger.nextID, o.ledger.clock, o.ledger.layouts)
+}
+
+// settle follows each transaction. Ids that were rolled back are given again: nobody has seen them.
+func (o *Offline) settle(err error) {
+	if err == nil {
+		o.saved = o.ledger
+		return
+	}
+	o.ledger = o.saved
+	o.writer.conn.forgetLayouts()
+}
+
+func (o *Offline) Identity(context.Context) (string, error) { return o.identity, nil }
+
+// Ping makes an empty transaction, and looks whether the file is still there.
+func (o *Offline) Ping(ctx context.Context) error {
+	if _, err := os.Stat(o.path); err != nil {
+		return fmt.Errorf("the offline store's file: %w", err)
+	}
+	if err := o.writer.do(ctx, single, func(*conn) error { return nil }); err != nil {
+		return fmt.Errorf("writing to the offline store: %w", err)
+	}
+	s, err := o.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
+
+// Close waits for the writes under way. Snapshots that are still open keep their connections until they are closed.
+func (o *Offline) Close() error {
+	o.removing()
+	o.removed.Wait()
+	return errors.Join(o.writer.close(), o.readers.close())
+}
+
+// checkpoint moves what bulk work left in the log to the file and cuts the log, as far as no reader needs it.
+func (o *Offline) checkpoint(ctx context.Context) error {
+	return o.writer.do(ctx, bare, func(c *conn) error {
+		return errors.Join(c.run("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)"), c.run("PRAGMA busy_timeout = 5000"))
+	})
+}

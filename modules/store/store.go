@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"featurestore/app/fault"
+	"featurestore/modules/registry"
+	"featurestore/modules/runs"
+)
+
+// Definitions is what the store asks of the registry.
+type Definitions interface {
+	Catalog() *registry.Catalog
+	Refresh(ctx context.Context) (*registry.Catalog, error)
+	RegisterUnregistered(ctx context.Context, entityType string, features []registry.Unregistered) (*registry.Catalog, error)
+	RegisterInGroup(ctx context.Context, group *registry.Group, features []registry.Unregistered) (*registry.Catalog, error)
+	Widen(ctx context.Context, feature *registry.Feature) (*registry.Catalog, error)
+}
+
+// Publisher brings what was loaded into a group online; it answers the id of the run that does so.
+type Publisher interface {
+	Publish(ctx context.Context, group *registry.Group) (run int64, err error)
+}
+
+// Store is where the values are.
+type Store struct {
+	config      Config
+	definitions Definitions
+	runs        *runs.Runs
+	offline     Offline
+	online      Online
+	publisher   Publisher
+	clock       func() time.Time
+	log         *slog.Logger
+
+	layouts layouts
+	fences  fences
+	markers markers
+	plans   plans
+	writes  chan *write
+	stopped chan struct{}
+	lanes   sync.WaitGroup
+
+	background context.Context // of the loads that go on after their request
+	end        context.CancelFunc
+	loads      sync.WaitGroup
+
+	onlineDownUntil atomic.Int64 // µs: the online store is not asked before, because it just failed
+}
+
+// New makes a store over its engines. Start it before use; publisher may be set later, before Start.
+func New(config Config, definitions Definitions, work *runs.Runs, offline Offline, online Online, clock func() time.Time, log *slog.Logger) *Store {
+	s := &Store{
+		config: config, definitions: definitions, runs: work, offline: offline, online: online, clock: clock,
+		log:     log.With("module", "store"),
+		layouts: layouts{known: map[int64]int{}},
+		fences:  fences{known: map[int64]int64{}},
+		writes:  make(chan *write, 4096),
+		stopped: make(chan struct{}),
+	}
+	s.background, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+// PublishWith says who brings loads online.
+func (s *Store) PublishWith(p Publisher) { s.publisher = p }
+
+// Offline and Online are the engines, for the modules that keep the copies in step.
+func (s *Store) Offline() Offline { return s.offline }
+func (s *Store) Online() Online   { return s.online }
+
+// Start starts the writers.
+func (s *Store) Start(ctx context.Context) error {
+	if _, err := s.Identify(ctx); err != nil {
+		return fmt.Errorf("read the offline store's identity: %w", err)
+	}
+	for range s.config.Writers {
+		s.lanes.Add(1)
+		go s.writeLane()
+	}
+	return nil
+}
+
+// Stop breaks off the loads that nobody waits for, which leaves nothing of them, and ends the writers after everything that waits has
+// been written.
+func (s *Store) Stop() {
+	s.end()
+	s.loads.Wait()
+	close(s.stopped)
+	s.lanes.Wait()
+}
+
+// Ready says why the store cannot take part, if so. A store without its online copy still works.
+func (s *Store) Ready(ctx context.Context) error {
+	if err := s.offline.Ping(ctx); err != nil {
+		return fmt.Errorf("offline store: %w", err)
+	}
+	return nil
+}
+
+// now is the process's clock in µs.
+func (s *Store) now() int64 { return s.clock().UnixMicro() }
+
+// onlineUsable tells whether the online store should be asked. After a failure it is left alone for half a second, so that a
+// dead server does not hold up each write by its time-out.
+func (s *Store) onlineUsable() bool { return s.now() >= s.onlineDownUntil.Load() }
+
+func (s *Store) onlineFailed(doing string, err error) {
+	if s.onlineUsable() {
+		s.log.Warn("online store is not available", "doing", doing, "error", err)
+	}
+	s.onlineDownUntil.Store(s.now() + 500_000)
+}
+
+// unavailable makes an outage of the offline store a problem that the caller may retry. Faults stay what they are.
+func unavailable(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := fault.As(err); ok {
+		return err
+	}
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s: %w", doing, err) // nobody waits for the answer
+	}
+	problem := fault.New(fault.Busy, "offline-store-unavailable",
+		"the offline store could not be used; nothing was acknowledged, try again").Because(fmt.Errorf("%s: %w", doing, err))
+	problem.RetryAfter = 1
+	return problem
+}

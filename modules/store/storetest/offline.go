@@ -1,0 +1,298 @@
+package storetest
+
+import (
+	"context"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
+	"featurestore/modules/store"
+)
+
+// OfflineEngine makes stores for the suite.
+type OfflineEngine struct {
+	// Open opens the store at a place: one that was never used is empty, the same place again is the same store, as after a
+	// restart of the process. Places of one test do not touch those of another. The suite closes what it opens, before it opens
+	// it again.
+	Open func(t testing.TB, place string) store.Offline
+
+	// Crash opens the store at a place as it is found after the process that has it open, with loads under way, was killed. The
+	// suite does nothing more with what was open but close it.
+	Crash func(t testing.TB, place string) store.Offline
+}
+
+// RunOffline holds an engine to the contract of store.Offline.
+func RunOffline(t *testing.T, engine OfflineEngine) {
+	for _, c := range []struct {
+		says string
+		run  func(*offline)
+	}{
+		{"identity is of this store and survives a restart", (*offline).identity},
+		{"EnsureLayout makes the table once", (*offline).layoutCreated},
+		{"EnsureLayout is safe when many call it", (*offline).layoutConcurrent},
+		{"EnsureLayout adds columns and never lowers the version", (*offline).layoutAdds},
+		{"EnsureLayout takes names that are words of SQL, and long ones", (*offline).layoutNames},
+		{"EnsureLayout takes 500 features", (*offline).layoutWide},
+		{"a reused name is a column of its own", (*offline).layoutReusedName},
+		{"Append stores all or nothing", (*offline).appendAllOrNothing},
+		{"Append under an outdated layout is refused", (*offline).appendOutdated},
+		{"Append fills in ingest ids that ascend", (*offline).appendIDs},
+		{"Append dates rows without a time by the store's clock", (*offline).appendNow},
+		{"Append is safe when many call it", (*offline).appendConcurrent},
+		{"Append takes several layouts and groups at once", (*offline).appendMixed},
+		{"Append survives a restart", (*offline).appendDurable},
+		{"Append takes no rows", (*offline).appendNothing},
+		{"values come back bit for bit", (*offline).values},
+		{"entities are told apart whatever their keys are", (*offline).keys},
+		{"a load appears whole with its commit", (*offline).loadCommit},
+		{"an aborted load leaves nothing", (*offline).loadAbort},
+		{"a load that was open in a crash leaves nothing", (*offline).loadCrash},
+		{"abort after commit does nothing", (*offline).loadAbortAfterCommit},
+		{"a load keeps no memory of the rows it was given", (*offline).loadMemory},
+		{"writes go on while a load is open", (*offline).loadAndAppend},
+		{"several loads are open at once", (*offline).loadsAtOnce},
+		{"a load of an outdated layout is refused", (*offline).loadOutdated},
+		{"a column added while a load is open harms neither", (*offline).loadAndColumn},
+		{"a large load arrives", (*offline).loadLarge},
+		{"a snapshot does not change", (*offline).snapshotStable},
+		{"a snapshot from before the table reads as empty", (*offline).snapshotBeforeTable},
+		{"a group without a table reads as empty", (*offline).snapshotNoTable},
+		{"a feature without a column reads as never observed", (*offline).snapshotNoColumn},
+		{"Now is the store's clock and never goes back", (*offline).snapshotNow},
+		{"Position: what is not in a snapshot is at or above it", (*offline).positionNew},
+		{"Position: an open load stays above it, 200 of 200", (*offline).positionOpenLoad},
+		{"Position: a reader that follows misses nothing", (*offline).positionFollow},
+		{"Head: everything in the snapshot lies below", (*offline).positionHead},
+		{"AsOf is exact to the microsecond", (*offline).asOfExact},
+		{"AsOf breaks ties by the order of ingestion", (*offline).asOfTies},
+		{"AsOf composes partial rows feature by feature", (*offline).asOfPartial},
+		{"AsOf reads a feature added later as never observed in older rows", (*offline).asOfAdded},
+		{"AsOf reads older integers of a widened feature", (*offline).asOfWidened},
+		{"AsOf answers in the order of the questions", (*offline).asOfOrder},
+		{"AsOf finds what is not older than since", (*offline).asOfSince},
+		{"AsOf answers no question", (*offline).asOfNothing},
+		{"AsOf answers 40,000 questions", (*offline).asOfMany},
+		{"Current has each entity once", (*offline).current},
+		{"Current and Observations stop at the caller's error", (*offline).yieldError},
+		{"Observations do not hide what was corrected", (*offline).observations},
+		{"Observations of a key, newest first", (*offline).observationsOfKey},
+		{"Observations from, to", (*offline).observationsRange},
+		{"Observations of a run", (*offline).observationsOfRun},
+		{"Observations at most", (*offline).observationsLimit},
+		{"Observations of many rows come in batches", (*offline).observationsMany},
+		{"IntegerBounds", (*offline).integerBounds},
+		{"random rows read as the oracle says", (*offline).random},
+		{"Ping", (*offline).ping},
+	} {
+		t.Run(c.says, func(t *testing.T) {
+			o := &offline{T: t, ctx: context.Background(), engine: engine, store: engine.Open(t, "store")}
+			defer func() { shut(t, o.store) }()
+			c.run(o)
+		})
+	}
+}
+
+// offline is one test of an engine's history.
+type offline struct {
+	*testing.T
+	ctx    context.Context
+	engine OfflineEngine
+	store  store.Offline
+}
+
+// shut closes a store. A test that failed in the middle of reading may have left it busy for ever.
+func shut(t testing.TB, opened io.Closer) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- opened.Close() }()
+	select {
+	case err := <-done:
+		assert.NoError(t, err)
+	case <-time.After(20 * time.Second):
+		assert.Fail(t, "the store cannot be closed")
+	}
+}
+
+// noon is a time in the past that tests count from.
+const noon int64 = 1_700_000_000_000_000
+
+const second int64 = 1_000_000
+
+// restart closes the store and opens it again.
+func (o *offline) restart() {
+	o.Helper()
+	require.NoError(o, o.store.Close())
+	o.store = o.engine.Open(o, "store")
+}
+
+func (o *offline) ensure(groups ...*registry.Group) {
+	o.Helper()
+	for _, g := range groups {
+		_, err := o.store.EnsureLayout(o.ctx, g)
+		require.NoError(o, err)
+	}
+}
+
+func (o *offline) append(rows ...*store.Rows) {
+	o.Helper()
+	require.NoError(o, o.store.Append(o.ctx, rows))
+}
+
+// see appends observations of one group and returns the rows with their ids.
+func (o *offline) see(group *registry.Group, seen ...Seen) *store.Rows {
+	o.Helper()
+	rows := RowsOf(group, seen...)
+	o.append(rows)
+	return rows
+}
+
+// snapshot is for the caller to close.
+func (o *offline) snapshot() store.Snapshot {
+	o.Helper()
+	s, err := o.store.Snapshot(o.ctx)
+	require.NoError(o, err)
+	return s
+}
+
+// look runs f on a snapshot of this moment.
+func (o *offline) look(f func(store.Snapshot)) {
+	o.Helper()
+	s := o.snapshot()
+	defer func() { require.NoError(o, s.Close()) }()
+	f(s)
+}
+
+// load brings rows in one load under a run's id.
+func (o *offline) load(run int64, rows ...*store.Rows) {
+	o.Helper()
+	l := o.begin(rows[0].Group, run)
+	for _, r := range rows {
+		r.Run = run
+		require.NoError(o, l.Add(o.ctx, r))
+	}
+	require.NoError(o, l.Commit(o.ctx))
+}
+
+func (o *offline) begin(group *registry.Group, run int64) store.Load {
+	o.Helper()
+	l, err := o.store.Load(o.ctx, group, run)
+	require.NoError(o, err)
+	return l
+}
+
+// entry is one observation as it was read.
+type entry struct {
+	key    string
+	at     int64
+	id     int64
+	values []value.Value
+}
+
+// entries reads observations of a group in the order in which they come.
+func (o *offline) entries(s store.Snapshot, group *registry.Group, of store.Range) []entry {
+	o.Helper()
+	var out []entry
+	err := s.Observations(o.ctx, group, group.Features, of, func(rows *store.Rows) error {
+		require.Equal(o, group.ID, rows.Group.ID)
+		require.Equal(o, namesOf(group.Features), namesOf(rows.Features))
+		for i, key := range rows.Keys {
+			require.Equal(o, store.NewKey(key.Values).Encoded, key.Encoded)
+			out = append(out, entry{key.Encoded, rows.EventTimes[i], rows.IngestIDs[i], asServed(group.Features, rows.Row(i))})
+		}
+		return nil
+	})
+	require.NoError(o, err)
+	return out
+}
+
+// count is how many observations a group has now.
+func (o *offline) count(group *registry.Group) int {
+	o.Helper()
+	n := 0
+	o.look(func(s store.Snapshot) { n = len(o.entries(s, group, store.Range{})) })
+	return n
+}
+
+// asOf reads all features of one entity.
+func (o *offline) asOf(s store.Snapshot, group *registry.Group, key store.Key, at int64) []value.Value {
+	o.Helper()
+	current, err := s.AsOf(o.ctx, group, group.Features, []store.Key{key}, []int64{at}, nil)
+	require.NoError(o, err)
+	return asServed(group.Features, current.Values)
+}
+
+// asServed copies rows of values; older integers of a widened feature may come as either type, since the store makes them floats.
+func asServed(features []*registry.Feature, values []value.Value) []value.Value {
+	out := slices.Clone(values)
+	for i := range out {
+		if features[i%len(features)].ValueType == value.Float {
+			out[i] = out[i].AsFloat()
+		}
+	}
+	return out
+}
+
+// now reads all features of one entity from a snapshot of this moment.
+func (o *offline) now(group *registry.Group, key store.Key) []value.Value {
+	o.Helper()
+	var values []value.Value
+	o.look(func(s store.Snapshot) { values = o.asOf(s, group, key, noon+365*24*3600*second) })
+	return values
+}
+
+// within fails if f is not done in time, where something that blocks would take for ever.
+func (o *offline) within(limit time.Duration, f func(ctx context.Context) error) {
+	o.Helper()
+	ctx, cancel := context.WithTimeout(o.ctx, limit)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	select {
+	case err := <-done:
+		require.NoError(o, err)
+	case <-time.After(limit):
+		require.Fail(o, "it is held up")
+	}
+}
+
+func namesOf(features []*registry.Feature) []string {
+	names := make([]string, len(features))
+	for i, f := range features {
+		names[i] = f.Name
+	}
+	return names
+}
+
+func ints(i ...int64) []value.Value {
+	out := make([]value.Value, len(i))
+	for j := range i {
+		out[j] = value.OfInt(i[j])
+	}
+	return out
+}
+
+func (o *offline) identity() {
+	one, err := o.store.Identity(o.ctx)
+	require.NoError(o, err)
+	require.NotEmpty(o, one)
+	again, err := o.store.Identity(o.ctx)
+	require.NoError(o, err)
+	require.Equal(o, one, again)
+	elsewhere := o.engine.Open(o, "other")
+	other, err := elsewhere.Identity(o.ctx)
+	require.NoError(o, err)
+	require.NoError(o, elsewhere.Close())
+	require.NotEqual(o, one, other)
+	o.restart()
+	again, err = o.store.Identity(o.ctx)
+	require.NoError(o, err)
+	require.Equal(o, one, again)
+}
+
+func (o *offline) ping() { require.NoError(o, o.store.Ping(o.ctx)) }

@@ -1,0 +1,393 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"featurestore/app/fault"
+	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
+	"featurestore/modules/store/table"
+)
+
+// TrainingRequest says which features a spine's rows get.
+type TrainingRequest struct {
+	Features        []Requested
+	TimeColumn      string         // "": event_time, else event_timestamp
+	Zone            *time.Location // of times without an offset; nil refuses them
+	Statuses        bool           // a column <name>__status beside each feature
+	EventTimestamps bool           // a column <name>__event_timestamp beside each feature
+}
+
+// Requested is a feature and the name of its column in an answer.
+type Requested struct {
+	Feature *registry.Feature
+	Column  string
+}
+
+// Head is what is known of a training set before its first row is written.
+type Head struct {
+	Columns   []table.Column
+	Unmatched int    // of the first Rows rows, how many found nothing in any feature
+	Rows      int    // rows looked at so far
+	Example   string // a key that found nothing
+}
+
+// TrainingSet answers every row of the spine, in its order, with the features' values as they were at the row's time (rule 8). It
+// streams: the writer that begin makes gets the rows as they come. All of it is of one moment of the offline store. It
+// answers how many rows there were.
+func (s *Store) TrainingSet(ctx context.Context, request TrainingRequest, spine table.Reader, begin func(Head) (table.Writer, error)) (int64, error) {
+	snapshot, err := s.offline.Snapshot(ctx)
+	if err != nil {
+		return 0, unavailable("open a snapshot", err)
+	}
+	defer snapshot.Close()
+	j := &join{store: s, request: request, snapshot: snapshot, spine: spine, shares: split(featuresOf(request.Features))}
+	for i := range j.shares {
+		if j.shares[i].group.Kind == registry.Events {
+			return 0, eventGroup(j.shares[i].group)
+		}
+	}
+	// Three stages work side by side: reading the spine, looking up, writing.
+	work, ctx := errgroup.WithContext(ctx)
+	read, looked := make(chan *chunk, 1), make(chan *chunk, 1)
+	work.Go(func() error { defer close(read); return j.read(ctx, read) })
+	work.Go(func() error { defer close(looked); return j.lookUp(ctx, read, looked) })
+	work.Go(func() error { return j.write(looked, begin) })
+	err = work.Wait()
+	return j.rows, err
+}
+
+func featuresOf(requested []Requested) []*registry.Feature {
+	features := make([]*registry.Feature, len(requested))
+	for i, r := range requested {
+		features[i] = r.Feature
+	}
+	return features
+}
+
+// chunkRows is how many spine rows are looked up together. Sorted by key they share pages of the index.
+const chunkRows = 32_768
+
+// join is one training set on its way.
+type join struct {
+	store    *Store
+	request  TrainingRequest
+	snapshot Snapshot
+	spine    table.Reader
+	shares   []share
+	rows     int64
+
+	columns []string // of the spine
+	time    int      // which of them is the time
+	keys    []keyColumns
+}
+
+// keyColumns says which spine columns are the join keys of an entity type.
+type keyColumns struct {
+	entityType *registry.EntityType
+	at         []int
+}
+
+// chunk is some rows of the spine and what was found for them.
+type chunk struct {
+	rows    int
+	cells   []table.Cell // rows × spine columns
+	times   []int64
+	keys    map[string][]Key
+	current []*Current // by share
+}
+
+func (j *join) read(ctx context.Context, out chan<- *chunk) error {
+	c, sent := j.newChunk(0), false
+	send := func() error {
+		select {
+		case out <- c:
+			c, sent = j.newChunk(c.rows), true
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	for {
+		batch, err := j.spine.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := j.take(c, batch); err != nil {
+			return err
+		}
+		if c.rows >= chunkRows {
+			if err := send(); err != nil {
+				return err
+			}
+		}
+	}
+	if j.columns == nil {
+		return fault.New(fault.Invalid, "empty-body", "the spine is empty: send at least a header with the join keys and a time column")
+	}
+	if c.rows == 0 && sent {
+		return nil
+	}
+	return send() // a header without rows is answered with a header without rows
+}
+
+func (j *join) newChunk(capacity int) *chunk {
+	c := &chunk{keys: map[string][]Key{}, times: make([]int64, 0, capacity)}
+	for _, k := range j.keys {
+		c.keys[k.entityType.Name] = make([]Key, 0, capacity)
+	}
+	return c
+}
+
+// take checks a batch of the spine and copies it into a chunk.
+func (j *join) take(c *chunk, batch *table.Batch) error {
+	if len(batch.Bad) > 0 {
+		b := batch.Bad[0]
+		return badSpine().At(rowPlace(b.Number, b.Column), b.Value, "%s", b.Reason)
+	}
+	if j.columns == nil {
+		if err := j.bind(batch.Columns); err != nil {
+			return err
+		}
+	}
+	if len(batch.Columns) > len(j.columns) {
+		name := batch.Columns[len(j.columns)]
+		return badSpine().At(rowPlace(batch.FirstRow, name), "", "the first rows have no member %q: give every row the same members", name)
+	}
+	for r := range batch.Rows {
+		row := batch.Row(r)
+		t, err := row[j.time].Value(value.Timestamp, j.request.Zone)
+		if err != nil {
+			return badSpine().At(rowPlace(batch.Number(r), j.columns[j.time]), row[j.time].Display(), "%s", err)
+		}
+		if t.IsAbsent() || t.IsNull() {
+			return badSpine().At(rowPlace(batch.Number(r), j.columns[j.time]), "", "every row needs a time")
+		}
+		c.times = append(c.times, t.Time())
+		for _, k := range j.keys {
+			key, err := k.of(row)
+			if err != nil {
+				return badSpine().At(rowPlace(batch.Number(r), k.names()), "", "%s", err)
+			}
+			c.keys[k.entityType.Name] = append(c.keys[k.entityType.Name], key)
+		}
+	}
+	c.cells = append(c.cells, batch.Cells[:batch.Rows*len(batch.Columns)]...)
+	c.rows += batch.Rows
+	return nil
+}
+
+func badSpine() *fault.Error {
+	return fault.New(fault.Unprocessable, "invalid-spine", "the spine is not valid: every row needs its join keys and a time")
+}
+
+// bind finds the time column and the join keys among the spine's columns.
+func (j *join) bind(columns []string) error {
+	j.columns = slices.Clone(columns)
+	var err error
+	if j.time, err = TimeColumn(columns, j.request.TimeColumn); err != nil {
+		return err
+	}
+	if j.time < 0 {
+		return badSpine().At("columns", "", "there is no time column: name it event_time, or say which one it is with time_column=")
+	}
+	for _, sh := range j.shares {
+		et := sh.group.EntityType
+		if slices.ContainsFunc(j.keys, func(k keyColumns) bool { return k.entityType.Name == et.Name }) {
+			continue
+		}
+		k := keyColumns{entityType: et}
+		for _, joinKey := range et.JoinKeys {
+			at := slices.Index(columns, joinKey.Name)
+			if at < 0 {
+				return badSpine().At("columns", "", "there is no column %q, a join key of %s, which %s needs", joinKey.Name, et.Name, sh.group.Name)
+			}
+			k.at = append(k.at, at)
+		}
+		j.keys = append(j.keys, k)
+	}
+	for _, column := range j.outColumns()[len(columns):] {
+		if slices.Contains(columns, column.Name) {
+			return fault.New(fault.Conflict, "column-taken",
+				"the spine has a column %q already, and the answer would have a second one: rename it, or ask with full_feature_names=true", column.Name)
+		}
+	}
+	return nil
+}
+
+// TimeColumn finds the time column: the one that was named, else event_time, else event_timestamp; -1 if there is none and none was
+// named.
+func TimeColumn(columns []string, named string) (int, error) {
+	if named != "" {
+		at := slices.Index(columns, named)
+		if at < 0 {
+			return -1, fault.New(fault.Unprocessable, "unknown-column", "there is no column %q, which time_column names", named)
+		}
+		return at, nil
+	}
+	if at := slices.Index(columns, "event_time"); at >= 0 {
+		return at, nil
+	}
+	return slices.Index(columns, "event_timestamp"), nil
+}
+
+func (k *keyColumns) of(row []table.Cell) (Key, error) {
+	values := make([]value.Value, len(k.at))
+	for i, at := range k.at {
+		v, err := keyValue(k.entityType.JoinKeys[i], row[at])
+		if err != nil {
+			return Key{}, err
+		}
+		values[i] = v
+	}
+	return NewKey(values), nil
+}
+
+func (k *keyColumns) names() string { return keyForm(k.entityType.JoinKeys) }
+
+func (j *join) outColumns() []table.Column {
+	out := make([]table.Column, 0, len(j.columns)+len(j.request.Features))
+	for _, name := range j.columns {
+		out = append(out, table.Column{Name: name})
+	}
+	return append(out, j.request.columns()...)
+}
+
+// columns are those of the answers to a request: its features, each with its status and event timestamp where they are asked for.
+func (r *TrainingRequest) columns() []table.Column {
+	out := make([]table.Column, 0, len(r.Features))
+	for _, f := range r.Features {
+		out = append(out, table.Column{Name: f.Column, Type: f.Feature.ValueType})
+		if r.Statuses {
+			out = append(out, table.Column{Name: f.Column + "__status", Type: value.String})
+		}
+		if r.EventTimestamps {
+			out = append(out, table.Column{Name: f.Column + "__event_timestamp", Type: value.Timestamp})
+		}
+	}
+	return out
+}
+
+func (j *join) lookUp(ctx context.Context, in <-chan *chunk, out chan<- *chunk) error {
+	for c := range in {
+		for i := range j.shares {
+			sh := &j.shares[i]
+			current := &Current{}
+			if c.rows > 0 {
+				var err error
+				current, err = j.snapshot.AsOf(ctx, sh.group, sh.features, c.keys[sh.group.EntityType.Name], c.times, j.since(sh.group, c.times))
+				if err != nil {
+					return unavailable("look up "+sh.group.Name, err)
+				}
+			}
+			c.current = append(c.current, current)
+		}
+		select {
+		case out <- c:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// since is how far back an observation can still count; nil where an expired one must be told from none.
+func (j *join) since(group *registry.Group, times []int64) []int64 {
+	ttl := group.TTL.Microseconds()
+	if ttl == 0 || j.request.Statuses || j.request.EventTimestamps {
+		return nil
+	}
+	since := make([]int64, len(times))
+	for i, t := range times {
+		since[i] = t - ttl
+	}
+	return since
+}
+
+func (j *join) write(in <-chan *chunk, begin func(Head) (table.Writer, error)) error {
+	var out table.Writer
+	cells := make([]table.Cell, 0, 1024*16)
+	answers := make([]Cell, len(j.request.Features))
+	for c := range in {
+		if out == nil {
+			head := Head{Columns: j.outColumns(), Rows: c.rows}
+			j.lookAtUnmatched(c, &head)
+			var err error
+			if out, err = begin(head); err != nil {
+				return err
+			}
+		}
+		for from := 0; from < c.rows; from += 1024 {
+			to := min(from+1024, c.rows)
+			cells = cells[:0]
+			for r := from; r < to; r++ {
+				cells = append(cells, c.cells[r*len(j.columns):(r+1)*len(j.columns)]...)
+				j.answer(c, r, answers)
+				for _, a := range answers {
+					cells = j.request.appendAnswer(cells, a)
+				}
+			}
+			if err := out.Write(to-from, cells); err != nil {
+				return err
+			}
+		}
+		j.rows += int64(c.rows)
+	}
+	if out == nil {
+		return nil // another stage failed
+	}
+	return out.Close()
+}
+
+// answer judges what was found for one row.
+func (j *join) answer(c *chunk, row int, into []Cell) {
+	for i := range j.shares {
+		sh, current := &j.shares[i], c.current[i]
+		for _, w := range sh.wanted {
+			at := row*len(sh.features) + w.index
+			into[w.position] = judge(w.feature, current.Values[at], current.Stamps[at], c.times[row])
+		}
+	}
+}
+
+// appendAnswer appends the cells of one feature of a row.
+func (r *TrainingRequest) appendAnswer(cells []table.Cell, a Cell) []table.Cell {
+	cells = append(cells, table.ValueCell(a.Value))
+	if r.Statuses {
+		cells = append(cells, table.ValueCell(value.OfString(a.Status.String())))
+	}
+	if r.EventTimestamps {
+		if a.EventTime == value.NoTime {
+			cells = append(cells, table.NullCell())
+		} else {
+			cells = append(cells, table.ValueCell(value.OfTime(a.EventTime)))
+		}
+	}
+	return cells
+}
+
+// lookAtUnmatched counts the rows that found nothing at all, for a warning.
+func (j *join) lookAtUnmatched(c *chunk, head *Head) {
+	answers := make([]Cell, len(j.request.Features))
+	for r := range c.rows {
+		j.answer(c, r, answers)
+		if slices.ContainsFunc(answers, func(a Cell) bool { return a.Status != NotFound }) {
+			continue
+		}
+		if head.Unmatched == 0 {
+			for _, v := range c.keys[j.keys[0].entityType.Name][r].Values {
+				head.Example += string(value.AppendText(nil, v)) + " "
+			}
+		}
+		head.Unmatched++
+	}
+}

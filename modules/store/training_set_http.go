@@ -1,0 +1,226 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"featurestore/app/fault"
+	"featurestore/app/httpapi"
+	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
+	"featurestore/modules/registry/value/jsonscan"
+	"featurestore/modules/store/table"
+)
+
+// unmatchedHeader says in an answer how many of the rows found nothing at all.
+const unmatchedHeader = "X-Unmatched-Rows"
+
+// FeatureQuery names the features of a call about any entity types.
+type FeatureQuery struct {
+	Features         []string `query:"features" doc:"Which features: group:feature, or short names that only one entity type has" example:"customer_purchases:avg_order_value_90d"`
+	Service          string   `query:"service" doc:"A feature service that lists them" example:"churn"`
+	FullFeatureNames bool     `query:"full_feature_names" doc:"Columns are named group__feature"`
+}
+
+// requested resolves the features and names their columns.
+func (q *FeatureQuery) requested(catalog *registry.Catalog, place string) ([]Requested, error) {
+	var out []Requested
+	switch {
+	case len(q.Features) > 0 && q.Service != "":
+		return nil, bothFeaturesAndService(place)
+	case q.Service != "":
+		service, err := serviceOf(catalog, q.Service, place)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range service.Features {
+			out = append(out, Requested{Feature: f, Column: f.Name})
+		}
+	case len(q.Features) > 0:
+		var err error
+		if out, err = resolveAll(q.Features, place+".features", catalog.ResolveReference); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, fault.New(fault.Invalid, "no-features", "name the features, or a service that lists them").
+			At(place+".features", "", "is missing, and so is service")
+	}
+	for i, f := range out {
+		out[i].Column = columnOf(f.Column, f.Feature, q.FullFeatureNames)
+	}
+	for i, f := range out {
+		if slices.ContainsFunc(out[:i], func(other Requested) bool { return other.Column == f.Column }) {
+			return nil, fault.New(fault.Conflict, "column-taken", "two features would have the column %q: ask with full_feature_names=true", f.Column).
+				At(place+".features", f.Feature.Reference(), "would have a column of the name that another one has")
+		}
+	}
+	return out, nil
+}
+
+// columnOf names the column of a feature that was asked for by a reference: without group and version, or group__feature.
+func columnOf(reference string, f *registry.Feature, full bool) string {
+	if full {
+		return f.Group.Name + "__" + f.Name
+	}
+	_, name, found := strings.Cut(reference, ":")
+	if !found {
+		name = reference
+	}
+	name, _, _ = strings.Cut(name, "@")
+	return name
+}
+
+type trainingSetInput struct {
+	httpapi.Payload
+	FeatureQuery
+	TimeColumn      string `query:"time_column" doc:"The spine's column of times; default event_time, else event_timestamp"`
+	TimeZone        string `query:"time_zone" doc:"The zone of times without an offset; without it they are refused" example:"Europe/Berlin"`
+	Statuses        bool   `query:"statuses" doc:"A column <name>__status beside each feature"`
+	EventTimestamps bool   `query:"event_timestamps" doc:"A column <name>__event_timestamp beside each feature"`
+	Format          string `query:"format" doc:"csv, ndjson, json or json_rows; default by Accept, else as the spine"`
+	Accept          string `header:"Accept" doc:"The format by its media type" example:"text/csv"`
+}
+
+// trainingSetBody documents the body of POST /training-sets where the query names no features.
+type trainingSetBody struct {
+	Features []string         `json:"features,omitempty"`
+	Service  string           `json:"service,omitempty"`
+	Spine    map[string][]any `json:"spine" doc:"Columns: the join keys, the times, and any others"`
+}
+
+// trainingSet answers a spine with the features' values as they were at each row's time. The spine is received whole before the answer
+// begins, since most clients read no answer before they have sent all of it.
+func (s *Store) trainingSet(ctx context.Context, in *trainingSetInput) (*huma.StreamResponse, error) {
+	request := TrainingRequest{TimeColumn: in.TimeColumn, Statuses: in.Statuses, EventTimestamps: in.EventTimestamps}
+	var err error
+	if request.Zone, err = zoneOf(in.TimeZone); err != nil {
+		return nil, err
+	}
+	place, options := "query", table.ReadOptions{ContentType: in.ContentType, ContentEncoding: in.ContentEncoding}
+	var spine *spooled
+	if len(in.Features) > 0 || in.Service != "" {
+		spine, err = s.spool(&in.Payload)
+	} else {
+		place, options = "body", table.ReadOptions{ContentType: jsonType}
+		spine, err = s.spineOf(in)
+	}
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.trainingSetOf(ctx, in, request, place, spine, options)
+	if err != nil {
+		spine.Close()
+		return nil, err
+	}
+	return answer, nil
+}
+
+func (s *Store) trainingSetOf(ctx context.Context, in *trainingSetInput, request TrainingRequest, place string, spine *spooled, options table.ReadOptions) (*huma.StreamResponse, error) {
+	var err error
+	if request.Features, err = in.requested(s.definitions.Catalog(), place); err != nil {
+		return nil, err
+	}
+	source, sent, err := table.NewReader(spine, options)
+	if err != nil {
+		return nil, err
+	}
+	format, err := formatOf(in.Format, in.Accept, sent)
+	if err != nil {
+		return nil, err
+	}
+	return httpapi.Streaming(format.ContentType(), func(w io.Writer) error {
+		defer spine.Close()
+		_, err := s.TrainingSet(ctx, request, source, func(head Head) (table.Writer, error) {
+			s.warnOfUnmatched(w, head)
+			return table.NewWriter(format, w, head.Columns)
+		})
+		return err
+	}), nil
+}
+
+// spineOf reads {"features": […] or "service": …, "spine": {…}}.
+func (s *Store) spineOf(in *trainingSetInput) (*spooled, error) {
+	text, err := s.jsonText(&in.Payload)
+	if err != nil {
+		return nil, err
+	}
+	spine := ""
+	scanner := jsonscan.New(text)
+	err = scanner.Object(func(name string) (err error) {
+		switch name {
+		case "features":
+			in.Features, err = scanner.Texts()
+		case "service":
+			in.Service, err = scanner.Text()
+		case "spine":
+			spine, err = scanner.Value()
+		default:
+			err = scanner.Errorf("unknown member %q: the body is the spine, with features= or service= in the query, or an object with features or service, and spine", fault.Shorten(name))
+		}
+		return err
+	})
+	if err == nil {
+		err = scanner.End()
+	}
+	if err != nil {
+		return nil, jsonscan.Fault(err)
+	}
+	if spine == "" {
+		return nil, fault.New(fault.Invalid, "no-spine", "the spine is missing: give its columns as the member spine").At("body.spine", "", "is missing")
+	}
+	return &spooled{strings.NewReader(spine), func() error { return nil }}, nil
+}
+
+// warnOfUnmatched says in a header and in the log that most rows found nothing, which mostly means that keys are written in another way.
+func (s *Store) warnOfUnmatched(w io.Writer, head Head) {
+	if head.Unmatched == 0 || float64(head.Unmatched) <= s.config.DisagreementRate*float64(head.Rows) {
+		return
+	}
+	example := strconv.QuoteToASCII(fault.Shorten(strings.TrimSpace(head.Example)))
+	httpapi.SetHeader(w, unmatchedHeader, fmt.Sprintf("%d of the first %d, for example %s", head.Unmatched, head.Rows, example))
+	s.log.Warn("most rows of a training set found no observation at all; are the keys written as they were stored?",
+		"unmatched", head.Unmatched, "rows", head.Rows, "example", example)
+}
+
+type templateInput struct {
+	FeatureQuery
+	Format string `query:"format" doc:"csv, ndjson, json or json_rows; default by Accept, else csv"`
+	Accept string `header:"Accept" doc:"The format by its media type" example:"text/csv"`
+}
+
+// trainingSetTemplate answers an empty spine: the columns that a training set of these features needs.
+func (s *Store) trainingSetTemplate(_ context.Context, in *templateInput) (*httpapi.Bytes, error) {
+	features, err := in.requested(s.definitions.Catalog(), "query")
+	if err != nil {
+		return nil, err
+	}
+	format, err := formatOf(in.Format, in.Accept, table.CSV)
+	if err != nil {
+		return nil, err
+	}
+	var columns []table.Column
+	for _, f := range features {
+		for _, k := range f.Feature.Group.EntityType.JoinKeys {
+			if !slices.ContainsFunc(columns, func(c table.Column) bool { return c.Name == k.Name }) {
+				columns = append(columns, table.Column{Name: k.Name, Type: k.ValueType})
+			}
+		}
+	}
+	columns = append(columns, table.Column{Name: eventTimeMember, Type: value.Timestamp})
+	var body bytes.Buffer
+	out, err := table.NewWriter(format, &body, columns)
+	if err != nil {
+		return nil, err
+	}
+	if err := out.Close(); err != nil {
+		return nil, err
+	}
+	return &httpapi.Bytes{ContentType: format.ContentType(), Body: body.Bytes()}, nil
+}

@@ -1,0 +1,289 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"featurestore/app/fault"
+	"featurestore/modules/registry"
+	"featurestore/modules/store/packed"
+)
+
+// Written answers a write.
+type Written struct {
+	EventTimes []int64           // µs, one per observation
+	Stored     map[string]string // names as sent → names of the features
+	Registered []string          // features registered as drafts by this write
+	Online     string            // "written"; "pending": accepted, and brought online later; "none": event groups have no online copy
+}
+
+// Outcomes of the online half of a write.
+const (
+	OnlineWritten = "written"
+	OnlinePending = "pending"
+	OnlineNone    = "none"
+)
+
+const maxAttempts = 10 // of a write whose definitions change under it
+
+// Write stores observations of one entity type, all or none, and answers after the offline store has committed them. Names that
+// nobody registered become drafts.
+func (s *Store) Write(ctx context.Context, entityType string, observations []Observation) (*Written, error) {
+	if len(observations) > s.config.MaxRows {
+		return nil, fault.New(fault.TooLarge, "too-many-rows",
+			"%d rows are more than the %d that one call may store: load them with POST /rows/{group}", len(observations), s.config.MaxRows)
+	}
+	catalog := s.definitions.Catalog()
+	var registered []string
+	for range maxAttempts {
+		c, err := s.check(catalog, entityType, observations)
+		if err != nil {
+			return nil, err
+		}
+		if len(c.unregistered) > 0 {
+			if catalog, err = s.definitions.RegisterUnregistered(ctx, entityType, c.unregistered); err != nil {
+				return nil, err
+			}
+			for _, u := range c.unregistered {
+				registered = append(registered, u.Name)
+			}
+			continue
+		}
+		if len(c.widen) > 0 {
+			for _, feature := range c.widen {
+				if err := s.widenDraft(ctx, feature); err != nil {
+					return nil, err
+				}
+			}
+			catalog = s.definitions.Catalog()
+			continue
+		}
+		w, err := s.commit(ctx, c.rows)
+		if errors.Is(err, ErrOutdated) {
+			if catalog, err = s.definitions.Refresh(ctx); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		written := &Written{Stored: c.stored, Registered: registered, Online: w.online}
+		for _, start := range c.starts[:len(c.starts)-1] {
+			written.EventTimes = append(written.EventTimes, w.rows[start].EventTimes[0])
+		}
+		return written, nil
+	}
+	return nil, fault.New(fault.Busy, "definitions-changing", "the definitions of %s kept changing while the values were being stored: try again", entityType)
+}
+
+// write is one request on its way through a lane.
+type write struct {
+	rows   []*Rows
+	fences []int64 // of the rows' groups, taken before the commit
+	online string
+	err    error
+	done   chan struct{}
+}
+
+// commit hands rows to a lane and waits until they are committed and, if possible, online.
+func (s *Store) commit(ctx context.Context, rows []*Rows) (*write, error) {
+	for _, r := range rows {
+		if err := s.Prepare(ctx, r.Group); err != nil {
+			return nil, err
+		}
+	}
+	w := &write{rows: rows, done: make(chan struct{})}
+	select {
+	case s.writes <- w:
+	case <-s.stopped:
+		return nil, fault.New(fault.Busy, "stopping", "the server is stopping; nothing was stored")
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case <-w.done:
+		return w, w.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+const (
+	maxGroupWrites = 512  // requests in one commit
+	maxGroupRows   = 4096 // rows in one commit, as far as whole requests allow
+)
+
+// writeLane forms a group of whatever waits, commits it, writes it online, and lets the callers go.
+func (s *Store) writeLane() {
+	defer s.lanes.Done()
+	for {
+		select {
+		case first := <-s.writes:
+			s.writeGroup(s.gather(first))
+		case <-s.stopped:
+			for {
+				select {
+				case first := <-s.writes:
+					s.writeGroup(s.gather(first))
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+func (s *Store) gather(first *write) []*write {
+	group, rows := []*write{first}, len(first.rows)
+	for len(group) < maxGroupWrites && rows < maxGroupRows {
+		select {
+		case w := <-s.writes:
+			group, rows = append(group, w), rows+len(w.rows)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// writeGroup commits the requests together; if that fails for what one of them holds, each alone, so that none fails its neighbours.
+func (s *Store) writeGroup(group []*write) {
+	ctx := context.Background() // the commit belongs to all of the callers
+	combined := combine(group)
+	fences := make([]int64, len(combined))
+	for i, rows := range combined {
+		fences[i] = s.fences.of(rows.Group)
+	}
+	err := s.offline.Append(ctx, combined)
+	if err != nil {
+		_, faulty := fault.As(err)
+		if len(group) > 1 && (faulty || errors.Is(err, ErrOutdated)) {
+			for _, w := range group {
+				s.writeGroup([]*write{w})
+			}
+			return
+		}
+		for _, w := range group {
+			w.err = err
+			if !errors.Is(err, ErrOutdated) {
+				w.err = unavailable("append", err)
+			}
+			close(w.done)
+		}
+		return
+	}
+	spread(group, combined)
+	online := map[int64]string{}
+	for i, rows := range combined {
+		if rows.Group.Kind == registry.Features {
+			online[rows.Group.ID] = s.writeOnline(ctx, rows, fences[i])
+		}
+	}
+	for _, w := range group {
+		w.online = OnlineNone
+		for _, rows := range w.rows {
+			if outcome := online[rows.Group.ID]; outcome != "" && w.online != OnlinePending {
+				w.online = outcome
+			}
+		}
+		close(w.done)
+	}
+}
+
+// writeOnline brings committed rows online by compare-and-set. What it cannot do, materialization does.
+func (s *Store) writeOnline(ctx context.Context, rows *Rows, fence int64) string {
+	if !s.onlineUsable() {
+		return OnlinePending
+	}
+	merged, err := s.online.Merge(ctx, rows.Group, fence, false, s.packRows(rows))
+	for range maxAttempts {
+		if err != nil || !merged.Refused {
+			break
+		}
+		// Something was taken back since the fence was read: what these rows hold may be among it.
+		s.fences.learn(rows.Group, merged.Fence)
+		var current *Current
+		if current, err = s.currentOf(ctx, rows.Group, rows.Keys); err != nil {
+			return OnlinePending
+		}
+		merged, err = s.online.Merge(ctx, rows.Group, merged.Fence, false, s.PackCurrent(current))
+	}
+	if err != nil {
+		s.onlineFailed("write "+rows.Group.Name, err)
+		return OnlinePending
+	}
+	if merged.Refused || merged.Unmarked {
+		return OnlinePending
+	}
+	return OnlineWritten
+}
+
+// currentOf reads entities' newest values from the offline store.
+func (s *Store) currentOf(ctx context.Context, group *registry.Group, keys []Key) (*Current, error) {
+	snapshot, err := s.offline.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer snapshot.Close()
+	times := make([]int64, len(keys))
+	for i := range times {
+		times[i] = snapshot.Now() + s.config.FutureTolerance.Microseconds()
+	}
+	return snapshot.AsOf(ctx, group, group.Features, keys, times, nil)
+}
+
+// packRows makes the online rows of single observations, each under its own stamp.
+func (s *Store) packRows(rows *Rows) []PackedRow {
+	ordinals := ordinalsOf(rows.Features)
+	out := make([]PackedRow, len(rows.Keys))
+	var buffer []byte
+	for i, key := range rows.Keys {
+		stamp := Stamp{EventTime: rows.EventTimes[i], IngestID: rows.IngestIDs[i]}
+		buffer = packed.Append(buffer[:0], key.Encoded, ordinals, rows.Row(i), stamp)
+		out[i] = PackedRow{Key: key, Row: string(buffer), Expires: s.expiry(rows.Group, stamp.EventTime)}
+	}
+	return out
+}
+
+// PackRows makes the online rows of observations, for materialization.
+func (s *Store) PackRows(rows *Rows) []PackedRow { return s.packRows(rows) }
+
+// PackCurrent makes the online rows of entities' newest values; an entity that has none is left out.
+func (s *Store) PackCurrent(current *Current) []PackedRow {
+	ordinals := ordinalsOf(current.Features)
+	n := len(ordinals)
+	out := make([]PackedRow, 0, len(current.Keys))
+	var buffer []byte
+	for i, key := range current.Keys {
+		values, stamps := current.Values[i*n:(i+1)*n], current.Stamps[i*n:(i+1)*n]
+		newest, found := int64(0), false
+		for j, v := range values {
+			if !v.IsAbsent() && (!found || stamps[j].EventTime > newest) {
+				newest, found = stamps[j].EventTime, true
+			}
+		}
+		if !found {
+			continue
+		}
+		buffer = packed.AppendStamped(buffer[:0], key.Encoded, ordinals, values, stamps)
+		out = append(out, PackedRow{Key: key, Row: string(buffer), Expires: s.expiry(current.Group, newest)})
+	}
+	return out
+}
+
+func ordinalsOf(features []*registry.Feature) []uint16 {
+	ordinals := make([]uint16, len(features))
+	for i, f := range features {
+		ordinals[i] = f.Ordinal
+	}
+	return ordinals
+}
+
+// expiry is when the space of a row may be reclaimed, in ms.
+func (s *Store) expiry(group *registry.Group, eventTime int64) int64 {
+	if group.TTL == 0 {
+		return 0
+	}
+	return max(1, eventTime/1000+group.TTL.Milliseconds()+s.config.ReclaimGrace.Milliseconds()+1)
+}

@@ -1,0 +1,147 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"featurestore/app/fault"
+	"featurestore/app/httpapi"
+	"featurestore/modules/registry/value"
+	"featurestore/modules/registry/value/jsonscan"
+	"featurestore/modules/store/table"
+)
+
+// eventTimeMember is reserved in the body of a write: it is never a feature.
+const eventTimeMember = "event_time"
+
+type storeOneInput struct {
+	httpapi.Payload
+	EntityPath
+	EventTime string `query:"event_time" doc:"When it was true; default now. It may stand in the body instead" example:"2026-01-31T12:00:00Z"`
+	TimeZone  string `query:"time_zone" doc:"The zone of times without an offset; without it they are refused" example:"Europe/Berlin"`
+}
+
+// storedAnswer documents the answer of POST /store/{entity_type}/{entity_id}.
+type storedAnswer struct {
+	EntityType string            `json:"entity_type"`
+	EntityID   any               `json:"entity_id"`
+	EventTime  string            `json:"event_time"`
+	Stored     map[string]string `json:"stored" doc:"For each name as it was sent the name of the feature"`
+	Registered []string          `json:"registered" doc:"Names that nobody had registered and that are drafts now"`
+	Online     string            `json:"online" enum:"written,pending,none" doc:"pending: accepted, and brought online later; none: event groups have no online copy"`
+}
+
+// storeOne stores one observation.
+func (s *Store) storeOne(ctx context.Context, in *storeOneInput) (*httpapi.Bytes, error) {
+	zone, err := zoneOf(in.TimeZone)
+	if err != nil {
+		return nil, err
+	}
+	at, err := timeOf("event_time", in.EventTime, zone, value.NoTime)
+	if err != nil {
+		return nil, err
+	}
+	text, err := s.jsonText(&in.Payload)
+	if err != nil {
+		return nil, err
+	}
+	o := Observation{Entity: Entity{Path: string(in.EntityID)}, EventTime: at, Zone: zone}
+	if err := readObservation(text, &o); err != nil {
+		return nil, err
+	}
+	written, err := s.Write(ctx, in.EntityType, []Observation{o})
+	if err != nil {
+		return nil, err
+	}
+	entityType, key, err := in.find(s.definitions.Catalog())
+	if err != nil {
+		return nil, err
+	}
+	b := appendEntity(make([]byte, 0, 256+64*len(o.Fields)), entityType, key)
+	b = appendTime(appendMember(b, "event_time"), written.EventTimes[0])
+	b = appendStored(appendMember(b, "stored"), fieldNames([]Observation{o}), written.Stored)
+	b = appendTexts(appendMember(b, "registered"), written.Registered)
+	b = appendTextMember(b, "online", written.Online)
+	return answered(append(b, '}'), false), nil
+}
+
+// readObservation reads a body {feature: value, …} with an optional event_time.
+func readObservation(text string, o *Observation) error {
+	scanner := jsonscan.New(text)
+	given := o.EventTime
+	err := scanner.Object(func(name string) error {
+		raw, err := scanner.Value()
+		if err != nil {
+			return err
+		}
+		if name != eventTimeMember {
+			o.Fields = append(o.Fields, Field{Name: name, Cell: table.JSONCell(raw)})
+			return nil
+		}
+		o.EventTime, err = bodyTime("body.event_time", table.JSONCell(raw), o.Zone)
+		return err
+	})
+	if err == nil {
+		err = scanner.End()
+	}
+	if err != nil {
+		return jsonscan.Fault(err)
+	}
+	if given != value.NoTime && o.EventTime != given {
+		return fault.New(fault.Invalid, "event-time-twice", "the query and the body give different event times: give it once").
+			At("body.event_time", string(value.AppendTime(nil, o.EventTime)), "is another time than in the query")
+	}
+	return nil
+}
+
+// bodyTime reads a member or a cell that is an event time.
+func bodyTime(place string, cell table.Cell, zone *time.Location) (int64, error) {
+	t, err := cell.Value(value.Timestamp, zone)
+	switch {
+	case err != nil:
+		return 0, fault.New(fault.Invalid, "invalid-time", "the event time cannot be read: %s", err).At(place, cell.Display(), "%s", err)
+	case t.IsNull() || t.IsAbsent():
+		return 0, fault.New(fault.Invalid, "invalid-time", "the event time is null: leave it out to store the observation as of now").
+			At(place, cell.Display(), "is null")
+	}
+	return t.Time(), nil
+}
+
+// fieldNames are the names that observations have, in the order in which they first occur.
+func fieldNames(observations []Observation) []string {
+	var names []string
+	seen := map[string]bool{}
+	for i := range observations {
+		for _, f := range observations[i].Fields {
+			if !seen[f.Name] {
+				seen[f.Name] = true
+				names = append(names, f.Name)
+			}
+		}
+	}
+	return names
+}
+
+// appendStored writes which feature each name led to, in the order of the names.
+func appendStored(b []byte, names []string, stored map[string]string) []byte {
+	b = append(b, '{')
+	n := 0
+	for _, name := range names {
+		if feature, ok := stored[name]; ok {
+			b = value.AppendJSONString(appendKey(b, n, name), feature)
+			n++
+		}
+	}
+	return append(b, '}')
+}
+
+func appendTexts(b []byte, texts []string) []byte {
+	b = append(b, '[')
+	for i, text := range texts {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = value.AppendJSONString(b, text)
+	}
+	return append(b, ']')
+}

@@ -1,0 +1,318 @@
+// Command benchmark measures featurestore against limit programs in the same run, and prints a table of ratios. The limit of a
+// work is the least that any program must do for it: a bare handler that fetches and writes as many bytes, a COPY of the same rows, the
+// best SQL written by hand. Start it with scripts/bench.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3"
+	"github.com/redis/rueidis"
+
+	"featurestore/modules/store/storetest/servers"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "limit" {
+		if err := serveLimit(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "limit:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	binary := flag.String("binary", "", "the program to measure")
+	full := flag.Bool("full", false, "the sizes of the table in the README; without it a fraction of them")
+	only := flag.String("only", "", "a regular expression: only these works (idle, reads, writes, bulk) or stacks (embedded, servers)")
+	flag.Parse()
+	if err := run(*binary, *full, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "benchmark:", err)
+		os.Exit(1)
+	}
+}
+
+// subject is our server on one stack, and what its limit programs need.
+type subject struct {
+	*process
+	stack, folder   string
+	scale           int
+	postgres, redis string // "": embedded
+	bulk            bulkLimit
+}
+
+// bulkLimit does a bulk work by hand and answers how long it took.
+type bulkLimit interface {
+	load(ctx context.Context, path string) (time.Duration, error)
+	materialize(ctx context.Context) (time.Duration, error)
+	history(ctx context.Context, path string) (time.Duration, error)
+	training(ctx context.Context, path string) (time.Duration, error)
+}
+
+func (s *subject) once(work string, arguments ...string) (time.Duration, error) {
+	ctx := context.Background()
+	switch work {
+	case "load":
+		return s.bulk.load(ctx, arguments[0])
+	case "materialize":
+		return s.bulk.materialize(ctx)
+	case "history":
+		return s.bulk.history(ctx, arguments[0])
+	}
+	return s.bulk.training(ctx, arguments[0])
+}
+
+func run(binary string, full bool, only string) error {
+	chosen, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
+	folder, err := os.MkdirTemp("", "featurestore-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	scale := 1
+	if full {
+		scale = 5
+	}
+	var results []result
+	for _, stack := range []string{"embedded", "servers"} {
+		s, done, err := newSubject(binary, stack, filepath.Join(folder, stack), scale)
+		if err != nil {
+			return err
+		}
+		err = func() error {
+			defer done()
+			for _, w := range []struct {
+				name string
+				do   func(*subject) ([]result, error)
+			}{{"idle", idle}, {"reads", reads}, {"writes", writes}, {"bulk", bulk}} {
+				if !chosen.MatchString(w.name) && !chosen.MatchString(stack) || stop.Err() != nil {
+					continue
+				}
+				began := time.Now()
+				found, err := w.do(s)
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w\nthe server said:\n%s", stack, w.name, err, tail(s.log.String()))
+				}
+				results = append(results, found...)
+				fmt.Fprintf(os.Stderr, "%s, %s: %.0f s\n", stack, w.name, time.Since(began).Seconds())
+			}
+			return nil
+		}()
+		if err != nil {
+			return err
+		}
+	}
+	print(os.Stdout, results)
+	return nil
+}
+
+func tail(text string) string { return text[max(0, len(text)-2000):] }
+
+func newSubject(binary, stack, folder string, scale int) (*subject, func(), error) {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return nil, nil, err
+	}
+	s := &subject{stack: stack, folder: folder, scale: scale}
+	port, port2 := freePort(), freePort()
+	environment := []string{
+		"FEATURESTORE_DATA=" + filepath.Join(folder, "data"),
+		"FEATURESTORE_HTTP_LISTEN=127.0.0.1:" + port + ",127.0.0.1:" + port2,
+	}
+	var closers []io.Closer
+	if stack == "servers" {
+		postgres, err := servers.NewPostgres()
+		if err != nil {
+			return nil, nil, err
+		}
+		closers = append(closers, postgres)
+		redis, err := servers.NewRedis(servers.RedisOptions{Fsync: "everysec"})
+		if err != nil {
+			return nil, nil, errors.Join(err, postgres.Close())
+		}
+		closers = append(closers, redis)
+		s.postgres, s.redis = postgres.URL(), redis.URL()
+		s.bulk = &postgresLimit{s.postgres, s.redis}
+		environment = append(environment, "FEATURESTORE_POSTGRES_URL="+s.postgres, "FEATURESTORE_REDIS_URL="+s.redis)
+	} else {
+		limit, err := newSQLiteLimit(filepath.Join(folder, "limit_bulk.db"))
+		if err != nil {
+			return nil, nil, err
+		}
+		s.bulk = limit
+	}
+	done := func() {
+		if s.process != nil {
+			s.process.stop()
+		}
+		for _, c := range closers {
+			_ = c.Close()
+		}
+	}
+	var err error
+	if s.process, err = start("http://127.0.0.1:"+port2, "/readyz", environment, binary, "serve"); err != nil {
+		done()
+		return nil, nil, err
+	}
+	if err = register(s); err != nil {
+		done()
+		return nil, nil, err
+	}
+	return s, done, nil
+}
+
+// limit starts a bare server for one work on the subject's engines.
+func (s *subject) limit(arguments ...string) (*process, error) {
+	port := freePort()
+	environment := []string{"LIMIT_POSTGRES=" + s.postgres, "LIMIT_REDIS=" + s.redis, "LIMIT_FOLDER=" + s.folder, "LIMIT_PORT=" + port}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return start("http://127.0.0.1:"+port, "/ready", environment, self, append([]string{"limit"}, arguments...)...)
+}
+
+// serveLimit is a bare server: limit reads ENTITIES BYTES10 BYTES50, or limit writes.
+func serveLimit(arguments []string) error {
+	ctx := context.Background()
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.GET("/ready", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
+	embedded := os.Getenv("LIMIT_POSTGRES") == ""
+	entities, bytes10, bytes50 := 1, 2, 2
+	if arguments[0] == "reads" {
+		entities, _ = strconv.Atoi(arguments[1])
+		bytes10, _ = strconv.Atoi(arguments[2])
+		bytes50, _ = strconv.Atoi(arguments[3])
+	}
+	var (
+		fetch  fetcher
+		commit committer
+		err    error
+	)
+	if embedded {
+		online, folder := filepath.Join(os.Getenv("LIMIT_FOLDER"), "limit_"+arguments[0]+".db"), os.Getenv("LIMIT_FOLDER")
+		fetched, db, openErr := sqliteFetcher(online, entities)
+		if openErr != nil {
+			return openErr
+		}
+		fetch = fetched
+		commit, err = sqliteCommitter(filepath.Join(folder, "limit_offline_"+arguments[0]+".db"), db)
+	} else {
+		var client rueidis.Client
+		if fetch, client, err = redisFetcher(ctx, os.Getenv("LIMIT_REDIS"), entities); err != nil {
+			return err
+		}
+		if arguments[0] == "writes" {
+			commit, err = postgresCommitter(ctx, os.Getenv("LIMIT_POSTGRES"), client)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	limitReads(e, fetch, bytes10, bytes50)
+	if arguments[0] == "writes" {
+		lanes := 2
+		if embedded {
+			lanes = 1
+		}
+		limitWrites(e, lanes, commit)
+	}
+	return e.Start("127.0.0.1:" + os.Getenv("LIMIT_PORT"))
+}
+
+// idle measures a server that was just started and has nothing to do.
+func idle(s *subject) ([]result, error) {
+	time.Sleep(2 * time.Second)
+	if s.stack != "embedded" {
+		return nil, nil
+	}
+	return []result{
+		{stack: s.stack, work: "start until ready", unit: "s", ours: s.ready.Seconds(), limit: 0.2, wanted: 1, upper: true},
+		{stack: s.stack, work: "idle, all roles", unit: "MB RSS", ours: s.process.memory("VmRSS"), limit: 80, wanted: 1, upper: true,
+			memory: fmt.Sprintf("%.0f MB anonymous", s.process.memory("RssAnon"))},
+	}, nil
+}
+
+func freePort() string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	defer listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return port
+}
+
+// print writes the table as Markdown.
+func print(out io.Writer, results []result) {
+	fmt.Fprintf(out, "%s, %d cores, %s/%s, %s\n\n", time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	fmt.Fprintln(out, "| stack | work | ours | limit | ratio | wanted | memory |\n|---|---|---|---|---|---|---|")
+	for _, r := range results {
+		ratio, wanted := r.ours/r.limit, fmt.Sprintf("≥ %.1f", r.wanted)
+		if r.upper {
+			wanted = "≤ 1"
+		}
+		fmt.Fprintf(out, "| %s | %s | %s %s | %s | %.2f | %s | %s |\n", r.stack, r.work, figure(r.ours), r.unit, figure(r.limit), ratio, wanted, r.memory)
+	}
+}
+
+func figure(x float64) string {
+	if x < 10 {
+		return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%.2f", x), "0"), ".")
+	}
+	return fmt.Sprintf("%.0f", x)
+}
+
+func get(url string) ([]byte, error) {
+	body, err := answered(http.Get(url))
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return io.ReadAll(body)
+}
+
+func postStream(url, contentType string, body io.Reader) (io.ReadCloser, error) {
+	return answered(http.Post(url, contentType, body))
+}
+
+// answered is the body of an answer of 2xx; anything else is an error with the server's words.
+func answered(response *http.Response, err error) (io.ReadCloser, error) {
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode >= 300 {
+		words, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		return nil, fmt.Errorf("%s: %s: %s", response.Request.URL, response.Status, words)
+	}
+	return response.Body, nil
+}
+
+func post(url, contentType string, body io.Reader) ([]byte, error) {
+	answer, err := postStream(url, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Close()
+	return io.ReadAll(answer)
+}
