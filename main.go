@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -29,11 +30,20 @@ func main() {
 	if err == nil {
 		return
 	}
-	fmt.Fprintf(os.Stderr, "featurestore: %v\n", err)
+	fmt.Fprintf(os.Stderr, "featurestore: %s\n", sentence(err))
 	if fixable(err) {
 		os.Exit(2)
 	}
 	os.Exit(1)
+}
+
+// sentence writes an error in one line, unless it is a list of mistakes.
+func sentence(err error) string {
+	var settings config.Errors
+	if errors.As(err, &settings) {
+		return err.Error()
+	}
+	return strings.NewReplacer("\n\t", " ", "\n", "; ").Replace(err.Error())
 }
 
 // fixable tells whether the caller can do something about it by calling otherwise.
@@ -122,7 +132,7 @@ func serve(c *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	return run(c.Context(), loaded, nil)
+	return serveUntilStopped(c.Context(), loaded, nil)
 }
 
 // showDemo serves from a folder of its own inside the data folder and shows the main job meanwhile.
@@ -132,16 +142,17 @@ func showDemo(c *cobra.Command, _ []string) error {
 		return err
 	}
 	loaded.Data = filepath.Join(loaded.Data, "demo")
-	return run(c.Context(), loaded, func(ctx context.Context, addresses []string) error {
+	return serveUntilStopped(c.Context(), loaded, func(ctx context.Context, addresses []string) error {
 		d := &demo.Demo{Registry: "http://" + addresses[0], Store: "http://" + addresses[len(addresses)-1],
 			Folder: loaded.Data, Out: os.Stdout, Client: http.DefaultClient}
 		return d.Run(ctx)
 	})
 }
 
-// run serves until told to stop; meanwhile, if not nil, is done once it serves, and its failure ends it.
-func run(ctx context.Context, loaded *config.Loaded, meanwhile func(ctx context.Context, addresses []string) error) error {
+// serveUntilStopped serves until told to stop; meanwhile, if not nil, is done once it serves, and its failure ends it.
+func serveUntilStopped(ctx context.Context, loaded *config.Loaded, meanwhile func(ctx context.Context, addresses []string) error) error {
 	began := time.Now()
+	app.TuneMemory()
 	ctx, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer release()
 	log := logger(loaded.Log)

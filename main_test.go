@@ -3,12 +3,15 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -33,8 +36,8 @@ func program(t *testing.T, environment []string, args ...string) *exec.Cmd {
 	return command
 }
 
-// run runs it to its end.
-func run(t *testing.T, environment []string, args ...string) (code int, output, complaint string) {
+// execute runs it to its end.
+func execute(t *testing.T, environment []string, args ...string) (code int, output, complaint string) {
 	command := program(t, environment, args...)
 	var out, err bytes.Buffer
 	command.Stdout, command.Stderr = &out, &err
@@ -63,7 +66,7 @@ func TestRefusals(t *testing.T) {
 		{[]string{"cook"}, nil, `"cook"`},
 		{[]string{"serve", "twice"}, nil, `"twice"`},
 	} {
-		code, output, complaint := run(t, c.environment, c.args...)
+		code, output, complaint := execute(t, c.environment, c.args...)
 		require.Equal(t, 2, code, "%v: %s", c.args, complaint)
 		require.Empty(t, output)
 		require.Contains(t, complaint, c.sentence)
@@ -72,17 +75,17 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestConfigAndVersion(t *testing.T) {
-	code, output, _ := run(t, []string{"FEATURESTORE_POSTGRES_URL=postgres://someone:hidden@db/features"}, "config", "--data", "here")
+	code, output, _ := execute(t, []string{"FEATURESTORE_POSTGRES_URL=postgres://someone:hidden@db/features"}, "config", "--data", "here")
 	require.Zero(t, code)
 	require.Contains(t, output, "data: here # --data")
 	require.Contains(t, output, "someone:***@db")
 	require.NotContains(t, output, "hidden")
 
-	code, output, _ = run(t, nil, "config", "--defaults")
+	code, output, _ = execute(t, nil, "config", "--defaults")
 	require.Zero(t, code)
 	require.Contains(t, output, "# The folder of the embedded engines.")
 
-	code, output, _ = run(t, nil, "version")
+	code, output, _ = execute(t, nil, "version")
 	require.Zero(t, code)
 	require.Regexp(t, `^featurestore \S+.*go1\.`, output)
 }
@@ -144,10 +147,50 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// What was acknowledged before the end is there after it.
+func TestStopUnderLoad(t *testing.T) {
+	server, address, _ := serving(t)
+	var acknowledged sync.Map
+	var writers sync.WaitGroup
+	for w := range 8 {
+		writers.Go(func() {
+			for i := 0; ; i++ {
+				id := fmt.Sprint(w, "_", i)
+				response, err := http.Post(address+"/store/customer/"+id, "application/json", strings.NewReader(`{"n":1}`))
+				if err != nil {
+					return // it listens no more
+				}
+				response.Body.Close()
+				if response.StatusCode == 200 {
+					acknowledged.Store(id, true)
+				}
+			}
+		})
+	}
+	time.Sleep(500 * time.Millisecond)
+	require.NoError(t, server.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, server.Wait())
+	writers.Wait()
+
+	_, address, _ = serving(t, "--data", filepath.Join(server.Dir, "data"))
+	count := 0
+	acknowledged.Range(func(id, _ any) bool {
+		count++
+		response, err := http.Get(address + "/get/customer/" + id.(string) + "/n")
+		require.NoError(t, err)
+		answer, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		response.Body.Close()
+		require.Contains(t, string(answer), `"value":1,`)
+		return true
+	})
+	require.NotZero(t, count)
+}
+
 func TestMigrateCommand(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "data")
 	for range 2 {
-		code, output, complaint := run(t, nil, "migrate", "--data", folder)
+		code, output, complaint := execute(t, nil, "migrate", "--data", folder)
 		require.Zero(t, code, complaint)
 		require.Equal(t, "all tables are up to date\n", output)
 	}

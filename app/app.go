@@ -124,6 +124,10 @@ func (a *App) add(name string, start func(context.Context) error, stop func()) {
 func (a *App) Start(ctx context.Context) error {
 	for _, p := range a.parts {
 		if err := p.start(context.WithoutCancel(ctx)); err != nil {
+			var refusal *Refusal
+			if errors.As(err, &refusal) {
+				return err
+			}
 			return fmt.Errorf("start %s: %w", p.name, err)
 		}
 		a.begun++

@@ -18,6 +18,7 @@ import (
 
 	"featurestore/config"
 	"featurestore/modules/runs"
+	"featurestore/modules/store/storetest/servers"
 )
 
 // settings are the defaults, on free ports and in a folder of the test's own, with changes as environment variables.
@@ -36,8 +37,8 @@ func start(t *testing.T, c *config.Config) *App {
 	require.NoError(t, err)
 	require.NoError(t, a.Start(t.Context()))
 	t.Cleanup(func() {
-		if a != nil && a.db != nil {
-			a.Stop() //nolint:errcheck // the test has seen what it wants
+		if !a.server.draining.Load() {
+			require.NoError(t, a.Stop())
 		}
 	})
 	return a
@@ -237,7 +238,6 @@ func TestStopLeavesNothing(t *testing.T) {
 		c.HTTP.Listen = a.Addresses() // the same ones again
 		get(t, "http://"+a.Addresses()[0]+"/readyz")
 		require.NoError(t, a.Stop())
-		a.db = nil
 	}
 	goleak.VerifyNone(t, before)
 
@@ -269,4 +269,58 @@ func TestMigrate(t *testing.T) {
 	start(t, c)
 	var refusal *Refusal
 	require.ErrorAs(t, Migrate(t.Context(), c, slog.New(slog.DiscardHandler)), &refusal)
+}
+
+// on are the settings of both stacks: embedded, and on servers where there are some.
+func on(t *testing.T, test func(t *testing.T, c *config.Config)) {
+	t.Run("embedded", func(t *testing.T) { test(t, settings(t)) })
+	t.Run("servers", func(t *testing.T) {
+		postgres, schema := servers.Postgres(t)
+		redis, prefix := servers.Redis(t)
+		test(t, settings(t, "FEATURESTORE_POSTGRES_URL="+postgres, "FEATURESTORE_POSTGRES_SCHEMA="+schema,
+			"FEATURESTORE_REDIS_URL="+redis, "FEATURESTORE_REDIS_PREFIX="+prefix))
+	})
+}
+
+// The calls that everything began with, sent as curl -d sends them, and again after a restart.
+func TestOwnersCalls(t *testing.T) {
+	on(t, func(t *testing.T, c *config.Config) {
+		a := start(t, c)
+		post := func(url, body string) (int, string) {
+			response, err := http.Post(url, "application/x-www-form-urlencoded", strings.NewReader(body))
+			require.NoError(t, err)
+			defer response.Body.Close()
+			answer, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			return response.StatusCode, string(answer)
+		}
+		registry, values := "http://"+a.Addresses()[0], "http://"+a.Addresses()[1]
+		status, answer := post(registry+"/features", `{"name":"customer_purchase_count_30d","description":"Purchases in the last 30 days","entity_type":"customer",
+			"value_type":"INTEGER","source":"orders","category":"behaviour","frequency":"DAILY","owner":"data_science_team","tags":["core"]}`)
+		require.Equal(t, 201, status, answer)
+		status, answer = post(values+"/store/customer/12345", `{"customer_purchase_count_30d": 7}`)
+		require.Equal(t, 200, status, answer)
+		require.Contains(t, answer, `"online":"written"`)
+		for range 2 {
+			values := "http://" + a.Addresses()[1]
+			status, _, answer = get(t, values+"/get/customer/12345/customer_purchase_count_30d")
+			require.Equal(t, 200, status, answer)
+			require.Contains(t, answer, `"value":7,`)
+			status, _, answer = get(t, values+"/get/customer/12345?features=customer_purchase_count_30d,purchase_count_30d")
+			require.Equal(t, 200, status, answer)
+			require.Contains(t, answer, `"features":{"customer_purchase_count_30d":7,"purchase_count_30d":7}`)
+			require.NoError(t, a.Stop())
+			a = start(t, c)
+		}
+	})
+}
+
+func TestStoresOfAnotherInstallation(t *testing.T) {
+	redis, prefix := servers.Redis(t)
+	start(t, settings(t, "FEATURESTORE_REDIS_URL="+redis, "FEATURESTORE_REDIS_PREFIX="+prefix))
+	other, err := New(t.Context(), settings(t, "FEATURESTORE_REDIS_URL="+redis, "FEATURESTORE_REDIS_PREFIX="+prefix), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	var refusal *Refusal
+	require.ErrorAs(t, other.Start(t.Context()), &refusal)
+	require.NoError(t, other.Stop())
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ type traffic struct {
 	since   time.Time
 	stop    chan struct{}
 	done    sync.WaitGroup
+	down    atomic.Bool // nothing can be stored: what is sent from now on must not be acknowledged
 
 	mu           sync.Mutex
 	sent         map[string]int64    // by account: the highest number sent
@@ -88,9 +90,12 @@ func (tr *traffic) write(w int) {
 		tr.mu.Lock()
 		tr.sent[account] = n
 		tr.mu.Unlock()
+		down := tr.down.Load()
 		answer, acknowledged, err := tr.program.write(account, n)
 		tr.mu.Lock()
 		switch {
+		case acknowledged && down && tr.down.Load():
+			tr.strange = append(tr.strange, fmt.Sprintf("%d of account %s was acknowledged while nothing could be stored", n, account))
 		case acknowledged:
 			tr.acknowledged[account] = append(tr.acknowledged[account], n)
 			switch answer.Online {
@@ -111,9 +116,9 @@ func (tr *traffic) write(w int) {
 	}
 }
 
-// loadTime is the event time of a load's rows; each load has a day of its own in the past.
+// loadTime is the event time of a load's first rows; each load has an hour of its own in the past.
 func loadTime(number int64) time.Time {
-	return time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, int(number))
+	return time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(number) * time.Hour)
 }
 
 func (tr *traffic) load(number int64) {

@@ -63,12 +63,14 @@ func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if !g.knownHost(r) {
 		g.write(w, r, problemOf(fault.New(fault.Forbidden, "unknown-host",
-			"the Host header %q is not a name of this server; add it to http.allowed_hosts if it should be", fault.Shorten(r.Host))))
+			"the Host header %q is not a name of this server; add it to http.allowed_hosts if it should be", fault.Shorten(r.Host)).
+			At("header.Host", r.Host, "is not a name of this server")))
 		return
 	}
 	if err := g.origins.Check(r); err != nil {
 		g.write(w, r, problemOf(fault.New(fault.Forbidden, "cross-origin",
-			"a page of another origin (%s) may not write here; add it to http.trusted_origins if it should", fault.Shorten(r.Header.Get("Origin")))))
+			"a page of another origin (%s) may not write here; add it to http.trusted_origins if it should", fault.Shorten(r.Header.Get("Origin"))).
+			At("header.Origin", r.Header.Get("Origin"), "is another origin")))
 		return
 	}
 	if r.Method == http.MethodHead {

@@ -19,6 +19,7 @@ import (
 // A body that stops arriving for a minute is given up.
 type Payload struct {
 	ContentType     string // lower case, without parameters; "" if none was given or curl's default for -d, which says nothing
+	Charset         string // the content type's, lower case; "" if it names none
 	ContentEncoding string // lower case: "gzip"; "" if none
 
 	ctx    huma.Context
@@ -39,23 +40,23 @@ func (p *Payload) Resolve(ctx huma.Context) []error {
 	if c, ok := ctx.(*requestContext); ok {
 		p.length = c.echo.Request().ContentLength
 	}
-	p.ContentType = mediaType(ctx.Header("Content-Type"))
+	p.ContentType, p.Charset = mediaType(ctx.Header("Content-Type"))
 	p.ContentEncoding = strings.ToLower(strings.TrimSpace(ctx.Header("Content-Encoding")))
 	return nil
 }
 
-func mediaType(header string) string {
+func mediaType(header string) (name, charset string) {
 	switch header {
 	case "", "application/json": // the usual ones, without work
-		return header
+		return header, ""
 	}
-	if parsed, _, err := mime.ParseMediaType(header); err == nil {
-		header = parsed
+	if parsed, parameters, err := mime.ParseMediaType(header); err == nil {
+		header, charset = parsed, strings.ToLower(parameters["charset"])
 	}
 	if header == "application/x-www-form-urlencoded" {
-		return ""
+		return "", ""
 	}
-	return strings.ToLower(header)
+	return strings.ToLower(header), charset
 }
 
 // Read reads on in the body. A body that breaks off is a fault.
@@ -76,14 +77,14 @@ func (p *Payload) Read(into []byte) (int, error) {
 func bodyFault(err error) error {
 	var network net.Error
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &network) && network.Timeout() {
-		return fault.New(fault.Invalid, "body-too-slow", "the body stopped arriving").Because(err)
+		return fault.New(fault.Invalid, "body-too-slow", "the body stopped arriving").At("body", "", "stopped arriving").Because(err)
 	}
-	return fault.New(fault.Invalid, "body-broken-off", "the body ended before it was complete").Because(err)
+	return fault.New(fault.Invalid, "body-broken-off", "the body ended before it was complete").At("body", "", "is incomplete").Because(err)
 }
 
 // Bytes reads the whole body, of at most limit bytes: more is a fault of kind TooLarge.
 func (p *Payload) Bytes(limit int64) ([]byte, error) {
-	tooLarge := fault.New(fault.TooLarge, "body-too-large", "the body is larger than %d bytes", limit)
+	tooLarge := fault.New(fault.TooLarge, "body-too-large", "the body is larger than %d bytes", limit).At("body", "", "is too large")
 	if p.length > limit {
 		return nil, tooLarge
 	}

@@ -72,6 +72,12 @@ func newProblem(status int, slug, detail string) *Problem {
 	}
 }
 
+// at says where the problem is.
+func (p *Problem) at(location, value, message string) *Problem {
+	p.Violations = append(p.Violations, fault.Violation{Location: location, Message: message, Value: fault.Shorten(value)})
+	return p
+}
+
 // problemOf is the answer to an error.
 func problemOf(err error) *Problem {
 	if f, ok := fault.As(err); ok {
@@ -117,17 +123,17 @@ func validationProblem(ctx huma.Context, found *huma.ErrorModel) *Problem {
 	switch found.Status {
 	case http.StatusRequestEntityTooLarge:
 		return newProblem(found.Status, "body-too-large",
-			fmt.Sprintf("the body is larger than %d bytes", ctx.Operation().MaxBodyBytes-1))
+			fmt.Sprintf("the body is larger than %d bytes", ctx.Operation().MaxBodyBytes-1)).at("body", "", "is too large")
 	case http.StatusRequestTimeout:
-		return newProblem(found.Status, "body-too-slow", "the body did not arrive in time")
+		return newProblem(found.Status, "body-too-slow", "the body did not arrive in time").at("body", "", "stopped arriving")
 	case http.StatusUnsupportedMediaType:
 		return newProblem(found.Status, "unsupported-content-type", fmt.Sprintf("the content type %q is not read here; send application/json",
-			fault.Shorten(ctx.Header("Content-Type"))))
+			fault.Shorten(ctx.Header("Content-Type")))).at("header.Content-Type", ctx.Header("Content-Type"), "is not application/json")
 	case http.StatusInternalServerError: // huma answers it when the body breaks off
-		return newProblem(http.StatusBadRequest, "body-broken-off", "the body ended before it was complete")
+		return newProblem(http.StatusBadRequest, "body-broken-off", "the body ended before it was complete").at("body", "", "is incomplete")
 	case http.StatusBadRequest:
 		if len(found.Errors) == 0 {
-			return newProblem(found.Status, "empty-body", "this call needs a body")
+			return newProblem(found.Status, "empty-body", "this call needs a body").at("body", "", "is empty")
 		}
 		p = newProblem(found.Status, "invalid-json", "the body is not the JSON that this call takes")
 	default:
@@ -193,7 +199,7 @@ func (a *adapter) write(w http.ResponseWriter, r *http.Request, p *Problem) {
 
 func unknownPath(u *url.URL) *Problem {
 	return newProblem(http.StatusNotFound, "unknown-path",
-		fmt.Sprintf("there is nothing at %s; /docs lists all calls", fault.Shorten(u.Path)))
+		fmt.Sprintf("there is nothing at %s; /docs lists all calls", fault.Shorten(u.Path))).at("path", u.Path, "is no call")
 }
 
 // handleError answers what the router itself refuses.
@@ -208,7 +214,7 @@ func (a *adapter) handleError(err error, c echo.Context) {
 		a.write(w, r, problemOf(err))
 	case refused.Code == http.StatusMethodNotAllowed:
 		a.write(w, r, newProblem(refused.Code, "method-not-allowed", fmt.Sprintf("%s does not take %s; it takes %s",
-			fault.Shorten(r.URL.Path), fault.Shorten(r.Method), w.Header().Get(echo.HeaderAllow))))
+			fault.Shorten(r.URL.Path), fault.Shorten(r.Method), w.Header().Get(echo.HeaderAllow))).at("method", r.Method, "is not taken here"))
 	case refused.Code == http.StatusNotFound:
 		a.write(w, r, unknownPath(r.URL))
 	default:

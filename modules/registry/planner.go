@@ -123,7 +123,7 @@ func (p *planner) name(e *edit, w *wanted) {
 			now = "it is at version " + strconv.Itoa(e.before.version) + " now"
 		}
 		p.fail(fault.New(fault.Stale, "changed-meanwhile", "the %s %s is not the version that If-Match names: %s; read it again and repeat",
-			Named{Kind: e.kind.Name}.word(), e.label, now))
+			Named{Kind: e.kind.Name}.word(), e.label, now).At("header.If-Match", w.ifMatch, "%s", now))
 	}
 }
 

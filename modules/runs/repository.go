@@ -70,7 +70,8 @@ func (r repository) get(ctx context.Context, id int64) (Run, error) {
 		return Run{}, fmt.Errorf("read run %d: %w", id, found.Error)
 	}
 	if found.RowsAffected == 0 {
-		return Run{}, fault.New(fault.NotFound, "unknown-run", "there is no run %d; finished ones are kept for a while only", id)
+		return Run{}, fault.New(fault.NotFound, "unknown-run", "there is no run %d; finished ones are kept for a while only", id).
+			At("id", fmt.Sprint(id), "is no run")
 	}
 	return row.run(), nil
 }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"log/slog"
@@ -19,10 +20,11 @@ import (
 	"featurestore/modules/store/sqlite"
 )
 
-// served is a store on the embedded engines with everything that it stands on, behind its routes.
+// served is a store on the embedded engines with what it stands on, behind its routes.
 type served struct {
 	*httpapitest.Server
 	definitions *registry.Registry
+	offline     store.Offline
 	folder      string
 }
 
@@ -40,25 +42,88 @@ func serve(t *testing.T, change ...func(*store.Config)) *served {
 	require.NoError(t, err)
 	require.NoError(t, s.definitions.Start(t.Context()))
 	t.Cleanup(s.definitions.Stop)
-	work := runs.New(db, runs.DefaultConfig(), time.Now, log)
-	offline, err := sqlite.OpenOffline(filepath.Join(s.folder, "offline.db"), sqlite.Options{Now: clock, Log: log})
+	s.offline, err = sqlite.OpenOffline(filepath.Join(s.folder, "offline.db"), sqlite.Options{Now: clock, Log: log})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, offline.Close()) })
+	t.Cleanup(func() { require.NoError(t, s.offline.Close()) })
 	online, err := sqlite.OpenOnline(filepath.Join(s.folder, "online.db"), sqlite.Options{Now: clock, Log: log})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, online.Close()) })
 	config := store.DefaultConfig()
-	config.Writers = 1
 	for _, c := range change {
 		c(&config)
 	}
-	values := store.New(config, s.definitions, work, offline, online, clock, log)
-	values.PublishWith(&publisher{work, values})
-	work.Handle("materialization", 1, (&publisher{work, values}).publish)
+	work := runs.New(db, runs.DefaultConfig(), time.Now, log)
+	values := store.New(config, s.definitions, work, s.offline, online, clock, log)
+	values.PublishWith(publisher{work})
+	work.Handle("materialization", 1, s.publish(values))
 	require.NoError(t, values.Start(t.Context()))
 	t.Cleanup(values.Stop)
 	require.NoError(t, work.Start(t.Context()))
 	t.Cleanup(work.Stop)
 	s.Server = httpapitest.Listen(t, httpapitest.Serve(log, s.definitions.Routes, values.Routes, work.Routes))
 	return s
+}
+
+// publisher stands for package materialization, which is to the right of this one.
+type publisher struct{ work *runs.Runs }
+
+func (p publisher) Publish(ctx context.Context, group *registry.Group) (int64, error) {
+	run, err := p.work.Submit(ctx, "materialization", group.Name, nil)
+	return run.ID, err
+}
+
+func (s *served) publish(values *store.Store) runs.Work {
+	return func(ctx context.Context, run *runs.Active) (any, error) {
+		group, _ := s.definitions.Catalog().Group(run.Subject())
+		snapshot, err := s.offline.Snapshot(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer snapshot.Close()
+		return nil, snapshot.Current(ctx, group, group.Features, func(current *store.Current) error {
+			_, err := values.Online().Merge(ctx, group, 0, true, values.PackCurrent(current))
+			return err
+		})
+	}
+}
+
+// dump is all that is stored: every row of both stores, and the revision of the definitions.
+func (s *served) dump(t *testing.T) string {
+	var all strings.Builder
+	fmt.Fprintln(&all, "revision", s.definitions.Catalog().Revision())
+	for _, file := range []string{"offline.db", "online.db"} {
+		db, err := sql.Open("sqlite3", "file:"+filepath.Join(s.folder, file)+"?mode=ro")
+		require.NoError(t, err)
+		tables := texts(t, db, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\_\_%' ESCAPE '\' ORDER BY name`)
+		for _, table := range tables {
+			columns := texts(t, db, `SELECT quote(name) FROM pragma_table_info(?)`, table)
+			for i, c := range columns {
+				columns[i] = "quote(" + `"` + strings.Trim(c, "'") + `")`
+			}
+			for _, row := range texts(t, db, "SELECT "+strings.Join(columns, "||','||")+` FROM "`+table+`" ORDER BY 1`) {
+				fmt.Fprintln(&all, table, row)
+			}
+		}
+		require.NoError(t, db.Close())
+	}
+	return all.String()
+}
+
+func texts(t *testing.T, db *sql.DB, query string, args ...any) []string {
+	rows, err := db.Query(query, args...)
+	require.NoError(t, err)
+	defer rows.Close()
+	var found []string
+	for rows.Next() {
+		var text string
+		require.NoError(t, rows.Scan(&text))
+		found = append(found, text)
+	}
+	require.NoError(t, rows.Err())
+	return found
+}
+
+// Every route, by scenarios that go on from each other.
+func TestHTTP(t *testing.T) {
+	serve(t).Run(t, "testdata/http/*.txt")
 }

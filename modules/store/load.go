@@ -153,16 +153,23 @@ func (l *loading) rows(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := l.bind(ctx, batch); err != nil {
+		if len(batch.Columns) == 0 { // none of its rows could be read
+			l.reject(batch)
+			continue
+		}
+		if again, err := l.bind(ctx, batch); err != nil {
 			return err
+		} else if again {
+			continue
 		}
 		if err := l.add(ctx, batch); err != nil {
 			return err
 		}
 		l.active.Progress(map[string]int64{"received": l.loaded.Received, "rejected": l.loaded.Rejected})
 	}
-	if l.columns == nil {
-		return fault.New(fault.Invalid, "empty-body", "the body is empty: send a table with the join keys %s and the group's features", keyForm(l.group.EntityType.JoinKeys))
+	if l.columns == nil && l.loaded.Received == 0 {
+		return fault.New(fault.Invalid, "empty-body", "the body is empty: send a table with the join keys %s and the group's features", keyForm(l.group.EntityType.JoinKeys)).
+			At("body", "", "is empty")
 	}
 	if len(l.loaded.Bad) > 0 && !l.request.SkipBad {
 		problem := fault.New(fault.Unprocessable, "bad-rows",
@@ -190,12 +197,18 @@ func (l *loading) bad(number int64, column, shown, reason string) {
 	}
 }
 
-// add converts a batch and hands its good rows on. Once a row is bad that refuses the load, the rest is only looked at.
-func (l *loading) add(ctx context.Context, batch *table.Batch) error {
-	l.loaded.Received += int64(batch.Rows + len(batch.Bad))
+// reject notes the rows of a batch that could not be read.
+func (l *loading) reject(batch *table.Batch) {
+	l.loaded.Received += int64(len(batch.Bad))
 	for _, b := range batch.Bad {
 		l.bad(b.Number, b.Column, b.Value, b.Reason)
 	}
+}
+
+// add converts a batch and hands its good rows on. Once a row is bad that refuses the load, the rest is only looked at.
+func (l *loading) add(ctx context.Context, batch *table.Batch) error {
+	l.loaded.Received += int64(batch.Rows)
+	l.reject(batch)
 	n := len(l.features)
 	features := make([]*registry.Feature, n)
 	for i, c := range l.features {

@@ -29,34 +29,33 @@ func (l *loading) next() (*table.Batch, error) {
 	return l.source.Next()
 }
 
-// bind finds what the columns are: join keys, the time, features of the group. Later batches may bring further columns.
-func (l *loading) bind(ctx context.Context, batch *table.Batch) error {
+// bind finds what the columns are: join keys, the time, features of the group. Later batches may bring further columns. again says that
+// the batch has been held back and comes again.
+func (l *loading) bind(ctx context.Context, batch *table.Batch) (again bool, err error) {
 	if l.columns != nil && len(batch.Columns) == len(l.columns) {
-		return nil
+		return false, nil
 	}
 	unknown, err := l.bindColumns(batch.Columns)
-	if err != nil {
-		return err
-	}
-	if len(unknown) == 0 {
-		return nil
+	if err != nil || len(unknown) == 0 {
+		return false, err
 	}
 	if !l.request.Create {
 		problem := fault.New(fault.Unprocessable, "unknown-column", "%s has no feature for some columns: register them, leave them out, or load with create=true", l.group.Name)
 		for _, name := range unknown {
 			problem.At("column "+name, "", "is no join key and no feature of %s", l.group.Name)
 		}
-		return problem
+		return false, problem
 	}
 	if l.load != nil {
-		return fault.New(fault.Unprocessable, "late-column", "the column %s appears only after row %d: a load that creates features must show all of them in its first rows",
-			strings.Join(unknown, ", "), batch.FirstRow)
+		return false, fault.New(fault.Unprocessable, "late-column", "the column %s appears only after row %d: a load that creates features must show all of them in its first rows",
+			strings.Join(unknown, ", "), batch.FirstRow).At(rowPlace(batch.FirstRow, unknown[0]), "", "appears here first")
 	}
+	columns := slices.Clone(batch.Columns)
 	if err := l.register(ctx, batch, unknown); err != nil {
-		return err
+		return false, err
 	}
-	_, err = l.bindColumns(batch.Columns)
-	return err
+	_, err = l.bindColumns(columns)
+	return true, err
 }
 
 // bindColumns answers the columns that are unknown.
@@ -77,7 +76,8 @@ func (l *loading) bindColumns(columns []string) (unknown []string, err error) {
 	l.presence = -1
 	if l.request.Presence {
 		if l.presence = slices.Index(columns, presenceColumn); l.presence < 0 {
-			return nil, fault.New(fault.Unprocessable, "missing-column", "there is no column %q, which presence=true needs", presenceColumn)
+			return nil, fault.New(fault.Unprocessable, "missing-column", "there is no column %q, which presence=true needs", presenceColumn).
+				At("columns", "", "there is no %s", presenceColumn)
 		}
 		used[l.presence] = true
 	}
@@ -96,13 +96,14 @@ func (l *loading) bindColumns(columns []string) (unknown []string, err error) {
 			continue
 		}
 		if feature.Status == registry.Archived {
-			return nil, fault.New(fault.Conflict, "feature-archived", "%s is archived: restore it before loading values", feature.Reference())
+			return nil, fault.New(fault.Conflict, "feature-archived", "%s is archived: restore it before loading values", feature.Reference()).At("column "+name, "", "is archived")
 		}
 		l.features = append(l.features, loadColumn{feature: feature, column: at, nulls: nulls[at]})
 	}
 	slices.SortFunc(l.features, func(a, b loadColumn) int { return cmp.Compare(a.feature.Ordinal, b.feature.Ordinal) })
 	if len(l.features) == 0 && len(unknown) == 0 {
-		return nil, fault.New(fault.Unprocessable, "missing-column", "the table has no column that is a feature of %s", l.group.Name)
+		return nil, fault.New(fault.Unprocessable, "missing-column", "the table has no column that is a feature of %s", l.group.Name).
+			At("columns", strings.Join(columns, ","), "hold no feature")
 	}
 	l.columns = slices.Clone(columns)
 	return unknown, nil
@@ -121,7 +122,7 @@ func featureOf(group *registry.Group, name string) *registry.Feature {
 func (l *loading) register(ctx context.Context, first *table.Batch, unknown []string) error {
 	batches, rows := []*table.Batch{cloneBatch(first)}, first.Rows
 	for rows < inferenceRows {
-		batch, err := l.source.Next()
+		batch, err := l.next()
 		if err != nil {
 			break // io.EOF, or an error that comes again when it is that row's turn
 		}
@@ -131,7 +132,7 @@ func (l *loading) register(ctx context.Context, first *table.Batch, unknown []st
 	for i, name := range unknown {
 		t, err := inferColumn(batches, name)
 		if err != nil {
-			return fault.New(fault.Unprocessable, "unknown-type", "the type of the column %q cannot be told: %s; register it first", name, err)
+			return fault.New(fault.Unprocessable, "unknown-type", "the type of the column %q cannot be told: %s; register it first", name, err).At("column "+name, "", "%s", err)
 		}
 		features[i] = registry.Unregistered{Name: name, ValueType: t}
 	}
@@ -140,7 +141,7 @@ func (l *loading) register(ctx context.Context, first *table.Batch, unknown []st
 		return err
 	}
 	l.group, _ = catalog.GroupByID(l.group.ID)
-	l.held = append(batches[1:], l.held...)
+	l.held = append(batches, l.held...)
 	l.loaded.Registered = append(l.loaded.Registered, unknown...)
 	return nil
 }

@@ -175,7 +175,7 @@ func (c *checker) field(o *Observation, f *Field) (*registry.Feature, value.Valu
 	feature, err := c.resolve(f.Name)
 	if err != nil {
 		if !fault.Is(err, "unknown-feature") && !fault.Is(err, "unknown-entity-type") || c.store.config.Unregistered != "register" {
-			return nil, value.Value{}, false, err
+			return nil, value.Value{}, false, located(err, o.place(f.Name), f.Name)
 		}
 		if c.known != nil {
 			for _, k := range c.known.JoinKeys {

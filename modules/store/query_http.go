@@ -90,6 +90,15 @@ func formatOf(named, accept string, otherwise table.Format) (table.Format, error
 	return format, nil
 }
 
+// tableOptions is what a request says of the table that is its body.
+func tableOptions(body *httpapi.Payload) table.ReadOptions {
+	contentType := body.ContentType
+	if contentType != "" && body.Charset != "" {
+		contentType += "; charset=" + body.Charset
+	}
+	return table.ReadOptions{ContentType: contentType, ContentEncoding: body.ContentEncoding}
+}
+
 // waitOf reads how long a call may wait for the run that it starts.
 func waitOf(text string) (time.Duration, error) {
 	if text == "" {

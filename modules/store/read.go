@@ -137,18 +137,19 @@ func (s *Store) Read(ctx context.Context, read Read) (*Answer, error) {
 func (s *Store) checkSize(read Read) error {
 	if read.Rows > s.config.MaxEntities {
 		return fault.New(fault.TooLarge, "too-many-entities", "%d entities are more than the %d that one call may read: split the call",
-			read.Rows, s.config.MaxEntities)
+			read.Rows, s.config.MaxEntities).At("entities", "", "are too many")
 	}
 	if n := read.Rows * len(read.Features); n > s.config.MaxValues {
 		return fault.New(fault.TooLarge, "too-many-values", "%d entities × %d features are more than the %d values that one call may read: split the call",
-			read.Rows, len(read.Features), s.config.MaxValues)
+			read.Rows, len(read.Features), s.config.MaxValues).At("entities", "", "are too many for so many features")
 	}
 	return nil
 }
 
 func eventGroup(group *registry.Group) error {
 	return fault.New(fault.Unprocessable, "event-group",
-		"%s is an event group: its rows all count and it has no newest value; read it with GET /rows/%s", group.Name, group.Name)
+		"%s is an event group: its rows all count and it has no newest value; read it with GET /rows/%s", group.Name, group.Name).
+		At("features", group.Name, "%s is an event group", group.Name)
 }
 
 func (s *Store) readOnline(ctx context.Context, questions []Question) ([][]string, []bool, error) {

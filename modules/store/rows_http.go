@@ -94,7 +94,7 @@ func (s *Store) loadNow(ctx context.Context, in *loadInput, request LoadRequest)
 	if _, err := groupOf(s.definitions.Catalog(), request.Group); err != nil {
 		return nil, err
 	}
-	source, _, err := table.NewReader(&in.Payload, table.ReadOptions{ContentType: in.ContentType, ContentEncoding: in.ContentEncoding})
+	source, _, err := table.NewReader(&in.Payload, tableOptions(&in.Payload))
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (s *Store) loadLater(ctx context.Context, in *loadInput, request LoadReques
 	if err != nil {
 		return nil, err
 	}
-	source, _, err := table.NewReader(body, table.ReadOptions{ContentType: in.ContentType, ContentEncoding: in.ContentEncoding})
+	source, _, err := table.NewReader(body, tableOptions(&in.Payload))
 	if err != nil {
 		body.Close()
 		return nil, err

@@ -53,7 +53,7 @@ func (s *Store) receive(file *os.File, body io.Reader) error {
 	}
 	if n > s.config.MaxSpooledBytes {
 		return fault.New(fault.TooLarge, "body-too-large", "the body is larger than the %d bytes that are kept for such a call; send it in parts, or raise store.max_spooled",
-			s.config.MaxSpooledBytes)
+			s.config.MaxSpooledBytes).At("body", "", "is too large")
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("read a temporary file: %w", err)

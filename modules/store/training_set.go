@@ -132,7 +132,7 @@ func (j *join) read(ctx context.Context, out chan<- *chunk) error {
 		}
 	}
 	if j.columns == nil {
-		return fault.New(fault.Invalid, "empty-body", "the spine is empty: send at least a header with the join keys and a time column")
+		return fault.New(fault.Invalid, "empty-body", "the spine is empty: send at least a header with the join keys and a time column").At("body", "", "is empty")
 	}
 	if c.rows == 0 && sent {
 		return nil
@@ -218,7 +218,8 @@ func (j *join) bind(columns []string) error {
 	for _, column := range j.outColumns()[len(columns):] {
 		if slices.Contains(columns, column.Name) {
 			return fault.New(fault.Conflict, "column-taken",
-				"the spine has a column %q already, and the answer would have a second one: rename it, or ask with full_feature_names=true", column.Name)
+				"the spine has a column %q already, and the answer would have a second one: rename it, or ask with full_feature_names=true", column.Name).
+				At("column "+column.Name, "", "has the name of a feature that is asked for")
 		}
 	}
 	return nil
@@ -230,7 +231,8 @@ func TimeColumn(columns []string, named string) (int, error) {
 	if named != "" {
 		at := slices.Index(columns, named)
 		if at < 0 {
-			return -1, fault.New(fault.Unprocessable, "unknown-column", "there is no column %q, which time_column names", named)
+			return -1, fault.New(fault.Unprocessable, "unknown-column", "there is no column %q, which time_column names", named).
+				At("query.time_column", named, "is no column of the table")
 		}
 		return at, nil
 	}

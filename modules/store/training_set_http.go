@@ -103,7 +103,7 @@ func (s *Store) trainingSet(ctx context.Context, in *trainingSetInput) (*huma.St
 	if request.Zone, err = zoneOf(in.TimeZone); err != nil {
 		return nil, err
 	}
-	place, options := "query", table.ReadOptions{ContentType: in.ContentType, ContentEncoding: in.ContentEncoding}
+	place, options := "query", tableOptions(&in.Payload)
 	var spine *spooled
 	if len(in.Features) > 0 || in.Service != "" {
 		spine, err = s.spool(&in.Payload)

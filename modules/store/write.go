@@ -31,7 +31,8 @@ const maxAttempts = 10 // of a write whose definitions change under it
 func (s *Store) Write(ctx context.Context, entityType string, observations []Observation) (*Written, error) {
 	if len(observations) > s.config.MaxRows {
 		return nil, fault.New(fault.TooLarge, "too-many-rows",
-			"%d rows are more than the %d that one call may store: load them with POST /rows/{group}", len(observations), s.config.MaxRows)
+			"%d rows are more than the %d that one call may store: load them with POST /rows/{group}", len(observations), s.config.MaxRows).
+			At("rows", "", "are too many")
 	}
 	catalog := s.definitions.Catalog()
 	var registered []string

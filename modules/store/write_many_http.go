@@ -246,7 +246,7 @@ func (r *observationReader) field(to []Field, name string, cell table.Cell) []Fi
 
 // table reads rows whose columns are the join keys, the time and features.
 func (r *observationReader) table(body []byte) error {
-	source, _, err := table.NewReader(bytes.NewReader(body), table.ReadOptions{ContentType: r.in.ContentType, ContentEncoding: r.in.ContentEncoding})
+	source, _, err := table.NewReader(bytes.NewReader(body), tableOptions(&r.in.Payload))
 	if err != nil {
 		return err
 	}

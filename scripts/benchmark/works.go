@@ -120,7 +120,7 @@ func load(s *subject, group, path string) (time.Duration, error) {
 		return 0, err
 	}
 	var loaded struct {
-		Publication int64 `json:"materialization_run_id"`
+		Publication int64 `json:"publication_run_id"`
 	}
 	if err := json.Unmarshal(answer, &loaded); err != nil {
 		return 0, err

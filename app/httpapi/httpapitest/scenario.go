@@ -61,7 +61,7 @@ func (s *Server) Call(t testing.TB, request, body string, headers ...string) Ans
 	require.True(t, found, "a request is a method and a path: %s", request)
 	u, err := url.Parse(s.URL)
 	require.NoError(t, err)
-	u.Opaque = "//" + u.Host + path
+	u.Opaque = path
 	r := &http.Request{Method: method, URL: u, Header: http.Header{}}
 	if body != "" {
 		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))

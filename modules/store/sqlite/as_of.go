@@ -43,7 +43,8 @@ type asking struct {
 	since    []int64
 	order    []question
 	newest   [4]*statement // by place in questionSizes
-	partial  []int         // questions whose newest row does not observe all
+	older    *statement
+	partial  []int // questions whose newest row does not observe all
 }
 
 type question struct {
@@ -73,24 +74,21 @@ func (a *asking) sort() {
 func (a *asking) ask(ctx context.Context) error {
 	a.sort()
 	dest := make([]driver.Value, 5+len(a.source.columns))
-	err := inSizes(len(a.order), questionSizes, func(at, size int) error {
+	return inSizes(len(a.order), questionSizes, func(at, size int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return a.askNewest(a.order[at:at+size], dest)
-	})
-	if err != nil {
-		return err
-	}
-	for i, index := range a.partial {
-		if i%64 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err := a.askOlder(index, dest[1:]); err != nil {
+		a.partial = a.partial[:0]
+		if err := a.askNewest(a.order[at:at+size], dest); err != nil {
 			return err
 		}
-	}
-	return nil
+		for _, index := range a.partial {
+			if err := a.askOlder(index, dest[1:]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // askNewest asks for the newest rows of some entities at their times.
@@ -154,17 +152,19 @@ func (src *source) newestText(size int) string {
 var errFound = errors.New("all features are found")
 
 // askOlder completes an answer from the rows behind the newest.
-func (a *asking) askOlder(index int, dest []driver.Value) error {
+func (a *asking) askOlder(index int, dest []driver.Value) (err error) {
 	n := len(a.source.features)
 	values, stamps := a.current.Values[index*n:index*n+n], a.current.Stamps[index*n:index*n+n]
 	since := int64(math.MinInt64)
 	if a.since != nil {
 		since = a.since[index]
 	}
-	statement, err := a.snapshot.conn.prepare(a.source.olderText())
-	if err != nil {
-		return err
+	if a.older == nil {
+		if a.older, err = a.snapshot.conn.prepare(a.source.olderText()); err != nil {
+			return err
+		}
 	}
+	statement := a.older
 	for k, key := range a.current.Keys[index].Values {
 		statement.args[k].Value = encode(key)
 	}

@@ -76,7 +76,7 @@ func partially(batches []*store.Rows) {
 type benchRow struct {
 	key    string
 	at     int64
-	values [benchFeatures]float64
+	values [benchFeatures]value.Value
 }
 
 func plainRows(batches []*store.Rows) []benchRow {
@@ -84,9 +84,7 @@ func plainRows(batches []*store.Rows) []benchRow {
 	for _, batch := range batches {
 		for i, key := range batch.Keys {
 			row := benchRow{key: key.Encoded, at: batch.EventTimes[i]}
-			for f, v := range batch.Row(i) {
-				row.values[f] = v.Float()
-			}
+			copy(row.values[:], batch.Row(i))
 			rows = append(rows, row)
 		}
 	}
@@ -177,7 +175,7 @@ func limitLoad(b *testing.B, db *sql.DB, rows []benchRow) {
 			row := &rows[at+i]
 			args = append(args, row.key, row.at, row.at)
 			for _, v := range row.values {
-				args = append(args, v)
+				args = append(args, encode(v))
 			}
 		}
 		_, err := insert.Exec(args...)
@@ -196,9 +194,7 @@ func BenchmarkLoad(b *testing.B) {
 		rows := &store.Rows{Group: group, Features: group.Features, Run: 1}
 		for _, row := range sorted[i*1000 : (i+1)*1000] {
 			rows.Keys, rows.EventTimes = append(rows.Keys, store.NewKey([]value.Value{value.OfString(row.key)})), append(rows.EventTimes, row.at)
-			for _, v := range row.values {
-				rows.Values = append(rows.Values, value.OfFloat(v))
-			}
+			rows.Values = append(rows.Values, row.values[:]...)
 		}
 		inOrder[i] = rows
 	}
@@ -229,11 +225,11 @@ func BenchmarkAsOf(b *testing.B) {
 			keys[i], times[i] = benchKey(random.IntN(110_000)), benchTime(random)
 		}
 		b.Run(form, func(b *testing.B) {
-			db := limitTable(b, filepath.Join(b.TempDir(), "limit.db"))
-			limitLoad(b, db, slices.SortedFunc(slices.Values(plainRows(batches)), compareRows))
 			if form == "partial" {
 				partially(batches)
 			}
+			db := limitTable(b, filepath.Join(b.TempDir(), "limit.db"))
+			limitLoad(b, db, slices.SortedFunc(slices.Values(plainRows(batches)), compareRows))
 			o := openBench(b, Options{})
 			loadBench(b, o, group, batches)
 			versus(b, asked, func() {
@@ -245,13 +241,13 @@ func BenchmarkAsOf(b *testing.B) {
 					require.NoError(b, err)
 				}
 				require.NoError(b, s.Close())
-			}, func() { limitAsOf(b, db, keys, times) })
+			}, func() { limitAsOf(b, db, keys, times, form == "partial") })
 		})
 	}
 }
 
 // limitAsOf uploads the spine, looks up each row in the order of the index, and reads the answers in the order of the spine.
-func limitAsOf(b *testing.B, db *sql.DB, keys []store.Key, times []int64) {
+func limitAsOf(b *testing.B, db *sql.DB, keys []store.Key, times []int64, partial bool) {
 	_, err := db.Exec(`DROP TABLE IF EXISTS temp.spine; DROP TABLE IF EXISTS temp.found; CREATE TEMP TABLE spine (n INTEGER PRIMARY KEY, customer_id TEXT, event_time INTEGER)`)
 	require.NoError(b, err)
 	tx, err := db.Begin()
@@ -267,10 +263,30 @@ func limitAsOf(b *testing.B, db *sql.DB, keys []store.Key, times []int64) {
 		require.NoError(b, err)
 	}
 	require.NoError(b, tx.Commit())
+	if partial {
+		limitPartial(b, db)
+		return
+	}
 	_, err = db.Exec(`CREATE TEMP TABLE found AS SELECT n, (SELECT ingest_id FROM history h WHERE h.customer_id = s.customer_id AND h.event_time <= s.event_time
 		ORDER BY h.event_time DESC, ingest_id DESC LIMIT 1) a FROM spine s ORDER BY customer_id, event_time`)
 	require.NoError(b, err)
-	rows, err := db.Query(`SELECT a.event_time, a.f0, a.f1, a.f2, a.f3, a.f4, a.f5, a.f6, a.f7, a.f8, a.f9 FROM found f LEFT JOIN history a ON a.ingest_id = f.a ORDER BY f.n`)
+	limitRead(b, db, `SELECT a.event_time, a.f0, a.f1, a.f2, a.f3, a.f4, a.f5, a.f6, a.f7, a.f8, a.f9 FROM found f LEFT JOIN history a ON a.ingest_id = f.a ORDER BY f.n`)
+}
+
+// limitPartial looks each feature up on its own: what a row does not observe is null in the limit's table.
+func limitPartial(b *testing.B, db *sql.DB) {
+	columns := ""
+	for i := range benchFeatures {
+		columns += fmt.Sprintf(`, (SELECT f%[1]d FROM history h WHERE h.customer_id = s.customer_id AND h.event_time <= s.event_time AND f%[1]d IS NOT NULL
+			ORDER BY h.event_time DESC, ingest_id DESC LIMIT 1) f%[1]d`, i)
+	}
+	_, err := db.Exec(`CREATE TEMP TABLE found AS SELECT n` + columns + ` FROM spine s ORDER BY customer_id, event_time`)
+	require.NoError(b, err)
+	limitRead(b, db, `SELECT n, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 FROM found ORDER BY n`)
+}
+
+func limitRead(b *testing.B, db *sql.DB, text string) {
+	rows, err := db.Query(text)
 	require.NoError(b, err)
 	var at sql.NullInt64
 	var values [benchFeatures]sql.NullFloat64

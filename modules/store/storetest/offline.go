@@ -127,7 +127,7 @@ const second int64 = 1_000_000
 // restart closes the store and opens it again.
 func (o *offline) restart() {
 	o.Helper()
-	require.NoError(o, o.store.Close())
+	shut(o, o.store)
 	o.store = o.engine.Open(o, "store")
 }
 

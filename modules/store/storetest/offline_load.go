@@ -19,7 +19,6 @@ func (o *offline) loadCommit() {
 	group := Group(1, "purchases", Customers, counts...)
 	o.ensure(group)
 	before := o.snapshot()
-	defer before.Close()
 	load := o.begin(group, 5)
 	for i := range int64(3) {
 		require.NoError(o, load.Add(o.ctx, RowsOf(group, Seen{TextKey("x"), noon + i, Values{"a": value.OfInt(i)}}, Seen{TextKey(fmt.Sprint(i)), noon, Values{"b": value.Null()}})))
@@ -27,7 +26,6 @@ func (o *offline) loadCommit() {
 		require.True(o, o.now(group, TextKey("x"))[0].IsAbsent())
 	}
 	during := o.snapshot()
-	defer during.Close()
 	require.Empty(o, o.entries(during, group, store.Range{}))
 	require.NoError(o, load.Commit(o.ctx))
 
@@ -40,6 +38,7 @@ func (o *offline) loadCommit() {
 			require.Empty(o, c.Keys)
 			return nil
 		}))
+		require.NoError(o, early.Close())
 	}
 	o.restart()
 	require.Equal(o, 6, o.count(group))

@@ -126,7 +126,7 @@ func intRow(key store.Key, eventTime, id, i int64) store.PackedRow {
 
 func (o *online) restart() {
 	o.Helper()
-	require.NoError(o, o.store.Close())
+	shut(o, o.store)
 	o.store = o.open(o, "store")
 }
 

@@ -20,7 +20,6 @@ import (
 
 // Pair is an offline and an online engine that work together.
 type Pair struct {
-	Name    string
 	Offline OfflineEngine
 	Online  OpenOnline
 }

@@ -18,10 +18,10 @@ type Batch struct {
 
 // BadRow says why a row could not be read.
 type BadRow struct {
-	Number int64
-	Column string // "" where it is not one column's fault
-	Value  string // shortened
-	Reason string
+	Number int64  `json:"row"`
+	Column string `json:"column"` // "" where it is not one column's fault
+	Value  string `json:"value"`  // shortened
+	Reason string `json:"reason"`
 }
 
 // Number is the number of row i of the batch.

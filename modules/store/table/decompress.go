@@ -40,7 +40,8 @@ func unpack(body io.Reader, encoding string, limits Limits) (io.Reader, error) {
 			return nil, badPacking(named, nil)
 		}
 	default:
-		return nil, fault.New(fault.Unsupported, "unsupported-encoding", "the content encoding %q is not known: use gzip, zstd or none", fault.Shorten(encoding))
+		return nil, fault.New(fault.Unsupported, "unsupported-content-encoding", "the content encoding %q is not known: use gzip, zstd or none", fault.Shorten(encoding)).
+			At("header.Content-Encoding", encoding, "is not known")
 	}
 	packed := &counter{in: body}
 	var unpacked io.Reader
@@ -59,7 +60,7 @@ func unpack(body io.Reader, encoding string, limits Limits) (io.Reader, error) {
 }
 
 func badPacking(encoding string, cause error) *fault.Error {
-	return fault.New(fault.Invalid, "invalid-encoding", "the body cannot be unpacked: it is no valid %s, or it is cut off", encoding).Because(cause)
+	return fault.New(fault.Invalid, "invalid-encoding", "the body cannot be unpacked: it is no valid %s, or it is cut off", encoding).At("body", "", "cannot be unpacked").Because(cause)
 }
 
 // counter counts the packed bytes and keeps the error that reading them ended with.
@@ -100,9 +101,9 @@ func (g *guard) Read(p []byte) (int, error) {
 	g.read += int64(n)
 	switch {
 	case g.read > g.limits.Expanded:
-		return n, fault.New(fault.TooLarge, "body-too-large", "the body unpacks to more than %d bytes", g.limits.Expanded)
+		return n, fault.New(fault.TooLarge, "body-too-large", "the body unpacks to more than %d bytes", g.limits.Expanded).At("body", "", "is too large")
 	case g.read > ratioFrom && g.read/max(g.packed.read, 1) > g.limits.Ratio:
-		return n, fault.New(fault.TooLarge, "body-too-large", "the body unpacks to more than %d times its size: send it less compressed", g.limits.Ratio)
+		return n, fault.New(fault.TooLarge, "body-too-large", "the body unpacks to more than %d times its size: send it less compressed", g.limits.Ratio).At("body", "", "is too large")
 	case err != nil && !errors.Is(err, io.EOF):
 		err = g.packed.explain(g.magic, err)
 	}

@@ -65,7 +65,7 @@ func newColumnsReader(text string, limits Limits) (*columnsReader, error) {
 		err = s.End()
 	}
 	if err == nil && len(r.columns) == 0 {
-		err = fault.New(fault.Invalid, "empty-body", "the table has no columns")
+		err = fault.New(fault.Invalid, "empty-body", "the table has no columns").At("body", "", "has no columns")
 	}
 	if err != nil {
 		return nil, jsonscan.Fault(err)

@@ -179,23 +179,26 @@ func (r *jsonRowsReader) Next() (*Batch, error) {
 	return r.rows.done()
 }
 
-// next reads the next element and what follows it, before the first one the opening bracket. It ends the array or adds a row.
+// next reads the next element and what follows it, before the first one the opening bracket.
 func (r *jsonRowsReader) next() error {
-	c, err := r.peek()
-	if err == nil && !r.begun {
+	if !r.begun {
 		r.begun = true
-		r.src.at++ // the bracket told the format
-		if c, err = r.peek(); err == nil && c == ']' {
+		if _, err := r.peek(); err != nil {
+			return err
+		}
+		r.src.at++ // the bracket, which told the format
+		switch c, err := r.peek(); {
+		case err != nil:
+			return err
+		case c == ']':
 			return r.end()
 		}
-	}
-	if err != nil {
-		return err
 	}
 	if err := r.element(); err != nil {
 		return err
 	}
-	if c, err = r.peek(); err != nil {
+	c, err := r.peek()
+	if err != nil {
 		return err
 	}
 	switch c {
@@ -230,6 +233,9 @@ func (r *jsonRowsReader) peek() (byte, error) {
 
 // element reads one element of the array.
 func (r *jsonRowsReader) element() error {
+	if _, err := r.peek(); err != nil {
+		return err
+	}
 	for {
 		text := r.src.text()
 		number := r.rows.batch.next()

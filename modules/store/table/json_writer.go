@@ -5,6 +5,7 @@ import (
 
 	"featurestore/app/fault"
 	"featurestore/modules/registry/value"
+	"featurestore/modules/registry/value/jsonscan"
 )
 
 // appendJSON writes a cell as a JSON value. Text is a string, unless the column's type is known and the text can be read as it.
@@ -13,7 +14,7 @@ func appendJSON(dst []byte, c *Cell, t value.Type) []byte {
 	case valueForm:
 		return value.AppendJSON(dst, c.held)
 	case jsonForm:
-		return append(dst, c.held.Text()...)
+		return append(dst, jsonscan.Minify(c.held.Text())...) // a line feed between its tokens would end a line of NDJSON
 	case textForm:
 		if t != value.Invalid {
 			if v, err := c.Value(t, time.UTC); err == nil {

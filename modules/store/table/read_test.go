@@ -176,13 +176,13 @@ func TestReadRefuses(t *testing.T) {
 		{`{"Unnamed: 0":[1]}`, "", "empty-body", "the table has no columns"},
 		{`"a"`, "application/json", "invalid-json", `the JSON cannot be read: expected an object, got " (at byte 0)`},
 		{"a,b\n1,2\n", "application/json", "invalid-json", "the JSON cannot be read: expected a value, got a (at byte 0)"},
-		{"a,b", "application/xml", "unsupported-media-type", "a table is read as CSV, NDJSON or JSON, not as application/xml"},
-		{"a,b", "multipart/form-data; boundary=x", "unsupported-media-type", "a table is read as CSV, NDJSON or JSON, not as multipart/form-data; boundary=x"},
-		{"a,b", "text/csv; charset=latin1", "unsupported-media-type", `the charset "latin1" is not taken: send UTF-8`},
-		{"a,b", "///", "unsupported-media-type", "a table is read as CSV, NDJSON or JSON, not as ///"},
-		{"PAR1xxxx", "", "unsupported-media-type", "a table is read as CSV, NDJSON or JSON, not as Parquet"},
-		{"PK\x03\x04xxxx", "", "unsupported-media-type", "a table is read as CSV, NDJSON or JSON, not as a ZIP or Excel file"},
-		{"\xff\xfea\x00", "text/csv", "unsupported-media-type", "a table is read as CSV, NDJSON or JSON, not as UTF-16 text: send UTF-8"},
+		{"a,b", "application/xml", "unsupported-content-type", "a table is read as CSV, NDJSON or JSON, not as application/xml"},
+		{"a,b", "multipart/form-data; boundary=x", "unsupported-content-type", "a table is read as CSV, NDJSON or JSON, not as multipart/form-data; boundary=x"},
+		{"a,b", "text/csv; charset=latin1", "unsupported-content-type", `the charset "latin1" is not taken: send UTF-8`},
+		{"a,b", "///", "unsupported-content-type", "a table is read as CSV, NDJSON or JSON, not as ///"},
+		{"PAR1xxxx", "", "unsupported-content-type", "a table is read as CSV, NDJSON or JSON, not as Parquet"},
+		{"PK\x03\x04xxxx", "", "unsupported-content-type", "a table is read as CSV, NDJSON or JSON, not as a ZIP or Excel file"},
+		{"\xff\xfea\x00", "text/csv", "unsupported-content-type", "a table is read as CSV, NDJSON or JSON, not as UTF-16 text: send UTF-8"},
 	} {
 		_, err := readAll(strings.NewReader(c.body), table.ReadOptions{ContentType: c.contentType, Limits: small})
 		require.EqualError(t, err, c.want, "%q", c.body)
@@ -328,7 +328,7 @@ func TestPacked(t *testing.T) {
 	}
 	_, err = readAll(bytes.NewReader(body), table.ReadOptions{ContentEncoding: "br"})
 	require.EqualError(t, err, `the content encoding "br" is not known: use gzip, zstd or none`)
-	require.True(t, fault.Is(err, "unsupported-encoding"))
+	require.True(t, fault.Is(err, "unsupported-content-encoding"))
 }
 
 func TestBomb(t *testing.T) {

@@ -99,12 +99,13 @@ func formatOf(contentType string) (Format, error) {
 	}
 	mediaType, parameters, err := mime.ParseMediaType(contentType)
 	if err != nil {
-		return Unspecified, unsupported(contentType)
+		return Unspecified, unsupported("header.Content-Type", contentType)
 	}
 	switch charset := strings.ToLower(parameters["charset"]); charset {
 	case "", "utf-8", "utf8", "us-ascii", "ascii":
 	default:
-		return Unspecified, fault.New(fault.Unsupported, "unsupported-media-type", "the charset %q is not taken: send UTF-8", fault.Shorten(charset))
+		return Unspecified, fault.New(fault.Unsupported, "unsupported-content-type", "the charset %q is not taken: send UTF-8", fault.Shorten(charset)).
+			At("header.Content-Type", contentType, "names another charset than UTF-8")
 	}
 	if format, ok := mediaTypes[mediaType]; ok {
 		return format, nil
@@ -113,11 +114,11 @@ func formatOf(contentType string) (Format, error) {
 	case "application/octet-stream", "application/x-www-form-urlencoded", "text/plain", "application/gzip", "application/x-gzip", "application/zstd":
 		return Unspecified, nil
 	}
-	return Unspecified, unsupported(contentType)
+	return Unspecified, unsupported("header.Content-Type", contentType)
 }
 
-func unsupported(what string) *fault.Error {
-	return fault.New(fault.Unsupported, "unsupported-media-type", "a table is read as CSV, NDJSON or JSON, not as %s", fault.Shorten(what))
+func unsupported(place, what string) *fault.Error {
+	return fault.New(fault.Unsupported, "unsupported-content-type", "a table is read as CSV, NDJSON or JSON, not as %s", fault.Shorten(what)).At(place, what, "is not read")
 }
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
@@ -135,15 +136,15 @@ func begin(src *source) error {
 	head := src.pending()
 	switch {
 	case len(bytes.TrimSpace(head)) == 0 && src.eof:
-		return fault.New(fault.Invalid, "empty-body", "the body is empty: send a table as CSV, NDJSON or JSON")
+		return fault.New(fault.Invalid, "empty-body", "the body is empty: send a table as CSV, NDJSON or JSON").At("body", "", "is empty")
 	case bytes.HasPrefix(head, []byte("PAR1")):
-		return unsupported("Parquet")
+		return unsupported("body", "Parquet")
 	case bytes.HasPrefix(head, []byte("ARROW1")), bytes.HasPrefix(head, []byte{0xff, 0xff, 0xff, 0xff}):
-		return unsupported("Arrow")
+		return unsupported("body", "Arrow")
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
-		return unsupported("a ZIP or Excel file")
+		return unsupported("body", "a ZIP or Excel file")
 	case bytes.HasPrefix(head, []byte{0xff, 0xfe}), bytes.HasPrefix(head, []byte{0xfe, 0xff}):
-		return unsupported("UTF-16 text: send UTF-8")
+		return unsupported("body", "UTF-16 text: send UTF-8")
 	}
 	return nil
 }
@@ -203,7 +204,7 @@ func ignored(name string, column int) bool {
 }
 
 func tooManyColumns(limit int) *fault.Error {
-	return fault.New(fault.TooLarge, "too-many-columns", "the table has more than %d columns", limit)
+	return fault.New(fault.TooLarge, "too-many-columns", "the table has more than %d columns", limit).At("columns", "", "are too many")
 }
 
 // atRow puts the number of the row before the fault of a row that is too large.

@@ -116,18 +116,20 @@ func TestRoundTrip(t *testing.T) {
 // What came in as one format goes out as another: the columns of a spine.
 func TestCellsPassThrough(t *testing.T) {
 	columns := []table.Column{{Name: "a"}, {Name: "b"}, {Name: "c"}}
-	lines := `{"a":12345678901234567890,"b":"x,\"y\"","c":{"d": [1]}}` + "\n" + `{"b":null,"c":""}` + "\n"
-	csv := "a,b,c\n12345678901234567890,\"x,\"\"y\"\"\",\"{\"\"d\"\": [1]}\"\n,,\"\"\n"
+	lines := `{"a":12345678901234567890,"b":"x,\"y\"","c":{"d":[1]}}` + "\n" + `{"b":null,"c":""}` + "\n"
+	pretty := "[{\"a\":12345678901234567890,\"b\":\"x,\\\"y\\\"\",\"c\":{\n\"d\": [\r\n1]\n}\n},{\"b\":null,\"c\":\"\"}]"
+	csv := "a,b,c\n12345678901234567890,\"x,\"\"y\"\"\",\"{\"\"d\"\":[1]}\"\n,,\"\"\n"
 	for _, c := range []struct {
 		from string
 		to   table.Format
 		want string
 	}{
 		{lines, table.NDJSON, lines},
+		{pretty, table.NDJSON, lines},
 		{lines, table.CSV, csv},
 		{csv, table.CSV, csv},
-		{csv, table.JSON, `{"a":["12345678901234567890",null],` + "\n" + `"b":["x,\"y\"",null],` + "\n" + `"c":["{\"d\": [1]}",""]}` + "\n"},
-		{lines, table.JSONRows, `[{"a":12345678901234567890,"b":"x,\"y\"","c":{"d": [1]}},` + "\n" + `{"b":null,"c":""}]` + "\n"},
+		{csv, table.JSON, `{"a":["12345678901234567890",null],` + "\n" + `"b":["x,\"y\"",null],` + "\n" + `"c":["{\"d\":[1]}",""]}` + "\n"},
+		{lines, table.JSONRows, `[{"a":12345678901234567890,"b":"x,\"y\"","c":{"d":[1]}},` + "\n" + `{"b":null,"c":""}]` + "\n"},
 	} {
 		reader, _, err := table.NewReader(bytes.NewReader([]byte(c.from)), table.ReadOptions{})
 		require.NoError(t, err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -156,7 +157,7 @@ func TestErrorsHaveAPlace(t *testing.T) {
 		require.EqualError(t, err, want)
 	}
 	for body, want := range map[string]string{
-		`{"a":{"b":"\ud8"`:  "a: the text ends in the middle of a value (at byte 16)",
+		`{"a":{"b":"\ud8"`:  "a.b: the text ends in the middle of a value (at byte 16)",
 		`{"a":[0,01]}`:      "a[1]: a number must not begin with a zero: 01 (at byte 8)",
 		"{\"a\":\"\xff\"}":  "a: a string holds invalid UTF-8: the byte 0xff (at byte 6)",
 		`{"a":"\u0000"}`:    `a: a string holds NUL (\u0000), which is refused (at byte 6)`,
@@ -164,7 +165,7 @@ func TestErrorsHaveAPlace(t *testing.T) {
 	} {
 		s := jsonscan.New(body)
 		err := s.Object(func(string) error { _, err := s.Value(); return err })
-		require.Contains(t, err.Error(), want[2:])
+		require.EqualError(t, err, want)
 	}
 	stop := fmt.Errorf("stop")
 	require.Equal(t, stop, jsonscan.New(`{"a":1}`).Object(func(string) error { return stop }))
@@ -263,7 +264,7 @@ func BenchmarkObject(b *testing.B) {
 				err := s.Object(func(name string) error {
 					raw, err := s.Value()
 					if convert && err == nil {
-						_, err = value.ParseJSON(types[n], []byte(raw))
+						_, err = value.ParseJSON(types[n], unsafe.Slice(unsafe.StringData(raw), len(raw)))
 					}
 					n++
 					return err

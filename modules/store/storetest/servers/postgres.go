@@ -157,7 +157,16 @@ func (s *PostgresServer) Kill() error {
 			return err
 		}
 	}
-	return p.End(syscall.SIGKILL)
+	if err := p.End(syscall.SIGKILL); err != nil {
+		return err
+	}
+	// They hold on to the shared memory, which the next start wants for itself, until they are gone.
+	for _, pid := range children {
+		for alive(pid) {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	return nil
 }
 
 // Close stops it and removes its data.
@@ -210,20 +219,33 @@ func childrenOf(parent int) ([]int, error) {
 	}
 	var children []int
 	for _, path := range stats {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended meanwhile
-		}
-		// The name in brackets may hold anything, so count from its end: state, parent.
-		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-		if len(fields) < 2 || fields[1] != strconv.Itoa(parent) {
-			continue
-		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 		if err != nil {
 			return nil, err
 		}
-		children = append(children, pid)
+		if _, of := status(pid); of == strconv.Itoa(parent) {
+			children = append(children, pid)
+		}
 	}
 	return children, nil
+}
+
+// alive tells whether a process has memory of its own, or still gives it back.
+func alive(pid int) bool {
+	state, _ := status(pid)
+	return state != "" && state != "Z"
+}
+
+// status is a process's state and its parent; "" for one that has ended.
+func status(pid int) (state, parent string) {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return "", ""
+	}
+	// The name in brackets may hold anything, so count from its end.
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) < 2 {
+		return "", ""
+	}
+	return fields[0], fields[1]
 }
