@@ -106,6 +106,7 @@ func connect(t *testing.T, url string) *pgx.Conn {
 // offlineTable is a group's table, written to as another process would.
 type offlineTable struct {
 	name    string
+	group   int64
 	version int
 }
 
@@ -115,8 +116,8 @@ func findTable(t *testing.T, db *pgx.Conn, group string) offlineTable {
 	require.NoError(t, db.QueryRow(context.Background(), `SELECT nspname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
 		WHERE relname = $1 AND relkind = 'r'`, group).Scan(&schema))
 	table := offlineTable{name: pgx.Identifier{schema, group}.Sanitize()}
-	require.NoError(t, db.QueryRow(context.Background(), `SELECT version FROM `+pgx.Identifier{schema, "__layouts"}.Sanitize()+`
-		WHERE table_name = $1`, group).Scan(&table.version))
+	require.NoError(t, db.QueryRow(context.Background(), `SELECT group_id, version FROM `+pgx.Identifier{schema, "__layouts"}.Sanitize()+`
+		WHERE table_name = $1`, group).Scan(&table.group, &table.version))
 	return table
 }
 

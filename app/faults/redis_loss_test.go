@@ -1,7 +1,9 @@
 package faults
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -10,6 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"featurestore/modules/registry"
+	"featurestore/modules/store"
+	onlineredis "featurestore/modules/store/redis"
 	"featurestore/modules/store/storetest/servers"
 )
 
@@ -138,6 +143,56 @@ func TestRedisRestartedWithoutItsLastSecond(t *testing.T) {
 		})
 	}
 	t.Logf("measured: %d restarts without the last writes, mended each time", restarts)
+}
+
+// The control: a process that goes by the watermark it remembers, instead of the one that came back with the data, never
+// notices the loss.
+func TestARememberedWatermarkMissesWhatRedisLost(t *testing.T) {
+	ctx := context.Background()
+	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{})
+	p := newProgram(t, append(onServers(postgres, redis), stillTicker)...)
+	p.start(t)
+	define(t, p)
+	_, _, err := p.write("lost", 1)
+	require.NoError(t, err)
+	group := &registry.Group{About: registry.About{ID: findTable(t, connect(t, postgres.URL()), "numbers").group, Name: "numbers"}}
+	engine, err := onlineredis.Open(ctx, onlineredis.Options{URL: redis.URL(), Prefix: "featurestore"})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, engine.Close()) }()
+
+	kept, err := redis.Copy()
+	require.NoError(t, err)
+	_, _, err = p.write("lost", 2)
+	require.NoError(t, err)
+	p.materialize(t, "incremental")
+	remembered, err := engine.State(ctx, group)
+	require.NoError(t, err)
+	require.NoError(t, redis.Kill())
+	require.NoError(t, redis.Restore(kept))
+	require.NoError(t, redis.Start())
+
+	var came store.State
+	await(t, 10*time.Second, "Redis answers again", func() error {
+		came, err = engine.State(ctx, group)
+		return err
+	})
+	require.NotEqual(t, remembered.Watermark, came.Watermark, "the watermark was lost with the data")
+	remembered.Server, err = engine.Run(ctx)
+	require.NoError(t, err)
+	require.NotEqual(t, came.Server, remembered.Server, "the restart shows")
+	swapped, err := engine.Swap(ctx, group, came, remembered)
+	require.NoError(t, err)
+	require.True(t, swapped)
+	await(t, 10*time.Second, "the program finds Redis again", func() error {
+		if p.get(t, "lost", "n").Offline {
+			return errors.New("served from the offline store")
+		}
+		return nil
+	})
+	p.materialize(t, "incremental")
+	p.requireOnline(t, "lost", 1) // which is wrong, and stays so
+	p.materialize(t, "full")
+	p.requireOnline(t, "lost", 2)
 }
 
 // The same in the middle of a run: what it had written before the loss counts for nothing.

@@ -25,7 +25,6 @@ type Payload struct {
 	ctx    huma.Context
 	body   io.Reader
 	length int64 // -1: unknown
-	read   int64
 }
 
 var payloadType = reflect.TypeFor[interface{ isPayload() }]()
@@ -63,7 +62,6 @@ func mediaType(header string) (name, charset string) {
 func (p *Payload) Read(into []byte) (int, error) {
 	p.ctx.SetReadDeadline(time.Now().Add(readTimeout)) //nolint:errcheck // not every connection has deadlines
 	n, err := p.body.Read(into)
-	p.read += int64(n)
 	switch {
 	case err == nil:
 	case errors.Is(err, io.EOF):

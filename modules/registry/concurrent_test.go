@@ -150,6 +150,40 @@ func TestCountingUnderIfMatch(t *testing.T) {
 	})
 }
 
+// TestTheCatalogNeverGoesBack reads and refreshes while the catalog changes.
+func TestTheCatalogNeverGoesBack(t *testing.T) {
+	r := start(t)
+	const changes = 50
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	wentBack := make([]bool, 4)
+	for i := range wentBack {
+		readers.Go(func() {
+			newest := int64(0)
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if _, err := r.Refresh(ctx); err != nil {
+					return
+				}
+				now := r.Catalog().Revision()
+				wentBack[i] = wentBack[i] || now < newest
+				newest = max(newest, now)
+			}
+		})
+	}
+	for i := range changes {
+		d := define(t, r, "feature", fmt.Sprintf(`{"name": "f", "entity_type": "e", "value_type": "FLOAT", "description": "%d"}`, i))
+		require.GreaterOrEqual(t, r.Catalog().Revision(), d.Catalog.Revision())
+	}
+	close(done)
+	readers.Wait()
+	require.NotContains(t, wentBack, true)
+}
+
 // TestOthersSeeAChangeSoon waits for another process's catalog.
 func TestOthersSeeAChangeSoon(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {

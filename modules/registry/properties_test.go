@@ -135,7 +135,11 @@ func TestCatalogIsWhatIsStored(t *testing.T) {
 					_, err = r.Widen(ctx, f)
 				}
 			case 5:
-				body := fmt.Sprintf(`{"name": "s%d", "features": [%q, %q]}`, step%3, et+":"+feature, name.Draw(rt, "group")+":"+name.Draw(rt, "second"))
+				references := []string{et + ":" + feature}
+				for f := range r.Catalog().Features() {
+					references = append(references, f.Reference())
+				}
+				body := fmt.Sprintf(`{"name": "s%d", "features": [%q]}`, step%3, rapid.SampledFrom(references).Draw(rt, "reference"))
 				_, err = r.Define(ctx, "service", "", []byte(body), registry.Options{})
 			case 6:
 				body := fmt.Sprintf(`{"name": %q, "join_keys": [{"name": "id", "value_type": %q}]}`, et, rapid.SampledFrom([]string{"INTEGER", "STRING"}).Draw(rt, "key"))

@@ -41,7 +41,7 @@ const deepRows = 6
 func (w *walk) run(ctx context.Context, yield func(*store.Current) error) error {
 	var last *store.Key
 	for pages := 0; ; pages++ {
-		if pages%16 == 0 {
+		if pages%4 == 0 {
 			if err := w.weigh(ctx, last); err != nil {
 				return err
 			}

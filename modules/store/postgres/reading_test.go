@@ -259,6 +259,7 @@ func compare(t *rapid.T, o *Offline, g *registry.Group, keys []store.Key, histor
 	}
 }
 
+// Small pages, so that the walk changes its way in between.
 func TestCurrentWalksDeepAndShallowEntities(t *testing.T) {
 	ctx := context.Background()
 	o := open(t)
@@ -266,19 +267,19 @@ func TestCurrentWalksDeepAndShallowEntities(t *testing.T) {
 	ensure(t, o, g)
 	l, err := o.Load(ctx, g, 1)
 	require.NoError(t, err)
-	const entities = 60_000 // several pages
+	const entities = 3000
+	deep := func(i int) bool { return i/1000 == 1 }
 	for depth := range 12 {
 		r := &store.Rows{Group: g, Features: g.Features}
 		for i := range entities {
-			// The first half has one observation each, the second twelve.
-			if depth > 0 && i < entities/2 {
+			if depth > 0 && !deep(i) {
 				continue
 			}
 			second := value.OfInt(int64(depth))
-			if depth%3 == 2 {
+			if depth%3 == 2 || depth > 4 {
 				second = value.Value{}
 			}
-			r.Keys = append(r.Keys, store.NewKey([]value.Value{value.OfString(fmt.Sprintf("k%05d", i/3)), value.OfInt(int64(i%3 - 1))}))
+			r.Keys = append(r.Keys, store.NewKey([]value.Value{value.OfString(fmt.Sprintf("k%05d", i/4)), value.OfInt(int64(i%4 - 1))}))
 			r.EventTimes = append(r.EventTimes, at(depth))
 			r.Values = append(r.Values, value.OfInt(int64(depth)), second)
 		}
@@ -286,21 +287,29 @@ func TestCurrentWalksDeepAndShallowEntities(t *testing.T) {
 	}
 	require.NoError(t, l.Commit(ctx))
 	s := snapshotOf(t, o)
-	met := map[string]int{}
-	require.NoError(t, s.Current(ctx, g, g.Features, func(c *store.Current) error {
-		for i, key := range c.Keys {
-			met[key.Encoded]++
-			wanted := []value.Value{value.OfInt(11), value.OfInt(10)}
-			if key.Values[0].Text() < "k10000" {
-				wanted = []value.Value{value.OfInt(0), value.OfInt(0)}
+	layout, err := s.layout(ctx, g)
+	require.NoError(t, err)
+	for _, size := range []int{1, 50, 100_000} {
+		w := &walk{snapshot: s, layout: layout, group: g, features: g.Features, size: size}
+		ways, met := map[bool]bool{}, 0
+		require.NoError(t, w.run(ctx, func(c *store.Current) error {
+			ways[w.jump] = true
+			for i, key := range c.Keys {
+				wanted := store.NewKey([]value.Value{value.OfString(fmt.Sprintf("k%05d", met/4)), value.OfInt(int64(met%4 - 1))})
+				require.Equal(t, wanted, key)
+				values := []value.Value{value.OfInt(0), value.OfInt(0)}
+				if deep(met) {
+					values = []value.Value{value.OfInt(11), value.OfInt(4)}
+				}
+				require.Equal(t, values, c.Values[2*i:2*i+2], "%v", key.Values)
+				met++
 			}
-			require.Equal(t, wanted, c.Values[2*i:2*i+2], "%v", key.Values)
+			return nil
+		}))
+		require.Equal(t, entities, met)
+		if size == 50 {
+			require.Len(t, ways, 2, "both ways were gone")
 		}
-		return nil
-	}))
-	require.Len(t, met, entities)
-	for key, times := range met {
-		require.Equal(t, 1, times, key)
 	}
 }
 

@@ -72,12 +72,19 @@ func TestNothingIsMissedThatCommitsLate(t *testing.T) {
 	for i := range 50 {
 		l, err := o.Load(ctx, g, 1)
 		require.NoError(t, err)
-		require.NoError(t, l.Add(ctx, rows(g, []store.Key{stringKey(fmt.Sprint("late", i))}, []int64{at(i)}, value.OfInt(1))))
-		require.NoError(t, o.Append(ctx, []*store.Rows{rows(g, []store.Key{stringKey("early")}, []int64{at(i)}, value.OfInt(1))}))
-		s := snapshotOf(t, o)
-		position, head := s.Position(), s.Head()
-		require.True(t, head.After(position), "%s and %s", head, position)
-		require.NoError(t, s.Close())
+		late := &store.Rows{Group: g, Features: g.Features} // so many that the server gets some of them at once
+		for range 1000 {
+			late.Keys, late.EventTimes, late.Values = append(late.Keys, stringKey(fmt.Sprint("late", i))), append(late.EventTimes, at(i)), append(late.Values, value.OfInt(1))
+		}
+		require.NoError(t, l.Add(ctx, late))
+		var position store.Position
+		require.Eventually(t, func() bool {
+			require.NoError(t, o.Append(ctx, []*store.Rows{rows(g, []store.Key{stringKey("early")}, []int64{at(i)}, value.OfInt(1))}))
+			s := snapshotOf(t, o)
+			position = s.Position()
+			require.NoError(t, s.Close())
+			return s.Head().After(position)
+		}, 10*time.Second, time.Millisecond)
 		require.NoError(t, l.Commit(ctx))
 		var keys []string
 		for _, key := range all(t, o, g, store.Range{After: position}).Keys {

@@ -177,7 +177,7 @@ var timePart = regexp.MustCompile(`^([+-]?)(\d+)(d|h|m|s|ms|us)`)
 
 // parseTime reads a time of a script as µs.
 func parseTime(text string) (int64, error) {
-	if len(text) > 5 && text[4] == '-' {
+	if strings.Contains(text, "T") {
 		return value.ParseTime(text, nil)
 	}
 	d, err := parseSpan(text)
