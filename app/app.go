@@ -33,7 +33,6 @@ type App struct {
 	parts  []part // in the order in which they start
 	begun  int    // how many of them have started
 	checks []check
-	guard  httpapi.Guard
 	mount  func() error // begins to answer
 }
 
@@ -80,6 +79,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	a.add("registry", definitions.Start, definitions.Stop)
 	a.add("engines", func(ctx context.Context) error { return a.values.claim(ctx, definitions.Installation()) }, a.values.rest)
 	values := store.New(c.Store, definitions, work, a.values.offline, a.values.online, time.Now, log)
+	definitions.Guards = values.Guards()
 	if c.Has(config.Registry) {
 		definitions.Routes(api)
 	}

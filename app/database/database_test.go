@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -16,6 +17,7 @@ import (
 
 	"featurestore/app/database"
 	"featurestore/app/database/databasetest"
+	"featurestore/modules/store/storetest/servers"
 )
 
 // twoSteps are the migrations of a module that does not exist.
@@ -95,22 +97,48 @@ func TestPathsWithSignsOfAURI(t *testing.T) {
 
 func TestMigrationsRunOnceForConcurrentStarters(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {
-		const starters = 6
-		errs := make([]error, starters)
-		var wg sync.WaitGroup
+		const starters, rounds = 6, 3
 		databases := make([]*gorm.DB, starters)
-		for i := range starters {
-			wg.Go(func() { // opening migrates package database's own table
-				databases[i] = open()
-				errs[i] = database.Migrate(context.Background(), databases[i], "again", twoSteps)
-			})
+		for i := range databases {
+			databases[i] = open()
 		}
-		wg.Wait()
-		require.NoError(t, errors.Join(errs...))
-		var versions []int
-		require.NoError(t, databases[0].Raw("SELECT version_id FROM again_migrations ORDER BY id").Scan(&versions).Error)
-		require.Equal(t, []int{0, 1, 2}, versions)
+		for round := range rounds {
+			module := fmt.Sprint("module", round)
+			require.NoError(t, databases[0].Exec("DROP TABLE IF EXISTS one").Error)
+			errs := make([]error, starters)
+			start := make(chan struct{})
+			var wg sync.WaitGroup
+			for i, db := range databases {
+				wg.Go(func() {
+					<-start
+					errs[i] = database.Migrate(context.Background(), db, module, twoSteps)
+				})
+			}
+			close(start)
+			wg.Wait()
+			require.NoError(t, errors.Join(errs...))
+			var versions []int
+			require.NoError(t, databases[0].Raw("SELECT version_id FROM "+module+"_migrations ORDER BY id").Scan(&versions).Error)
+			require.Equal(t, []int{0, 1, 2}, versions)
+		}
 	})
+}
+
+func TestOpeningAtTheSameTime(t *testing.T) {
+	url, schema := servers.Postgres(t)
+	errs := make([]error, 6)
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			db, err := database.OpenPostgres(context.Background(), url, schema, slog.New(slog.DiscardHandler))
+			if err == nil {
+				err = database.Close(db)
+			}
+			errs[i] = err
+		})
+	}
+	wg.Wait()
+	require.NoError(t, errors.Join(errs...))
 }
 
 func TestWritersWaitForEachOther(t *testing.T) {

@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
@@ -32,7 +33,7 @@ func Migrate(ctx context.Context, db *gorm.DB, module string, files fs.FS) error
 	}
 	if Postgres(db) {
 		dialect, folder = goose.DialectPostgres, "migrations/postgres"
-		locker, err := sessionLock(ctx, db, module)
+		locker, err := newSessionLock(ctx, db, module)
 		if err != nil {
 			return fmt.Errorf("migrate %s: %w", module, err)
 		}
@@ -60,13 +61,24 @@ func Migrate(ctx context.Context, db *gorm.DB, module string, files fs.FS) error
 	}
 }
 
-// sessionLock is for one module in one schema of one database, so that installations that share a server do not wait for each
-// other.
-func sessionLock(ctx context.Context, db *gorm.DB, module string) (lock.SessionLocker, error) {
+// sessionLock is PostgreSQL's lock for the migrations of one module in one schema of one database: installations that share a
+// server do not wait for each other. (goose's own asks for the lock once a second at most.)
+type sessionLock int64
+
+var _ lock.SessionLocker = sessionLock(0)
+
+func newSessionLock(ctx context.Context, db *gorm.DB, module string) (sessionLock, error) {
 	var schema string
-	if err := db.WithContext(ctx).Raw("SELECT current_schema()").Scan(&schema).Error; err != nil {
-		return nil, err
-	}
-	id := int64(crc32.ChecksumIEEE([]byte("featurestore " + schema + " " + module)))
-	return lock.NewPostgresSessionLocker(lock.WithLockID(id), lock.WithLockTimeout(1, 120))
+	err := db.WithContext(ctx).Raw("SELECT current_schema()").Scan(&schema).Error
+	return sessionLock(crc32.ChecksumIEEE([]byte("featurestore " + schema + " " + module))), err
+}
+
+func (id sessionLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", int64(id))
+	return err
+}
+
+func (id sessionLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", int64(id))
+	return err
 }

@@ -44,7 +44,11 @@ func (d *Demo) Run(ctx context.Context) error {
 	if err := os.MkdirAll(d.Folder, 0o755); err != nil {
 		return fmt.Errorf("make the folder for the training set: %w", err)
 	}
-	loaded, err := d.loadedBefore(ctx)
+	loaded, err := d.loadedBefore(ctx, "purchases")
+	if err != nil {
+		return err
+	}
+	computed, err := d.loadedBefore(ctx, "customer_purchases") // not if an earlier demo was stopped in between
 	if err != nil {
 		return err
 	}
@@ -67,7 +71,7 @@ func (d *Demo) Run(ctx context.Context) error {
 		fmt.Sprintf("curl -H 'Accept: text/csv' %s/rows/purchases -o purchases.csv", d.Store),
 		func(ctx context.Context) (string, error) { return d.fetch(ctx, events) },
 	})
-	if !loaded {
+	if !computed {
 		steps = append(steps, step{
 			"Compute monthly features by SQL (app/demo/features.sql) and store them as history",
 			fmt.Sprintf("curl --data-binary @features.csv '%s/rows/customer_purchases'", d.Store),
@@ -142,9 +146,9 @@ func loadCounts(body []byte) (string, error) {
 	return fmt.Sprintf("%d rows received, %d stored, run %d", counts.Received, counts.Stored, counts.Run), nil
 }
 
-// loadedBefore tells whether the server has the demo's purchases.
-func (d *Demo) loadedBefore(ctx context.Context) (bool, error) {
-	response, err := d.open(ctx, http.MethodGet, d.Store+"/rows/purchases", nil, "", "")
+// loadedBefore tells whether the server has rows of a group from an earlier demo.
+func (d *Demo) loadedBefore(ctx context.Context, group string) (bool, error) {
+	response, err := d.open(ctx, http.MethodGet, d.Store+"/rows/"+group, nil, "", "")
 	if err != nil {
 		return false, err
 	}
@@ -155,7 +159,7 @@ func (d *Demo) loadedBefore(ctx context.Context) (bool, error) {
 	head := make([]byte, 256)
 	n, err := io.ReadFull(response.Body, head)
 	if err != nil && err != io.ErrUnexpectedEOF {
-		return false, fmt.Errorf("look for purchases of an earlier demo: %w", err)
+		return false, fmt.Errorf("look for rows of %s from an earlier demo: %w", group, err)
 	}
 	return bytes.Count(head[:n], []byte("\n")) > 1, nil
 }

@@ -94,6 +94,13 @@ func (p *program) kill(t *testing.T) {
 	require.NoError(t, p.process.End(syscall.SIGKILL))
 }
 
+// stop ends it with SIGTERM: it must exit with 0.
+func (p *program) stop(t *testing.T) {
+	t.Helper()
+	require.NoError(t, p.process.End(syscall.SIGTERM))
+	require.Equal(t, 0, p.process.ExitCode(), p.process.Tail())
+}
+
 // running tells whether it is alive.
 func (p *program) running() bool {
 	select {

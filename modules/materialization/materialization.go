@@ -131,13 +131,19 @@ func (m *Materialization) choose(names []string) ([]*registry.Group, error) {
 		}
 		return chosen, nil
 	}
-	for _, name := range names {
+	for i, name := range names {
+		place := fmt.Sprintf("body.groups[%d]", i)
 		g, ok := catalog.Group(name)
 		if !ok {
-			return nil, fault.New(fault.NotFound, "unknown-group", "there is no group %q", name)
+			err := catalog.UnknownGroup(name)
+			if problem, ok := fault.As(err); ok {
+				return nil, problem.At(place, name, "is no group")
+			}
+			return nil, err
 		}
 		if g.Kind == registry.Events {
-			return nil, fault.New(fault.Unprocessable, "event-group", "%s is an event group: it has no online copy", name)
+			return nil, fault.New(fault.Unprocessable, "event-group", "%s is an event group: it has no online copy", name).
+				At(place, name, "is an event group")
 		}
 		chosen = append(chosen, g)
 	}

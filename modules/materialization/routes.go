@@ -24,11 +24,13 @@ func (m *Materialization) Routes(api huma.API) {
 }
 
 type materializeInput struct {
-	Wait string `query:"wait" doc:"How long to wait for the runs to end, such as 30s; at most 10m" example:"30s"`
-	Body struct {
-		Groups []string `json:"groups,omitempty" doc:"The groups; left out: all that have an online copy" maxItems:"1000"`
-		Mode   string   `json:"mode,omitempty" enum:"incremental,full" default:"incremental"`
-	}
+	Wait string           `query:"wait" doc:"How long to wait for the runs to end, such as 30s; at most 10m" example:"30s"`
+	Body *materializeBody // optional
+}
+
+type materializeBody struct {
+	Groups []string `json:"groups,omitempty" doc:"The groups; left out: all that have an online copy" maxItems:"1000"`
+	Mode   Mode     `json:"mode,omitempty" enum:"incremental,full" default:"incremental"`
 }
 
 type materializeOutput struct {
@@ -43,11 +45,15 @@ func (m *Materialization) materialize(ctx context.Context, in *materializeInput)
 	if in.Wait != "" {
 		var err error
 		if wait, err = time.ParseDuration(in.Wait); err != nil || wait < 0 || wait > 10*time.Minute {
-			return nil, fault.New(fault.Invalid, "invalid-wait", "wait is a time such as 30s, at most 10m").
-				At("query.wait", in.Wait, "is no such time")
+			return nil, fault.New(fault.Invalid, "invalid-duration", "wait is a duration of at most 10 minutes, such as 30s").
+				At("query.wait", in.Wait, "write it as 500ms, 30s or 2m")
 		}
 	}
-	submitted, err := m.Submit(ctx, in.Body.Groups, Mode(in.Body.Mode))
+	asked := materializeBody{Mode: Incremental}
+	if in.Body != nil {
+		asked = *in.Body
+	}
+	submitted, err := m.Submit(ctx, asked.Groups, asked.Mode)
 	if err != nil {
 		return nil, err
 	}

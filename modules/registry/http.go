@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -113,13 +114,13 @@ type VersionsInput struct {
 }
 
 func (in VersionsInput) page() (below, limit int, err error) {
-	below = 1 << 31
+	below = math.MaxInt32 // the widest that the column of versions compares with
 	if in.PageToken != "" {
 		after, err := PageInput(in).after()
-		if err != nil || after > int64(below) {
+		if err != nil {
 			return 0, 0, err
 		}
-		below = int(after)
+		below = int(min(after, math.MaxInt32))
 	}
 	return below, in.Limit + 1, nil
 }

@@ -9,10 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/require"
 
-	"featurestore/app/httpapi"
+	"featurestore/app/httpapi/httpapitest"
 	"featurestore/modules/registry"
 )
 
@@ -29,13 +28,11 @@ type call struct {
 
 // server mounts the registry's routes as the program does.
 func server(r *registry.Registry) http.Handler {
-	router := echo.New()
-	r.Routes(httpapi.New(router, "", slog.New(slog.DiscardHandler)))
-	return router
+	return httpapitest.Serve(slog.New(slog.DiscardHandler), r.Routes)
 }
 
 func (c call) send(t *testing.T, to http.Handler) *http.Response {
-	request := httptest.NewRequest(c.method, c.path, strings.NewReader(c.body))
+	request := httptest.NewRequest(c.method, "http://localhost"+c.path, strings.NewReader(c.body))
 	for line := range strings.Lines(c.header) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
 		request.Header.Set(name, value)

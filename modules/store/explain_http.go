@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"featurestore/modules/registry"
 	"featurestore/modules/registry/value"
@@ -113,6 +114,8 @@ func resolution(asked string, f *registry.Feature) string {
 		return "the name says its group"
 	case f.Name:
 		return fmt.Sprintf("of the features of this name, the one of %s had the short name first", f.Group.Name)
+	case strings.TrimPrefix(f.Name, f.Group.EntityType.Name+"_"):
+		return fmt.Sprintf("%s also has the short name %s, which was free", f.Name, asked)
 	}
 	return fmt.Sprintf("it is another way to write %s", f.Reference())
 }

@@ -12,8 +12,8 @@ import (
 type HistoryRequest struct {
 	Key      Key
 	Features []*registry.Feature
-	From, To int64 // µs, [From, To); 0: open
-	Limit    int   // per group; 0: all
+	From, To *int64 // µs, [From, To); nil: open
+	Limit    int    // per group; 0: all
 }
 
 // History yields the observations of an entity, group by group, as they came in: corrections stand beside what they correct.
@@ -35,9 +35,9 @@ func (s *Store) History(ctx context.Context, request HistoryRequest, yield func(
 // ExportRequest asks for a group's rows.
 type ExportRequest struct {
 	Group    *registry.Group
-	From, To int64 // event times, [From, To); 0: open
-	Latest   bool  // one row per entity: each feature by rule 1, TTL applied
-	Presence bool  // a column "presence" that the loader reads back
+	From, To *int64 // event times, [From, To); nil: open
+	Latest   bool   // one row per entity: each feature by rule 1, TTL applied
+	Presence bool   // a column "presence" that the loader reads back
 }
 
 // Export writes a group's rows to the writer that begin makes: join keys, event_time, features. What was not observed is missing.
@@ -117,7 +117,7 @@ func (e *export) current(current *Current) error {
 				newest, found = stamp.EventTime, true
 			}
 		}
-		if found && (e.request.From == 0 || newest >= e.request.From) && (e.request.To == 0 || newest < e.request.To) {
+		if from, to := e.request.From, e.request.To; found && (from == nil || newest >= *from) && (to == nil || newest < *to) {
 			e.row(key, newest, values)
 			written++
 		}

@@ -18,7 +18,7 @@ type historyInput struct {
 	Features []string `query:"features" doc:"Which features; without it, all that are active or draft" example:"purchase_count_30d"`
 	Window
 	At        string `query:"at" doc:"Not the observations, but the values as they were at this time" example:"2026-01-31T12:00:00Z"`
-	Limit     int    `query:"limit" minimum:"1" maximum:"10000" default:"100" doc:"Observations on a page"`
+	Limit     int    `query:"limit" minimum:"1" maximum:"10000" default:"100" doc:"Observations on a page, those counted in that did not observe the features"`
 	PageToken string `query:"page_token" doc:"From next_page_token of the page before"`
 }
 
@@ -67,13 +67,12 @@ func (s *Store) history(ctx context.Context, in *historyInput) (*httpapi.Bytes, 
 	page.order()
 	b := appendEntity(make([]byte, 0, 256+128*len(page.rows)), entityType, key)
 	b = append(appendMember(b, "observations"), '[')
-	for i, row := range page.rows {
-		if i > 0 {
-			b = append(b, ',')
+	for _, row := range page.rows {
+		if row.observes() {
+			b = append(appendObservation(b, row, asked), ',')
 		}
-		b = appendObservation(b, row, asked)
 	}
-	b = append(b, ']')
+	b = closed(b, ']')
 	if page.next != "" {
 		b = appendTextMember(b, "next_page_token", page.next)
 	}
@@ -112,6 +111,11 @@ type observedRow struct {
 
 func (o observedRow) eventTime() int64 { return o.rows.EventTimes[o.i] }
 
+// observes tells whether the row observed any of the features that are asked for.
+func (o observedRow) observes() bool {
+	return slices.ContainsFunc(o.rows.Row(o.i), func(v value.Value) bool { return !v.IsAbsent() })
+}
+
 // historyPage collects a page of observations of several groups. A token says how far the page before went: to an event time, and over
 // how many observations of that time; one that comes in meanwhile can show an observation twice, never hide one.
 type historyPage struct {
@@ -132,9 +136,7 @@ func (p *historyPage) begin(token string, request *HistoryRequest) error {
 			return fault.New(fault.Invalid, "invalid-page-token", "the page token was not made by this call").
 				At("query.page_token", token, "pass next_page_token of the page before as it is, with the same parameters")
 		}
-		if request.To = p.time + 1; request.To == 0 {
-			request.To = 1 // 0 is open
-		}
+		request.To = new(p.time + 1)
 	}
 	request.Limit = p.limit + p.skip + 1
 	return nil
@@ -163,9 +165,7 @@ func (p *historyPage) order() {
 			cmp.Compare(a.rows.Group.ID, b.rows.Group.ID),
 			cmp.Compare(b.rows.IngestIDs[b.i], a.rows.IngestIDs[a.i]))
 	})
-	if p.skip > 0 {
-		p.rows = p.rows[p.shown():]
-	}
+	p.rows = p.rows[p.shown():]
 	if len(p.rows) <= p.limit {
 		return
 	}
@@ -184,14 +184,11 @@ func (p *historyPage) order() {
 
 // shown is how many of the rows the pages before had.
 func (p *historyPage) shown() int {
-	later, same := 0, 0
-	for later < len(p.rows) && p.rows[later].eventTime() > p.time {
-		later++
+	n := 0
+	for n < p.skip && n < len(p.rows) && p.rows[n].eventTime() == p.time {
+		n++
 	}
-	for same < p.skip && later+same < len(p.rows) && p.rows[later+same].eventTime() == p.time {
-		same++
-	}
-	return later + same
+	return n
 }
 
 func appendObservation(b []byte, row observedRow, asked []Requested) []byte {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ type served struct {
 	definitions *registry.Registry
 	offline     store.Offline
 	folder      string
+	down        atomic.Pointer[string] // the engine that does not answer now: "online", "offline"
 }
 
 // noon is where the clock of these tests stands.
@@ -53,7 +55,7 @@ func serve(t *testing.T, change ...func(*store.Config)) *served {
 		c(&config)
 	}
 	work := runs.New(db, runs.DefaultConfig(), time.Now, log)
-	values := store.New(config, s.definitions, work, s.offline, online, clock, log)
+	values := store.New(config, s.definitions, work, flakyOffline{s.offline, s}, flakyOnline{online, s}, clock, log)
 	values.PublishWith(publisher{work})
 	work.Handle("materialization", 1, s.publish(values))
 	require.NoError(t, values.Start(t.Context()))
@@ -62,6 +64,68 @@ func serve(t *testing.T, change ...func(*store.Config)) *served {
 	t.Cleanup(work.Stop)
 	s.Server = httpapitest.Listen(t, httpapitest.Serve(log, s.definitions.Routes, values.Routes, work.Routes))
 	return s
+}
+
+// fails answers an error while that engine is down.
+func (s *served) fails(engine string) error {
+	if down := s.down.Load(); down != nil && *down == engine {
+		return fmt.Errorf("dial tcp: connection refused")
+	}
+	return nil
+}
+
+// flakyOnline is an online store that can be down.
+type flakyOnline struct {
+	store.Online
+	served *served
+}
+
+func (f flakyOnline) Read(ctx context.Context, questions []store.Question) ([][]string, []bool, error) {
+	if err := f.served.fails("online"); err != nil {
+		return nil, nil, err
+	}
+	return f.Online.Read(ctx, questions)
+}
+
+func (f flakyOnline) Merge(ctx context.Context, group *registry.Group, fence int64, unmarked bool, rows []store.PackedRow) (store.Merged, error) {
+	if err := f.served.fails("online"); err != nil {
+		return store.Merged{}, err
+	}
+	return f.Online.Merge(ctx, group, fence, unmarked, rows)
+}
+
+func (f flakyOnline) State(ctx context.Context, group *registry.Group) (store.State, error) {
+	if err := f.served.fails("online"); err != nil {
+		return store.State{}, err
+	}
+	return f.Online.State(ctx, group)
+}
+
+// flakyOffline is an offline store that can be down.
+type flakyOffline struct {
+	store.Offline
+	served *served
+}
+
+func (f flakyOffline) Append(ctx context.Context, rows []*store.Rows) error {
+	if err := f.served.fails("offline"); err != nil {
+		return err
+	}
+	return f.Offline.Append(ctx, rows)
+}
+
+func (f flakyOffline) Load(ctx context.Context, group *registry.Group, run int64) (store.Load, error) {
+	if err := f.served.fails("offline"); err != nil {
+		return nil, err
+	}
+	return f.Offline.Load(ctx, group, run)
+}
+
+func (f flakyOffline) Snapshot(ctx context.Context) (store.Snapshot, error) {
+	if err := f.served.fails("offline"); err != nil {
+		return nil, err
+	}
+	return f.Offline.Snapshot(ctx)
 }
 
 // publisher stands for package materialization, which is to the right of this one.
@@ -126,4 +190,46 @@ func texts(t *testing.T, db *sql.DB, query string, args ...any) []string {
 // Every route, by scenarios that go on from each other.
 func TestHTTP(t *testing.T) {
 	serve(t).Run(t, "testdata/http/*.txt")
+}
+
+// While an engine is down: what still works, and what says so.
+func TestHTTPWhileAnEngineIsDown(t *testing.T) {
+	for _, engine := range []string{"online", "offline"} {
+		s := serve(t, func(c *store.Config) { c.OfflineReads = 2 })
+		s.Run(t, "testdata/http/1_storing.txt")
+		s.down.Store(&engine)
+		s.Run(t, "testdata/http_down/"+engine+".txt")
+	}
+}
+
+// A body that is longer than what is kept in memory.
+func TestLongSpine(t *testing.T) {
+	s := serve(t, func(c *store.Config) { c.MaxSpooledBytes = 4 << 20 })
+	s.Run(t, "testdata/http/1_storing.txt")
+	var spine, wanted strings.Builder
+	spine.WriteString("n,customer_id,event_time\n")
+	wanted.WriteString("n,customer_id,event_time,vip\n")
+	for i := range 70_000 {
+		customer, vip := "12345", "true"
+		if i%3 == 1 {
+			customer, vip = "nobody", ""
+		}
+		line := fmt.Sprintf("%d,%s,2026-05-02T00:00:00Z", i, customer)
+		fmt.Fprintln(&spine, line)
+		fmt.Fprintf(&wanted, "%s,%s\n", line, vip)
+	}
+	require.Greater(t, spine.Len(), 2<<20)
+	answer := s.Call(t, "POST /training-sets?features=profile:vip", spine.String(), "Content-Type: text/csv")
+	require.Equal(t, 200, answer.Status)
+	require.Equal(t, wanted.String(), answer.Body)
+
+	answer = s.Call(t, "POST /training-sets?features=profile:vip", spine.String()+strings.Repeat("x", 3<<20), "Content-Type: text/csv")
+	require.Equal(t, 413, answer.Status, answer.Body)
+	require.Contains(t, answer.Body, "store.max_spooled")
+
+	answer = s.Call(t, "POST /rows/profile", spine.String(), "Content-Type: text/csv", "Prefer: wait=5, respond-async")
+	require.Equal(t, 202, answer.Status, answer.Body)
+	ended := s.Call(t, "GET "+answer.Header.Get("Location")+"?wait=30s", "")
+	require.Contains(t, ended.Body, `"state":"failed"`, "the column n is unknown")
+	require.Contains(t, ended.Body, "create=true")
 }

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -84,7 +83,7 @@ func (s *Store) check(catalog *registry.Catalog, entityType string, observations
 		store: s, catalog: catalog, entityType: entityType,
 		features: make(map[string]*registry.Feature, 16),
 		latest:   s.now() + s.config.FutureTolerance.Microseconds(),
-		problem:  fault.New(fault.Unprocessable, "invalid-observation", "nothing was stored: the observation is not valid"),
+		problem:  &fault.Error{Kind: fault.Unprocessable, Slug: "invalid-observation", Detail: "nothing was stored: the observation is not valid"},
 	}
 	c.out.stored = make(map[string]string, 16)
 	c.known, _ = catalog.EntityType(entityType)
@@ -296,28 +295,4 @@ func (c *checker) violate(place, shown string, err error) {
 		}
 	}
 	c.problem.At(place, shown, "%s", err.Error())
-}
-
-// widenDraft makes an INTEGER draft a FLOAT, if its values so far are exact as floats.
-func (s *Store) widenDraft(ctx context.Context, feature *registry.Feature) error {
-	if err := s.Prepare(ctx, feature.Group); err != nil {
-		return err
-	}
-	snapshot, err := s.offline.Snapshot(ctx)
-	if err != nil {
-		return unavailable("widen "+feature.Reference(), err)
-	}
-	defer snapshot.Close()
-	least, greatest, found, err := snapshot.IntegerBounds(ctx, feature)
-	if err != nil {
-		return unavailable("widen "+feature.Reference(), err)
-	}
-	const exact = 1 << 53
-	if found && (least < -exact || greatest > exact) {
-		return fault.New(fault.Conflict, "value-type-conflict",
-			"%s is an INTEGER draft and holds values beyond 2^53, which a FLOAT cannot keep exactly: register it as FLOAT under another name",
-			feature.Reference())
-	}
-	_, err = s.definitions.Widen(ctx, feature)
-	return err
 }

@@ -85,8 +85,8 @@ type Snapshot interface {
 // Range says which observations. The zero Range is all of them.
 type Range struct {
 	Key   *Key     // of one entity, newest first; otherwise in no particular order
-	From  int64    // event time ≥ From, if not 0
-	To    int64    // event time < To, if not 0
+	From  *int64   // event time ≥ From, if not nil
+	To    *int64   // event time < To, if not nil
 	After Position // at or above that position in the order of ingestion, if not ""
 	Run   int64    // brought by that run, if not 0
 	Limit int      // at most so many, if not 0

@@ -48,22 +48,25 @@ type Window struct {
 	TimeZone string `query:"time_zone" doc:"The zone of times without an offset; without it they are refused" example:"Europe/Berlin"`
 }
 
-// read is the range [from, to); an end that was not given is 0.
-func (w *Window) read() (from, to int64, err error) {
+// read is the range [from, to); an end that was not given is nil.
+func (w *Window) read() (from, to *int64, err error) {
 	zone, err := zoneOf(w.TimeZone)
 	if err != nil {
-		return 0, 0, err
+		return nil, nil, err
 	}
-	if from, err = timeOf("from", w.From, zone, 0); err != nil {
-		return 0, 0, err
+	end := func(parameter, text string) *int64 {
+		if text == "" || err != nil {
+			return nil
+		}
+		var t int64
+		t, err = timeOf(parameter, text, zone, 0)
+		return &t
 	}
-	if to, err = timeOf("to", w.To, zone, 0); err != nil {
-		return 0, 0, err
+	from, to = end("from", w.From), end("to", w.To)
+	if err == nil && from != nil && to != nil && *from >= *to {
+		err = fault.New(fault.Invalid, "empty-range", "from must be before to").At("query.from", w.From, "is not before to")
 	}
-	if w.From != "" && w.To != "" && from >= to {
-		return 0, 0, fault.New(fault.Invalid, "empty-range", "from must be before to").At("query.from", w.From, "is not before to")
-	}
-	return from, to, nil
+	return from, to, err
 }
 
 // formats are the names that a query can give.

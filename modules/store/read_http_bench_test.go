@@ -22,7 +22,8 @@ import (
 	"featurestore/modules/store/packed"
 )
 
-// What a read costs in HTTP and in the store, without the online engine: that is a map here.
+// What reading and writing cost in HTTP and in the store, without the engines: the online store is a map here, the offline store
+// nothing.
 
 // benchOnline answers the same packed row for every entity of a group.
 type benchOnline struct {
@@ -41,9 +42,30 @@ func (b *benchOnline) Read(_ context.Context, questions []store.Question) ([][]s
 	return rows, marked, nil
 }
 
+func (b *benchOnline) Merge(context.Context, *registry.Group, int64, bool, []store.PackedRow) (store.Merged, error) {
+	return store.Merged{Written: 1}, nil
+}
+
+// benchOffline forgets what it is given.
 type benchOffline struct{ store.Offline }
 
-func (benchOffline) Identity(context.Context) (string, error) { return "bench", nil }
+func (benchOffline) Identity(context.Context) (string, error)                    { return "bench", nil }
+func (benchOffline) Snapshot(context.Context) (store.Snapshot, error)            { return benchSnapshot{}, nil }
+func (benchOffline) EnsureLayout(context.Context, *registry.Group) (bool, error) { return false, nil }
+func (benchOffline) Append(_ context.Context, all []*store.Rows) error {
+	for _, rows := range all {
+		rows.IngestIDs = make([]int64, len(rows.Keys))
+		for i := range rows.EventTimes {
+			rows.EventTimes[i] = 1
+		}
+	}
+	return nil
+}
+
+type benchSnapshot struct{ store.Snapshot }
+
+func (benchSnapshot) Position() store.Position { return "1" }
+func (benchSnapshot) Close() error             { return nil }
 
 const benchGroups, benchFeatures = 5, 10
 
@@ -128,6 +150,23 @@ func processorTime(b *testing.B) time.Duration {
 	var usage syscall.Rusage
 	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+func BenchmarkStore(b *testing.B) {
+	handler, names := benchHandler(b)
+	var body strings.Builder
+	for i, name := range names[:10] {
+		fmt.Fprintf(&body, `,"%s":%d.5`, name, i)
+	}
+	request := httptest.NewRequest("POST", "http://localhost/store/customer/12345", nil)
+	b.ReportAllocs()
+	before := processorTime(b)
+	for b.Loop() {
+		text := "{" + body.String()[1:] + "}"
+		request.Body, request.ContentLength = nopCloser{bytes.NewReader([]byte(text))}, int64(len(text))
+		handler.ServeHTTP(&discard{header: http.Header{}}, request)
+	}
+	b.ReportMetric(float64(processorTime(b)-before)/float64(b.N)/1000, "cpu-µs/op")
 }
 
 type nopCloser struct{ *bytes.Reader }

@@ -12,7 +12,7 @@ import (
 // Routes mounts the module's calls.
 func (s *Store) Routes(api huma.API) {
 	writing, reading, tables := []string{"Storing"}, []string{"Reading"}, []string{"Tables"}
-	httpapi.Register(api, huma.Operation{
+	httpapi.Direct[storeOneInput](api, huma.Operation{
 		OperationID: "store", Method: http.MethodPost, Path: "/store/{entity_type}/{entity_id}", Tags: writing,
 		Summary: "Store an observation of one entity",
 		Description: "The body is an object of features and their values; event_time in it, or in the query, says when they were true. A name that nobody " +

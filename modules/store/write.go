@@ -52,11 +52,10 @@ func (s *Store) Write(ctx context.Context, entityType string, observations []Obs
 		}
 		if len(c.widen) > 0 {
 			for _, feature := range c.widen {
-				if err := s.widenDraft(ctx, feature); err != nil {
+				if catalog, err = s.definitions.Widen(ctx, feature); err != nil {
 					return nil, err
 				}
 			}
-			catalog = s.definitions.Catalog()
 			continue
 		}
 		w, err := s.commit(ctx, c.rows)

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"time"
 
 	"featurestore/app/fault"
@@ -32,37 +31,37 @@ type storedAnswer struct {
 }
 
 // storeOne stores one observation.
-func (s *Store) storeOne(ctx context.Context, in *storeOneInput) (*httpapi.Bytes, error) {
-	zone, err := zoneOf(in.TimeZone)
+func (s *Store) storeOne(r *httpapi.Request, b []byte) ([]byte, error) {
+	zone, err := zoneOf(r.Query("time_zone"))
 	if err != nil {
 		return nil, err
 	}
-	at, err := timeOf("event_time", in.EventTime, zone, value.NoTime)
+	at, err := timeOf("event_time", r.Query("event_time"), zone, value.NoTime)
 	if err != nil {
 		return nil, err
 	}
-	text, err := s.jsonText(&in.Payload)
+	text, err := s.jsonText(r.Payload())
 	if err != nil {
 		return nil, err
 	}
-	o := Observation{Entity: Entity{Path: string(in.EntityID)}, EventTime: at, Zone: zone}
+	o := Observation{Entity: Entity{Path: r.Segment("entity_id")}, EventTime: at, Zone: zone}
 	if err := readObservation(text, &o); err != nil {
 		return nil, err
 	}
-	written, err := s.Write(ctx, in.EntityType, []Observation{o})
+	written, err := s.Write(r.Context(), r.Path("entity_type"), []Observation{o})
 	if err != nil {
 		return nil, err
 	}
-	entityType, key, err := in.find(s.definitions.Catalog())
+	entityType, key, err := findEntity(r, s.definitions.Catalog())
 	if err != nil {
 		return nil, err
 	}
-	b := appendEntity(make([]byte, 0, 256+64*len(o.Fields)), entityType, key)
+	b = appendEntity(b, entityType, key)
 	b = appendTime(appendMember(b, "event_time"), written.EventTimes[0])
-	b = appendStored(appendMember(b, "stored"), fieldNames([]Observation{o}), written.Stored)
+	b = appendStored(appendMember(b, "stored"), o.Fields, written.Stored)
 	b = appendTexts(appendMember(b, "registered"), written.Registered)
 	b = appendTextMember(b, "online", written.Online)
-	return answered(append(b, '}'), false), nil
+	return append(b, '}'), nil
 }
 
 // readObservation reads a body {feature: value, …} with an optional event_time.
@@ -107,32 +106,15 @@ func bodyTime(place string, cell table.Cell, zone *time.Location) (int64, error)
 	return t.Time(), nil
 }
 
-// fieldNames are the names that observations have, in the order in which they first occur.
-func fieldNames(observations []Observation) []string {
-	var names []string
-	seen := map[string]bool{}
-	for i := range observations {
-		for _, f := range observations[i].Fields {
-			if !seen[f.Name] {
-				seen[f.Name] = true
-				names = append(names, f.Name)
-			}
-		}
-	}
-	return names
-}
-
-// appendStored writes which feature each name led to, in the order of the names.
-func appendStored(b []byte, names []string, stored map[string]string) []byte {
+// appendStored writes which feature the name of each field led to, in their order.
+func appendStored(b []byte, fields []Field, stored map[string]string) []byte {
 	b = append(b, '{')
-	n := 0
-	for _, name := range names {
-		if feature, ok := stored[name]; ok {
-			b = value.AppendJSONString(appendKey(b, n, name), feature)
-			n++
+	for i := range fields {
+		if feature, ok := stored[fields[i].Name]; ok {
+			b = append(value.AppendJSONString(appendKey(b, 0, fields[i].Name), feature), ',')
 		}
 	}
-	return append(b, '}')
+	return closed(b, '}')
 }
 
 func appendTexts(b []byte, texts []string) []byte {

@@ -72,10 +72,25 @@ func (s *Store) storeMany(ctx context.Context, in *storeManyInput) (*httpapi.Byt
 		}
 		b = appendTime(b, t)
 	}
-	b = appendStored(appendMember(append(b, ']'), "features"), fieldNames(observations), written.Stored)
+	b = appendStored(appendMember(append(b, ']'), "features"), distinctFields(observations), written.Stored)
 	b = appendTexts(appendMember(b, "registered"), written.Registered)
 	b = appendTextMember(b, "online", written.Online)
 	return answered(append(b, '}'), false), nil
+}
+
+// distinctFields are the fields that observations have, each name once, in the order in which they first occur.
+func distinctFields(observations []Observation) []Field {
+	var fields []Field
+	seen := map[string]bool{}
+	for i := range observations {
+		for _, f := range observations[i].Fields {
+			if !seen[f.Name] {
+				seen[f.Name] = true
+				fields = append(fields, f)
+			}
+		}
+	}
+	return fields
 }
 
 // appendCounts writes what became of the rows of a call (rule 13).

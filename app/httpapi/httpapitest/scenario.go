@@ -164,7 +164,7 @@ func (c scenario) run(t *testing.T, s *Server) {
 	}
 	switch {
 	case c.answer == "":
-	case strings.HasPrefix(answer.Header.Get("Content-Type"), "application/json"):
+	case strings.HasPrefix(answer.Header.Get("Content-Type"), "application/json"), answer.Header.Get("Content-Type") == "application/problem+json":
 		require.NoError(t, compare(c.answer, answer.Body, s.kept), "%s answered %s", c.request, answer.Body)
 	default:
 		require.Regexp(t, `^`+pattern(c.answer)+`\n*$`, strings.ReplaceAll(answer.Body, "\r\n", "\n"))

@@ -259,3 +259,63 @@ func BenchmarkAsOf(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkReadAll reads a whole group: every observation, and every entity's newest values, of one and of ten observations each.
+func BenchmarkReadAll(b *testing.B) {
+	ctx := context.Background()
+	o := open(b)
+	const entities = 100_000
+	for id, depth := range map[int64]int{1: 1, 2: 10} {
+		g := floats(b, o, id)
+		l, err := o.Load(ctx, g, 1)
+		require.NoError(b, err)
+		for range depth {
+			for from := 0; from < entities; from += 1000 {
+				r := random(g, 1000, entities)
+				for i := range r.Keys {
+					r.Keys[i] = stringKey(fmt.Sprintf("customer%07d", (from+i)*7919%entities))
+				}
+				require.NoError(b, l.Add(ctx, r))
+			}
+		}
+		require.NoError(b, l.Commit(ctx))
+		_, err = o.writers.Exec(ctx, "VACUUM ANALYZE "+o.table(g.Name))
+		require.NoError(b, err)
+		reading := func(read func(s store.Snapshot) error) func() {
+			return func() {
+				s, err := o.Snapshot(ctx)
+				require.NoError(b, err)
+				require.NoError(b, read(s))
+				require.NoError(b, s.Close())
+			}
+		}
+		b.Run(fmt.Sprintf("depth=%d/observations", depth), func(b *testing.B) {
+			measured(b, o, depth*entities, reading(func(s store.Snapshot) error {
+				return s.Observations(ctx, g, g.Features, store.Range{}, func(*store.Rows) error { return nil })
+			}))
+		})
+		b.Run(fmt.Sprintf("depth=%d/observations-limit", depth), func(b *testing.B) {
+			measured(b, o, depth*entities, func() {
+				conn, err := o.readers.Acquire(ctx)
+				require.NoError(b, err)
+				_, err = conn.Conn().PgConn().CopyTo(ctx, io.Discard, "COPY "+o.table(g.Name)+" TO STDOUT (FORMAT binary)")
+				require.NoError(b, err)
+				conn.Release()
+			})
+		})
+		b.Run(fmt.Sprintf("depth=%d/current", depth), func(b *testing.B) {
+			measured(b, o, entities, reading(func(s store.Snapshot) error {
+				return s.Current(ctx, g, g.Features, func(*store.Current) error { return nil })
+			}))
+		})
+		b.Run(fmt.Sprintf("depth=%d/current-limit", depth), func(b *testing.B) {
+			measured(b, o, entities, func() {
+				conn, err := o.readers.Acquire(ctx)
+				require.NoError(b, err)
+				_, err = conn.Conn().PgConn().CopyTo(ctx, io.Discard, "COPY (SELECT DISTINCT ON (key0) * FROM "+o.table(g.Name)+" ORDER BY key0, event_time DESC, ingest_id DESC) TO STDOUT (FORMAT binary)")
+				require.NoError(b, err)
+				conn.Release()
+			})
+		})
+	}
+}

@@ -26,7 +26,7 @@ type layout struct {
 
 // wanted is the layout that a group asks for.
 func wanted(group *registry.Group) layout {
-	l := layout{table: group.Name, version: group.SchemaVersion}
+	l := layout{table: group.Name, version: group.SchemaVersion, columns: []string{}} // an empty list is not null
 	for _, key := range group.EntityType.JoinKeys {
 		l.keys = append(l.keys, key.Name+" "+key.ValueType.String())
 	}

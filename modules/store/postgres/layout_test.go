@@ -172,6 +172,14 @@ func TestJoinKeysChangeWhileThereAreNoRows(t *testing.T) {
 	require.Equal(t, "join-keys-in-use", problem.Slug)
 }
 
+func TestAGroupWithoutFeatures(t *testing.T) {
+	o := open(t)
+	empty := group(1, "g", []value.Type{value.String})
+	ensure(t, o, empty)
+	require.Empty(t, all(t, o, empty, store.Range{}).Keys)
+	ensure(t, o, next(empty, feature(empty, 1, "f", value.Integer, 1)))
+}
+
 func TestAGroupTakesTheNameOfADeletedOne(t *testing.T) {
 	ctx := context.Background()
 	o := open(t)

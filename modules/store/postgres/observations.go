@@ -50,11 +50,11 @@ func (s *snapshot) observationsQuery(l layout, group *registry.Group, features [
 			conditions = append(conditions, fmt.Sprintf("%s = $%d::%s", column, i+1, sqlTypes[group.EntityType.JoinKeys[i].ValueType]))
 		}
 	}
-	if of.From != 0 {
-		conditions = append(conditions, "o.event_time >= "+timeLiteral(of.From))
+	if of.From != nil {
+		conditions = append(conditions, "o.event_time >= "+timeLiteral(*of.From))
 	}
-	if of.To != 0 {
-		conditions = append(conditions, "o.event_time < "+timeLiteral(of.To))
+	if of.To != nil {
+		conditions = append(conditions, "o.event_time < "+timeLiteral(*of.To))
 	}
 	if of.After != "" {
 		position, err := strconv.ParseUint(string(of.After), 10, 63)

@@ -73,7 +73,7 @@ func TestNothingIsMissedThatCommitsLate(t *testing.T) {
 		l, err := o.Load(ctx, g, 1)
 		require.NoError(t, err)
 		late := &store.Rows{Group: g, Features: g.Features} // so many that the server gets some of them at once
-		for range 1000 {
+		for range 5000 {
 			late.Keys, late.EventTimes, late.Values = append(late.Keys, stringKey(fmt.Sprint("late", i))), append(late.EventTimes, at(i)), append(late.Values, value.OfInt(1))
 		}
 		require.NoError(t, l.Add(ctx, late))
@@ -231,7 +231,7 @@ func TestAStreamThatIsBrokenOffStopsAtOnce(t *testing.T) {
 	o := open(t)
 	g := group(1, "g", []value.Type{value.String}, value.Integer)
 	ensure(t, o, g)
-	_, err := o.writers.Exec(ctx, `INSERT INTO `+o.table("g")+` (key0, event_time, schema_version, f0) SELECT 'k' || i, now(), 1, i FROM generate_series(1, 300000) i`)
+	_, err := o.writers.Exec(ctx, `INSERT INTO `+o.table("g")+` (key0, event_time, schema_version, f0) SELECT 'k' || i, now(), 1, i FROM generate_series(1, 50000) i`)
 	require.NoError(t, err)
 	enough := errors.New("enough")
 	for _, read := range []func(*snapshot, func() error) error{
@@ -304,18 +304,21 @@ func TestTheServerDiesAndComesBack(t *testing.T) {
 
 func TestADeadlockIsRepeated(t *testing.T) {
 	ctx := context.Background()
-	o := open(t)
+	url, schema := servers.Postgres(t)
+	o := openAt(t, Options{URL: url, Schema: schema, Writers: 1})
 	one, two := group(1, "one", []value.Type{value.String}, value.Integer), group(2, "two", []value.Type{value.String}, value.Integer)
 	ensure(t, o, one, two)
-	// The other transaction holds two and wants one, the write holds one and wants two: one of them is ended by the server.
+	write := func() error {
+		return o.Append(ctx, []*store.Rows{rows(one, []store.Key{stringKey("a")}, []int64{at(0)}, value.OfInt(1)), rows(two, []store.Key{stringKey("a")}, []int64{at(0)}, value.OfInt(1))})
+	}
+	require.NoError(t, write(), "preparing the statements takes the locks one by one")
+	// The other transaction holds two and wants one, the write holds one and wants two: the server ends the write.
 	other, err := o.readers.Begin(ctx)
 	require.NoError(t, err)
 	_, err = other.Exec(ctx, `SET LOCAL deadlock_timeout = '1min'; LOCK TABLE `+o.table("two")+` IN ACCESS EXCLUSIVE MODE`, pgx.QueryExecModeSimpleProtocol)
 	require.NoError(t, err)
 	written := make(chan error, 1)
-	go func() {
-		written <- o.Append(ctx, []*store.Rows{rows(one, []store.Key{stringKey("a")}, []int64{at(0)}, value.OfInt(1)), rows(two, []store.Key{stringKey("a")}, []int64{at(0)}, value.OfInt(1))})
-	}()
+	go func() { written <- write() }()
 	require.Eventually(t, func() bool {
 		var waiting bool
 		err := o.readers.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = $1::regclass)`, o.table("two")).Scan(&waiting)
@@ -325,6 +328,6 @@ func TestADeadlockIsRepeated(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, other.Commit(ctx))
 	require.NoError(t, <-written)
-	require.Len(t, all(t, o, one, store.Range{}).Keys, 1)
-	require.Len(t, all(t, o, two, store.Range{}).Keys, 1)
+	require.Len(t, all(t, o, one, store.Range{}).Keys, 2)
+	require.Len(t, all(t, o, two, store.Range{}).Keys, 2)
 }

@@ -35,15 +35,19 @@ type call struct{ keys, arguments []string }
 
 // run makes the calls in one pipeline, by name; where the server does not know the script, again with its text.
 func (o *Online) run(ctx context.Context, s script, calls []call) ([]rueidis.RedisResult, error) {
+	client, err := o.client()
+	if err != nil {
+		return nil, err
+	}
 	commands := make(rueidis.Commands, len(calls))
 	for i, c := range calls {
-		commands[i] = o.client.B().Evalsha().Sha1(s.sha).Numkeys(int64(len(c.keys))).Key(c.keys...).Arg(c.arguments...).Build()
+		commands[i] = client.B().Evalsha().Sha1(s.sha).Numkeys(int64(len(c.keys))).Key(c.keys...).Arg(c.arguments...).Build()
 	}
-	results := o.client.DoMulti(ctx, commands...)
+	results := client.DoMulti(ctx, commands...)
 	for i := range results {
 		if problem, ok := rueidis.IsRedisErr(results[i].Error()); ok && problem.IsNoScript() {
 			c := calls[i]
-			results[i] = o.client.Do(ctx, o.client.B().Eval().Script(s.text).Numkeys(int64(len(c.keys))).Key(c.keys...).Arg(c.arguments...).Build())
+			results[i] = client.Do(ctx, client.B().Eval().Script(s.text).Numkeys(int64(len(c.keys))).Key(c.keys...).Arg(c.arguments...).Build())
 		}
 		if err := results[i].Error(); err != nil {
 			return nil, err

@@ -3,10 +3,8 @@ package redis
 import (
 	"context"
 	"fmt"
-	"net"
 	"regexp"
 	"strconv"
-	"time"
 
 	"github.com/redis/rueidis"
 
@@ -21,53 +19,40 @@ type Options struct {
 	Prefix string
 }
 
-// timeout is how long a server that does not answer is waited for.
-const timeout = time.Second
-
 // Online is the online store.
 type Online struct {
-	client rueidis.Client
-	keys   keys
+	*connection
+	keys keys
 }
 
 var _ store.Online = (*Online)(nil)
 
-// Open connects. Commands are not repeated by themselves: a store that cannot answer says so at once, and the caller asks the offline
-// store.
+// Open prepares the store; a server that is not there now is connected to once it is. Commands are not repeated by themselves: a
+// store that cannot answer says so at once, and the caller asks the offline store.
 func Open(ctx context.Context, options Options) (*Online, error) {
-	o, err := rueidis.ParseURL(options.URL)
+	c, err := newConnection(options.URL)
 	if err != nil {
-		return nil, fmt.Errorf("redis.url: %w", err)
+		return nil, err
 	}
-	o.DisableCache = true
-	o.DisableRetry = true
-	o.ConnWriteTimeout = timeout
-	o.Dialer = net.Dialer{Timeout: timeout, KeepAlive: timeout}
-	o.ClientName = "featurestore"
-	client, err := rueidis.NewClient(o)
-	if err != nil {
-		return nil, fmt.Errorf("connect to Redis: %w", err)
-	}
-	return &Online{client: client, keys: keys{options.Prefix}}, nil
-}
-
-// Close ends the connections.
-func (o *Online) Close() error {
-	o.client.Close()
-	return nil
+	_, _ = c.client() // whoever uses it hears of the failure
+	return &Online{connection: c, keys: keys{options.Prefix}}, nil
 }
 
 // Claim stamps the prefix with the installation's identity, or compares.
 func (o *Online) Claim(ctx context.Context, installation string) error {
+	client, err := o.client()
+	if err != nil {
+		return err
+	}
 	key := o.keys.installation()
-	err := o.client.Do(ctx, o.client.B().Set().Key(key).Value(installation).Nx().Build()).Error()
+	err = client.Do(ctx, client.B().Set().Key(key).Value(installation).Nx().Build()).Error()
 	if err == nil {
 		return nil
 	}
 	if !rueidis.IsRedisNil(err) {
 		return fmt.Errorf("claim the online store: %w", err)
 	}
-	owner, err := o.client.Do(ctx, o.client.B().Get().Key(key).Build()).ToString()
+	owner, err := client.Do(ctx, client.B().Get().Key(key).Build()).ToString()
 	if err != nil {
 		return fmt.Errorf("claim the online store: %w", err)
 	}
@@ -85,7 +70,11 @@ var (
 
 // info reads one value of a section of INFO.
 func (o *Online) info(ctx context.Context, section string, value *regexp.Regexp) (string, error) {
-	text, err := o.client.Do(ctx, o.client.B().Info().Section(section).Build()).ToString()
+	client, err := o.client()
+	if err != nil {
+		return "", err
+	}
+	text, err := client.Do(ctx, client.B().Info().Section(section).Build()).ToString()
 	if err != nil {
 		return "", err
 	}
@@ -148,6 +137,10 @@ func (o *Online) Read(ctx context.Context, questions []store.Question) ([][]stri
 }
 
 func (o *Online) readAll(ctx context.Context, questions []store.Question, markers, names []string) (values []string, marked []bool, err error) {
+	client, err := o.client()
+	if err != nil {
+		return nil, nil, err
+	}
 	marked = make([]bool, len(questions))
 	for i := range marked {
 		marked[i] = true
@@ -162,7 +155,7 @@ func (o *Online) readAll(ctx context.Context, questions []store.Question, marker
 		return nil, marked, nil
 	}
 	if len(names) <= readKeys {
-		all, err := o.client.Do(ctx, o.client.B().Mget().Key(append(markers, names...)...).Build()).AsStrSlice()
+		all, err := client.Do(ctx, client.B().Mget().Key(append(markers, names...)...).Build()).AsStrSlice()
 		if err != nil {
 			return nil, nil, err
 		}
@@ -172,10 +165,10 @@ func (o *Online) readAll(ctx context.Context, questions []store.Question, marker
 	var commands rueidis.Commands
 	for from := 0; from < len(names); from += readKeys {
 		part := names[from:min(from+readKeys, len(names))]
-		commands = append(commands, o.client.B().Mget().Key(markers...).Key(part...).Build())
+		commands = append(commands, client.B().Mget().Key(markers...).Key(part...).Build())
 	}
 	values = make([]string, 0, len(names))
-	for _, result := range o.client.DoMulti(ctx, commands...) {
+	for _, result := range client.DoMulti(ctx, commands...) {
 		all, err := result.AsStrSlice()
 		if err != nil {
 			return nil, nil, err
@@ -188,11 +181,15 @@ func (o *Online) readAll(ctx context.Context, questions []store.Question, marker
 
 // State reads marker and hash at one moment.
 func (o *Online) State(ctx context.Context, group *registry.Group) (store.State, error) {
-	answers := o.client.DoMulti(ctx,
-		o.client.B().Multi().Build(),
-		o.client.B().Get().Key(o.keys.marker(group)).Build(),
-		o.client.B().Hmget().Key(o.keys.state(group)).Field("store", "position", "ttl", "fence", "server").Build(),
-		o.client.B().Exec().Build())
+	client, err := o.client()
+	if err != nil {
+		return store.State{}, err
+	}
+	answers := client.DoMulti(ctx,
+		client.B().Multi().Build(),
+		client.B().Get().Key(o.keys.marker(group)).Build(),
+		client.B().Hmget().Key(o.keys.state(group)).Field("store", "position", "ttl", "fence", "server").Build(),
+		client.B().Exec().Build())
 	both, err := answers[3].ToArray()
 	if err != nil {
 		return store.State{}, fmt.Errorf("read the state of %s from Redis: %w", group.Name, err)
@@ -219,14 +216,18 @@ func (o *Online) State(ctx context.Context, group *registry.Group) (store.State,
 
 // Sweep removes the rows of a group in steps.
 func (o *Online) Sweep(ctx context.Context, group *registry.Group) error {
+	client, err := o.client()
+	if err != nil {
+		return err
+	}
 	pattern := o.keys.rows(group) + "*"
 	for cursor := uint64(0); ; {
-		entry, err := o.client.Do(ctx, o.client.B().Scan().Cursor(cursor).Match(pattern).Count(1000).Build()).AsScanEntry()
+		entry, err := client.Do(ctx, client.B().Scan().Cursor(cursor).Match(pattern).Count(1000).Build()).AsScanEntry()
 		if err != nil {
 			return fmt.Errorf("sweep %s: %w", group.Name, err)
 		}
 		if len(entry.Elements) > 0 {
-			if err := o.client.Do(ctx, o.client.B().Unlink().Key(entry.Elements...).Build()).Error(); err != nil {
+			if err := client.Do(ctx, client.B().Unlink().Key(entry.Elements...).Build()).Error(); err != nil {
 				return fmt.Errorf("sweep %s: %w", group.Name, err)
 			}
 		}

@@ -74,12 +74,12 @@ func (a *appending) do(c *conn) error {
 // insert makes the statements that insert rows of one layout, several rows at a time: preparing and crossing to C cost more than
 // a row does. Their first arguments are what all rows share.
 type insert struct {
-	group  *registry.Group
-	head   string
-	keys   int
-	width  int // arguments of one row
-	sizes  []int
-	text   map[int]string // by size
+	group *registry.Group
+	head  string
+	keys  int
+	width int // arguments of one row
+	sizes []int
+	text  map[int]string // by size
 }
 
 // manyRows is how many rows one statement inserts at most, as far as maxArguments allow: more of them are no faster.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"featurestore/modules/registry"
 	"featurestore/modules/registry/value"
 	"featurestore/modules/store"
+	"featurestore/modules/store/packed"
 )
 
 // The limits are the same work by hand through database/sql, as one would write it for this one table. Each benchmark reports the
@@ -299,4 +302,137 @@ func limitRead(b *testing.B, db *sql.DB, text string) {
 	}
 	require.NoError(b, rows.Err())
 	require.NoError(b, rows.Close())
+}
+
+func benchPacked(entity int) store.PackedRow {
+	random := rand.New(rand.NewPCG(7, uint64(entity)))
+	ordinals, values := make([]uint16, benchFeatures), make([]value.Value, benchFeatures)
+	for i := range values {
+		ordinals[i], values[i] = uint16(i+1), value.OfFloat(random.NormFloat64())
+	}
+	key := benchKey(entity)
+	return store.PackedRow{Key: key, Row: string(packed.Append(nil, key.Encoded, ordinals, values, store.Stamp{EventTime: benchTime(random), IngestID: int64(entity)}))}
+}
+
+// BenchmarkRead reads one entity, and a hundred of them, at random. The limit reads the same rows one by one with a prepared statement.
+func BenchmarkRead(b *testing.B) {
+	const total, reads = 100_000, 100_000
+	group := benchGroup()
+	o, err := OpenOnline(filepath.Join(b.TempDir(), "online.db"), Options{})
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, o.Close()) })
+	swapped, err := o.Swap(context.Background(), group, store.State{}, store.State{Marker: "complete", Server: o.server})
+	require.NoError(b, err)
+	require.True(b, swapped)
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(b.TempDir(), "limit.db")+"?_journal_mode=WAL&_synchronous=NORMAL")
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, db.Close()) })
+	_, err = db.Exec(`CREATE TABLE rows (k TEXT PRIMARY KEY, v BLOB NOT NULL)`)
+	require.NoError(b, err)
+	tx, err := db.Begin()
+	require.NoError(b, err)
+	order := rand.New(rand.NewPCG(8, 9)).Perm(total)
+	for at := 0; at < total; at += 1000 {
+		var rows []store.PackedRow
+		for _, entity := range order[at : at+1000] {
+			rows = append(rows, benchPacked(entity))
+		}
+		_, err := o.Merge(context.Background(), group, 0, true, rows)
+		require.NoError(b, err)
+		for _, row := range rows {
+			_, err := tx.Exec(`INSERT INTO rows VALUES (?, ?)`, row.Key.Encoded, row.Row)
+			require.NoError(b, err)
+		}
+	}
+	require.NoError(b, tx.Commit())
+	get, err := db.Prepare(`SELECT v FROM rows WHERE k = ?`)
+	require.NoError(b, err)
+	keys := make([]store.Key, reads)
+	random := rand.New(rand.NewPCG(10, 11))
+	for i := range keys {
+		keys[i] = benchKey(random.IntN(total))
+	}
+	limit := func() {
+		var row []byte
+		for _, key := range keys {
+			require.NoError(b, get.QueryRow(key.Encoded).Scan(&row))
+		}
+	}
+	for _, at := range []int{1, 100} {
+		b.Run(fmt.Sprint(at), func(b *testing.B) {
+			versus(b, reads, func() {
+				for from := 0; from < reads; from += at {
+					rows, marked, err := o.Read(context.Background(), []store.Question{{Group: group, Marker: "complete", Keys: keys[from : from+at]}})
+					if err != nil || !marked[0] || rows[0][0] == "" {
+						b.Fatal(rows, marked, err)
+					}
+				}
+			}, limit)
+		})
+	}
+}
+
+// BenchmarkAppend has clients that write a row each, and the limit one client that commits each row on its own.
+func BenchmarkAppend(b *testing.B) {
+	for _, clients := range []int{1, 8, 64} {
+		b.Run(fmt.Sprint(clients), func(b *testing.B) {
+			group := benchGroup()
+			o := openBench(b, Options{})
+			_, err := o.EnsureLayout(context.Background(), group)
+			require.NoError(b, err)
+			var next atomic.Int64
+			var all sync.WaitGroup
+			random := rand.New(rand.NewPCG(1, 2))
+			rows := benchRows(group, 1, 1)[0]
+			rows.EventTimes[0] = benchTime(random)
+			began := cpuTime()
+			b.ResetTimer()
+			for range clients {
+				all.Go(func() {
+					mine := *rows
+					for next.Add(1) <= int64(b.N) {
+						if err := o.Append(context.Background(), []*store.Rows{&mine}); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			all.Wait()
+			b.ReportMetric(float64((cpuTime()-began).Nanoseconds())/float64(b.N), "cpu-ns/row")
+		})
+	}
+}
+
+// BenchmarkMerge writes a million new entities as materialization does, in the order of their keys and at random.
+func BenchmarkMerge(b *testing.B) {
+	const total = 1_000_000
+	for _, shuffled := range []bool{false, true} {
+		b.Run(fmt.Sprintf("shuffled %t", shuffled), func(b *testing.B) {
+			for b.Loop() {
+				o, err := OpenOnline(filepath.Join(b.TempDir(), "online.db"), Options{})
+				require.NoError(b, err)
+				order := make([]int, total)
+				for i := range order {
+					order[i] = total - i
+				}
+				if shuffled {
+					order = rand.New(rand.NewPCG(8, 9)).Perm(total)
+				}
+				took := time.Duration(0)
+				for at := 0; at < total; at += 1000 {
+					var rows []store.PackedRow
+					for _, entity := range order[at : at+1000] {
+						rows = append(rows, benchPacked(entity))
+					}
+					began := cpuTime()
+					_, err := o.Merge(context.Background(), benchGroup(), 0, true, rows)
+					require.NoError(b, err)
+					took += cpuTime() - began
+				}
+				b.ReportMetric(float64(took.Nanoseconds())/total, "cpu-ns/row")
+				require.NoError(b, o.Close())
+			}
+		})
+	}
 }

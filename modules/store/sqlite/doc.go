@@ -15,7 +15,7 @@
 //	                JSON as TEXT, arrays as TEXT that holds JSON
 //
 // A feature whose name is taken by one of these columns or by a join key stands in <name>__, a group whose name SQLite keeps for
-// itself (sqlite_…) in <name>__. The one index is (join keys, event_time), ascending: read backwards it gives an entity's newest
+// itself (sqlite_…) in group__<name>. The one index is (join keys, event_time), ascending: read backwards it gives an entity's newest
 // observation first and, since it ends in ingest_id, breaks ties without a sort; a load in the same order appends to it.
 //
 // Three tables are the store's own. __store is one row: identity, the next ingest id, the clock, and how often layouts have changed.

@@ -33,7 +33,7 @@ type layoutOf struct {
 func wantedLayout(group *registry.Group) layout {
 	l := layout{table: group.Name, version: group.SchemaVersion}
 	if strings.HasPrefix(group.Name, "sqlite_") {
-		l.table += "__"
+		l.table = "group__" + group.Name
 	}
 	for _, key := range group.EntityType.JoinKeys {
 		l.keys = append(l.keys, key.Name+" "+key.ValueType.String())
@@ -192,7 +192,7 @@ func createTable(c *conn, group *registry.Group, wanted layout) error {
 		return err
 	}
 	if former {
-		kept := fmt.Sprintf("%s__%d", strings.TrimSuffix(wanted.table, "__"), integer(dest[0]))
+		kept := fmt.Sprintf("%s__%d", wanted.table, integer(dest[0]))
 		if err := c.run("ALTER TABLE " + database.Quote(wanted.table) + " RENAME TO " + database.Quote(kept)); err != nil {
 			return err
 		}

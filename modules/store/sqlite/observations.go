@@ -43,11 +43,11 @@ func (src *source) observations(of store.Range) (string, []driver.Value, error) 
 		}
 		condition(src.sameKey(), keys...)
 	}
-	if of.From != 0 {
-		condition("t.event_time >= +?", of.From)
+	if of.From != nil {
+		condition("t.event_time >= +?", *of.From)
 	}
-	if of.To != 0 {
-		condition("t.event_time < +?", of.To)
+	if of.To != nil {
+		condition("t.event_time < +?", *of.To)
 	}
 	if of.After != "" {
 		after, err := strconv.ParseInt(string(of.After), 10, 64)

@@ -49,7 +49,7 @@ func OpenOnline(path string, options Options) (*Online, error) {
 	if o.server, err = beginRun(c, bootID()); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())
 	}
-	o.readers = newPool(path, o.options.Readers, "cache_size = -4000")
+	o.readers = newPool(path, o.options.Readers, "cache_size = -16000")
 	o.writer = newWriter(c, false, hooks{})
 	var ctx context.Context
 	ctx, o.reclaiming = context.WithCancel(context.Background())

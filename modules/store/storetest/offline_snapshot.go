@@ -61,7 +61,7 @@ func (o *offline) readsEmpty(s store.Snapshot, group *registry.Group) {
 	require.Empty(o, o.entries(s, group, store.Range{}))
 	key := TextKey("x")
 	require.Empty(o, o.entries(s, group, store.Range{Key: &key, Limit: 5}))
-	require.Empty(o, o.entries(s, group, store.Range{After: s.Position(), Run: 3, From: 1, To: 2}))
+	require.Empty(o, o.entries(s, group, store.Range{After: s.Position(), Run: 3, From: new(int64(1)), To: new(int64(2))}))
 	current, err := s.AsOf(o.ctx, group, group.Features, []store.Key{key, TextKey("y")}, []int64{noon, noon}, []int64{0, 0})
 	require.NoError(o, err)
 	require.Equal(o, make([]value.Value, 2*len(group.Features)), current.Values)
@@ -170,7 +170,7 @@ func (o *offline) positionNew() {
 	o.see(group, Seen{TextKey("x"), noon + 5, Values{"a": value.OfInt(1)}}, Seen{TextKey("z"), noon + 5, Values{"a": value.OfInt(2)}}, Seen{TextKey("x"), noon + 6, Values{"a": value.OfInt(3)}})
 	o.look(func(s store.Snapshot) {
 		key := TextKey("x")
-		got := o.entries(s, group, store.Range{After: position, Key: &key, From: noon + 5, To: noon + 6})
+		got := o.entries(s, group, store.Range{After: position, Key: &key, From: new(int64(noon + 5)), To: new(int64(noon + 6))})
 		require.Len(o, got, 1)
 		require.Equal(o, value.OfInt(1), got[0].values[0])
 	})

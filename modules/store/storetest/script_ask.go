@@ -55,7 +55,7 @@ var allWays = []Way{Online, Offline, At, Training}
 
 func (r *scriptRun) expect(words []string, _ []Line) error {
 	ways, words := allWays, words[1:]
-	if slices.Contains(allWays, Way(words[0])) {
+	if Way(words[0]) == Served || slices.Contains(allWays, Way(words[0])) {
 		ways, words = []Way{Way(words[0])}, words[1:]
 	}
 	entityType, err := r.entityType(words[0])

@@ -15,6 +15,7 @@ import (
 	"featurestore/modules/materialization"
 	"featurestore/modules/registry"
 	"featurestore/modules/registry/value"
+	"featurestore/modules/registry/value/jsonscan"
 	"featurestore/modules/store"
 	"featurestore/modules/store/table"
 )
@@ -191,7 +192,15 @@ func (r *scriptRun) observation(words []string, place string) (store.Observation
 		if !found {
 			return o, fmt.Errorf("%q is no F=VALUE", word)
 		}
-		o.Fields = append(o.Fields, store.Field{Name: r.reference(name), Cell: table.JSONCell(raw)})
+		scanner := jsonscan.New(raw)
+		checked, err := scanner.Value()
+		if err == nil {
+			err = scanner.End()
+		}
+		if err != nil {
+			return o, jsonscan.Fault(err)
+		}
+		o.Fields = append(o.Fields, store.Field{Name: r.reference(name), Cell: table.JSONCell(checked)})
 	}
 	return o, nil
 }

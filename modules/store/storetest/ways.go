@@ -15,12 +15,13 @@ type Way string
 
 const (
 	Online   Way = "online"   // now, from the online copy
+	Served   Way = "served"   // now, from wherever the store takes it
 	Offline  Way = "offline"  // now, from history, as while the online copy cannot answer
 	At       Way = "at"       // as it was at a time
 	Training Way = "training" // a row of a training set
 )
 
-// Ask reads as of a time, which must be now where the way is Online or Offline.
+// Ask reads as of a time, which must be now where the way is Online, Served or Offline.
 func (w *World) Ask(way Way, read store.Read, at int64) ([]store.Cell, error) {
 	switch way {
 	case Online:
@@ -28,6 +29,9 @@ func (w *World) Ask(way Way, read store.Read, at int64) ([]store.Cell, error) {
 		if err == nil && answer.Offline {
 			err = fmt.Errorf("the online copy did not answer")
 		}
+		return cellsOf(answer), err
+	case Served:
+		answer, err := w.Store.Read(w.ctx, read)
 		return cellsOf(answer), err
 	case Offline:
 		answer, err := w.blind.Read(w.ctx, read)

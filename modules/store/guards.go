@@ -1,0 +1,48 @@
+package store
+
+import (
+	"context"
+
+	"featurestore/app/fault"
+	"featurestore/modules/registry"
+)
+
+// Guards are what the registry asks before it changes what values depend on.
+func (s *Store) Guards() registry.Guards {
+	return registry.Guards{InUse: s.inUse, Exact: s.exact}
+}
+
+// inUse tells whether any observation of the group is stored.
+func (s *Store) inUse(ctx context.Context, group *registry.Group) (bool, error) {
+	snapshot, err := s.offline.Snapshot(ctx)
+	if err != nil {
+		return false, unavailable("look for rows of "+group.Name, err)
+	}
+	defer snapshot.Close()
+	found := false
+	err = snapshot.Observations(ctx, group, nil, Range{Limit: 1}, func(rows *Rows) error {
+		found = found || len(rows.Keys) > 0
+		return nil
+	})
+	return found, unavailable("look for rows of "+group.Name, err)
+}
+
+// exact answers a fault if a FLOAT could not keep some stored value of an INTEGER feature exactly.
+func (s *Store) exact(ctx context.Context, feature *registry.Feature) error {
+	snapshot, err := s.offline.Snapshot(ctx)
+	if err != nil {
+		return unavailable("widen "+feature.Reference(), err)
+	}
+	defer snapshot.Close()
+	least, greatest, found, err := snapshot.IntegerBounds(ctx, feature)
+	if err != nil {
+		return unavailable("widen "+feature.Reference(), err)
+	}
+	const beyond = 1 << 53
+	if found && (least < -beyond || greatest > beyond) {
+		return fault.New(fault.Conflict, "value-type-conflict",
+			"%s is an INTEGER draft and holds values beyond 2^53, which a FLOAT cannot keep exactly: register it as FLOAT under another name",
+			feature.Reference())
+	}
+	return nil
+}
