@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	_ "time/tzdata" // time zones by name, also where the machine has none
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"

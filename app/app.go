@@ -80,6 +80,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	a.add("engines", func(ctx context.Context) error { return a.values.claim(ctx, definitions.Installation()) }, a.values.rest)
 	values := store.New(c.Store, definitions, work, a.values.offline, a.values.online, time.Now, log)
 	definitions.Guards = values.Guards()
+	values.PublishWith(materialization.Publications{Runs: work})
 	if c.Has(config.Registry) {
 		definitions.Routes(api)
 	}
@@ -89,7 +90,6 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	}
 	if c.Has(config.Materialization) {
 		copies := materialization.New(c.Materialization, definitions, values, work, time.Now, log)
-		values.PublishWith(copies)
 		a.add("materialization", copies.Start, copies.Stop)
 		copies.Routes(api)
 	}

@@ -198,6 +198,9 @@ func TestImportRulesNoticeWhatBreaksThem(t *testing.T) {
 		{"echo in app", source{folder: "app/httpapi", imports: []string{"github.com/labstack/echo/v4"}}, ""},
 		{"storetest in a module", source{folder: "modules/store/sqlite", imports: []string{"modules/store/storetest"}}, "storetest is for tests"},
 		{"storetest in a test", source{folder: "modules/store/sqlite", test: true, imports: []string{"modules/store/storetest"}}, ""},
+		{"storetest in a test to its left", source{folder: "modules/registry", test: true, imports: []string{"modules/store/storetest/servers"}}, ""},
+		{"a suite looks at modules together", source{folder: "modules/store/storetest", imports: []string{"modules/materialization"}, calls: []string{"modules/materialization.New"}}, ""},
+		{"echo in a command", source{folder: "scripts/benchmark", imports: []string{"github.com/labstack/echo/v4"}}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			found := strings.Join(broken(c.file), "; ")

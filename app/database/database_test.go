@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -20,12 +21,19 @@ import (
 	"featurestore/modules/store/storetest/servers"
 )
 
-// twoSteps are the migrations of a module that does not exist.
-var twoSteps = fstest.MapFS{
-	"migrations/sqlite/00001_one.sql":   {Data: []byte("-- +goose Up\nCREATE TABLE one (x INTEGER);")},
-	"migrations/sqlite/00002_two.sql":   {Data: []byte("-- +goose Up\nALTER TABLE one ADD COLUMN y INTEGER;")},
-	"migrations/postgres/00001_one.sql": {Data: []byte("-- +goose Up\nCREATE TABLE one (x INTEGER);")},
-	"migrations/postgres/00002_two.sql": {Data: []byte("-- +goose Up\nALTER TABLE one ADD COLUMN y INTEGER;")},
+// steps are so many migrations of a module that does not exist.
+func steps(n int) fs.FS {
+	files := fstest.MapFS{}
+	for i := range n {
+		statement := "CREATE TABLE one (x INTEGER);"
+		if i > 0 {
+			statement = fmt.Sprintf("ALTER TABLE one ADD COLUMN y%d INTEGER;", i)
+		}
+		for _, dialect := range []string{"sqlite", "postgres"} {
+			files[fmt.Sprintf("migrations/%s/%05d_step.sql", dialect, i+1)] = &fstest.MapFile{Data: []byte("-- +goose Up\n" + statement)}
+		}
+	}
+	return files
 }
 
 type row struct {
@@ -97,29 +105,30 @@ func TestPathsWithSignsOfAURI(t *testing.T) {
 
 func TestMigrationsRunOnceForConcurrentStarters(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {
-		const starters, rounds = 6, 3
+		const starters, rounds = 6, 5
 		databases := make([]*gorm.DB, starters)
 		for i := range databases {
 			databases[i] = open()
 		}
+		require.NoError(t, database.Migrate(context.Background(), databases[0], "again", steps(1)))
+		want := []int{0, 1}
 		for round := range rounds {
-			module := fmt.Sprint("module", round)
-			require.NoError(t, databases[0].Exec("DROP TABLE IF EXISTS one").Error)
+			want = append(want, round+2)
 			errs := make([]error, starters)
 			start := make(chan struct{})
 			var wg sync.WaitGroup
 			for i, db := range databases {
 				wg.Go(func() {
 					<-start
-					errs[i] = database.Migrate(context.Background(), db, module, twoSteps)
+					errs[i] = database.Migrate(context.Background(), db, "again", steps(round+2))
 				})
 			}
 			close(start)
 			wg.Wait()
 			require.NoError(t, errors.Join(errs...))
 			var versions []int
-			require.NoError(t, databases[0].Raw("SELECT version_id FROM "+module+"_migrations ORDER BY id").Scan(&versions).Error)
-			require.Equal(t, []int{0, 1, 2}, versions)
+			require.NoError(t, databases[0].Raw("SELECT version_id FROM again_migrations ORDER BY id").Scan(&versions).Error)
+			require.Equal(t, want, versions)
 		}
 	})
 }

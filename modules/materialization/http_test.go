@@ -36,7 +36,7 @@ func TestHTTP(t *testing.T) {
 	work := runs.New(db, runs.DefaultConfig(), time.Now, log)
 	values := store.New(store.DefaultConfig(), definitions, work, offline, online, time.Now, log)
 	copies := materialization.New(materialization.DefaultConfig(), definitions, values, work, time.Now, log)
-	values.PublishWith(copies)
+	values.PublishWith(materialization.Publications{Runs: work})
 	require.NoError(t, values.Start(t.Context()))
 	t.Cleanup(values.Stop)
 	require.NoError(t, work.Start(t.Context()))

@@ -114,9 +114,12 @@ func (m *Materialization) Submit(ctx context.Context, groups []string, mode Mode
 	return out, nil
 }
 
-// Publish brings what was loaded into a group online.
-func (m *Materialization) Publish(ctx context.Context, group *registry.Group) (int64, error) {
-	run, err := m.runs.Submit(ctx, Kind, group.Name, Request{Mode: Incremental})
+// Publications brings loads online, by runs that any process with this module does.
+type Publications struct{ Runs *runs.Runs }
+
+// Publish submits a run for a group that was loaded into.
+func (p Publications) Publish(ctx context.Context, group *registry.Group) (int64, error) {
+	run, err := p.Runs.Submit(ctx, Kind, group.Name, Request{Mode: Incremental})
 	return run.ID, err
 }
 

@@ -13,8 +13,7 @@ import (
 // Guards are what the registry asks of those who store values, inside its own transaction. A nil guard answers as if values
 // were stored.
 type Guards struct {
-	// InUse tells whether anything of the group is stored, rows or an empty table. While there is, its join keys keep their
-	// type and it is not deleted.
+	// InUse tells whether rows of the group are stored. While there are, its join keys keep their types and it is not deleted.
 	InUse func(ctx context.Context, group *Group) (bool, error)
 
 	// Exact answers a fault of kind Conflict if some stored value of an INTEGER feature is no exact FLOAT (beyond 2^53).

@@ -71,7 +71,8 @@ func (a *Active) newProgress() string {
 	return text
 }
 
-// Finish ends a run that was begun: with the result, or as failed by err. A second call does nothing.
+// Finish ends a run that was begun: with the result, or as failed by err; what a failed one came to may be told as well. A second call
+// does nothing.
 func (a *Active) Finish(ctx context.Context, result any, err error) error {
 	a.mu.Lock()
 	finished := a.finished
@@ -87,9 +88,12 @@ func (a *Active) Finish(ctx context.Context, result any, err error) error {
 // save writes the outcome.
 func (a *Active) save(ctx context.Context, result any, err error) error {
 	state, reason, text := Succeeded, "", ""
-	if err == nil {
-		if text, err = encode(result); err != nil {
-			err = fmt.Errorf("write the result as JSON: %w", err)
+	if err == nil || result != nil {
+		told, failed := encode(result)
+		if failed == nil {
+			text = told
+		} else if err == nil {
+			err = fmt.Errorf("write the result as JSON: %w", failed)
 		}
 	}
 	switch {

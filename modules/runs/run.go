@@ -27,7 +27,7 @@ type Run struct {
 	State           State
 	Parameters      json.RawMessage // nil: none
 	Progress        json.RawMessage // what the work last said of itself
-	Result          json.RawMessage // of a run that succeeded
+	Result          json.RawMessage // what it came to; nil: a failed run mostly says nothing more than its reason
 	Reason          string          // a sentence: why it failed or was cancelled
 	Attempts        int             // how many processes have started it
 	CreatedAt       time.Time

@@ -224,7 +224,7 @@ var badReads = []badCase{
 	{"too many values", getAll, `{"entity_ids": [` + strings.Repeat("1,", 999) + `1]}`, "", 413, "too-many-values", "entities"},
 	{"CSV in place of a read body", getAll, "customer_id\n1\n", rowsCSV, 415, "unsupported-content-type", "header.Content-Type"},
 	{"Feast: an unknown feature", feast, `{"features": ["profile:vipp"], "entities": {"customer_id": ["1"]}}`, "", 404, "unknown-feature", "body.features"},
-	{"Feast: an unknown service", feast, `{"feature_service": "x", "entities": {"customer_id": ["1"]}}`, "", 404, "unknown-service", "body.service"},
+	{"Feast: an unknown service", feast, `{"feature_service": "x", "entities": {"customer_id": ["1"]}}`, "", 404, "unknown-service", "body.feature_service"},
 	{"Feast: no features", feast, `{"entities": {"customer_id": ["1"]}}`, "", 400, "no-features", "body.features"},
 	{"Feast: no entities", feast, `{"features": ["profile:vip"]}`, "", 400, "no-entities", "body.entities"},
 	{"Feast: an unknown join key", feast, `{"features": ["profile:vip"], "entities": {"customer_id": ["1"], "x": [1]}}`, "", 422, "unknown-join-key", "body.entities.x"},

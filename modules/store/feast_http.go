@@ -59,7 +59,7 @@ func (s *Store) getOnlineFeatures(r *httpapi.Request, b []byte) ([]byte, error) 
 	catalog := s.definitions.Catalog()
 	plan, err := s.plans.of(catalog, planKey{features: request.features, service: request.service, full: request.full}, func(names []string) ([]Requested, error) {
 		query := FeatureQuery{Features: names, Service: request.service, FullFeatureNames: request.full}
-		return query.requested(catalog, "body")
+		return query.requested(catalog, "body.features", "body.feature_service")
 	})
 	if err != nil {
 		return nil, err

@@ -43,6 +43,11 @@ type Loaded struct {
 	Publication int64            `json:"publication_run_id,omitempty" doc:"The run that brings the rows online; none where there is nothing to bring"`
 }
 
+// refusedLoad is the result of the run of a load that was refused.
+type refusedLoad struct {
+	Bad []table.BadRow `json:"bad_rows"`
+}
+
 // Load brings a table of any size into one group, in flat memory: all of it or, after an error or a crash, nothing.
 func (s *Store) Load(ctx context.Context, request LoadRequest, source table.Reader) (*Loaded, error) {
 	l, err := s.beginLoad(ctx, request, source)
@@ -92,7 +97,14 @@ func (l *loading) finish() error {
 			s.log.Warn("a load's publication could not be requested; the ticker brings it online", "group", l.group.Name, "error", failed)
 		}
 	}
-	if failed := l.active.Finish(context.WithoutCancel(ctx), loaded, err); failed != nil {
+	var result any = loaded
+	if err != nil {
+		result = nil
+		if len(loaded.Bad) > 0 { // nobody may be waiting for the answer that lists them
+			result = refusedLoad{loaded.Bad}
+		}
+	}
+	if failed := l.active.Finish(context.WithoutCancel(ctx), result, err); failed != nil {
 		s.log.Error("the end of a load could not be recorded", "run", loaded.Run, "error", failed)
 	}
 	return err

@@ -79,13 +79,17 @@ type observed struct {
 
 // check converts what can be converted under this catalog. Violations are answered as one problem.
 func (s *Store) check(catalog *registry.Catalog, entityType string, observations []Observation) (*checked, error) {
+	names := 0
+	if len(observations) > 0 {
+		names = len(observations[0].Fields)
+	}
 	c := &checker{
 		store: s, catalog: catalog, entityType: entityType,
-		features: make(map[string]*registry.Feature, 16),
+		features: make(map[string]*registry.Feature, names),
 		latest:   s.now() + s.config.FutureTolerance.Microseconds(),
 		problem:  &fault.Error{Kind: fault.Unprocessable, Slug: "invalid-observation", Detail: "nothing was stored: the observation is not valid"},
 	}
-	c.out.stored = make(map[string]string, 16)
+	c.out.stored = make(map[string]string, names)
 	c.known, _ = catalog.EntityType(entityType)
 	for i := range observations {
 		c.out.starts = append(c.out.starts, len(c.out.rows))

@@ -151,7 +151,7 @@ func located(err error, place, name string) error {
 func chosen(catalog *registry.Catalog, entityType *registry.EntityType, names []string, service, place string) ([]Requested, error) {
 	switch {
 	case len(names) > 0 && service != "":
-		return nil, bothFeaturesAndService(place)
+		return nil, bothFeaturesAndService(place + ".service")
 	case service != "":
 		return ofService(catalog, entityType, service, place)
 	case len(names) > 0:
@@ -162,11 +162,11 @@ func chosen(catalog *registry.Catalog, entityType *registry.EntityType, names []
 
 func bothFeaturesAndService(place string) error {
 	return fault.New(fault.Invalid, "features-and-service", "features and service are both given: name the features or a service that lists them").
-		At(place+".service", "", "is given beside features")
+		At(place, "", "is given beside features")
 }
 
 func ofService(catalog *registry.Catalog, entityType *registry.EntityType, name, place string) ([]Requested, error) {
-	service, err := serviceOf(catalog, name, place)
+	service, err := serviceOf(catalog, name, place+".service")
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +182,7 @@ func ofService(catalog *registry.Catalog, entityType *registry.EntityType, name,
 
 func serviceOf(catalog *registry.Catalog, name, place string) (*registry.Service, error) {
 	service, err := catalog.Service(name)
-	return service, located(err, place+".service", name)
+	return service, located(err, place, name)
 }
 
 // shortNames names features by their short names; those that share one, by their references.

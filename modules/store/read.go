@@ -32,32 +32,43 @@ func (r *Read) split() []share {
 type Answer struct {
 	Cells   []Cell
 	Offline bool
+
+	scratch []packed.Cell // of one entity in one group
 }
 
-var cellPool = sync.Pool{New: func() any { return new([]Cell) }}
+var answers = sync.Pool{New: func() any { return new(Answer) }}
 
 // keptCells is how many cells an answer may have that is used again.
 const keptCells = 16_384
 
 // newAnswer makes an answer of n empty cells.
 func newAnswer(n int) *Answer {
-	if n > keptCells {
-		return &Answer{Cells: make([]Cell, n)}
+	a := answers.Get().(*Answer)
+	if cap(a.Cells) < n {
+		a.Cells = make([]Cell, n)
 	}
-	kept := cellPool.Get().(*[]Cell)
-	if cap(*kept) < n {
-		*kept = make([]Cell, n, max(n, 64))
-	}
-	return &Answer{Cells: (*kept)[:n]}
+	a.Cells = a.Cells[:n]
+	return a
 }
 
-// Release gives the cells back, to be used for another answer. It need not be called.
+// Release gives the memory of the answer back, to be used for another one. It need not be called.
 func (a *Answer) Release() {
 	if cap(a.Cells) > keptCells {
 		return
 	}
 	clear(a.Cells)
-	cellPool.Put(&a.Cells)
+	clear(a.scratch[:cap(a.scratch)])
+	a.Offline = false
+	answers.Put(a)
+}
+
+// packedCells are n cells to decode a row into.
+func (a *Answer) packedCells(n int) []packed.Cell {
+	if cap(a.scratch) < n {
+		a.scratch = make([]packed.Cell, n)
+	}
+	a.scratch = a.scratch[:n]
+	return a.scratch
 }
 
 // share is the part of a read that one group answers.
@@ -163,7 +174,7 @@ func (s *Store) readOnline(ctx context.Context, questions []Question) ([][]strin
 // beyond what may be seen now.
 func (s *Store) fill(answer *Answer, sh *share, keys []Key, rows []string, columns int, now int64) bool {
 	latest := now + s.config.FutureTolerance.Microseconds()
-	cells := make([]packed.Cell, len(sh.ordinals))
+	cells := answer.packedCells(len(sh.ordinals))
 	for r, row := range rows {
 		if row == "" {
 			clear(cells)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -254,7 +255,13 @@ func (k *keyColumns) of(row []table.Cell) (Key, error) {
 	return NewKey(values), nil
 }
 
-func (k *keyColumns) names() string { return keyForm(k.entityType.JoinKeys) }
+func (k *keyColumns) names() string {
+	names := make([]string, len(k.entityType.JoinKeys))
+	for i, key := range k.entityType.JoinKeys {
+		names[i] = key.Name
+	}
+	return strings.Join(names, ",")
+}
 
 func (j *join) outColumns() []table.Column {
 	out := make([]table.Column, 0, len(j.columns)+len(j.request.Features))

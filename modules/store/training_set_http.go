@@ -29,28 +29,28 @@ type FeatureQuery struct {
 	FullFeatureNames bool     `query:"full_feature_names" doc:"Columns are named group__feature"`
 }
 
-// requested resolves the features and names their columns.
-func (q *FeatureQuery) requested(catalog *registry.Catalog, place string) ([]Requested, error) {
+// requested resolves the features and names their columns; features and service say where the two stand, for messages.
+func (q *FeatureQuery) requested(catalog *registry.Catalog, features, service string) ([]Requested, error) {
 	var out []Requested
 	switch {
 	case len(q.Features) > 0 && q.Service != "":
-		return nil, bothFeaturesAndService(place)
+		return nil, bothFeaturesAndService(service)
 	case q.Service != "":
-		service, err := serviceOf(catalog, q.Service, place)
+		found, err := serviceOf(catalog, q.Service, service)
 		if err != nil {
 			return nil, err
 		}
-		for _, f := range service.Features {
+		for _, f := range found.Features {
 			out = append(out, Requested{Feature: f, Column: f.Name})
 		}
 	case len(q.Features) > 0:
 		var err error
-		if out, err = resolveAll(q.Features, place+".features", catalog.ResolveReference); err != nil {
+		if out, err = resolveAll(q.Features, features, catalog.ResolveReference); err != nil {
 			return nil, err
 		}
 	default:
 		return nil, fault.New(fault.Invalid, "no-features", "name the features, or a service that lists them").
-			At(place+".features", "", "is missing, and so is service")
+			At(features, "", "is missing, and so is %s", service)
 	}
 	for i, f := range out {
 		out[i].Column = columnOf(f.Column, f.Feature, q.FullFeatureNames)
@@ -58,7 +58,7 @@ func (q *FeatureQuery) requested(catalog *registry.Catalog, place string) ([]Req
 	for i, f := range out {
 		if slices.ContainsFunc(out[:i], func(other Requested) bool { return other.Column == f.Column }) {
 			return nil, fault.New(fault.Conflict, "column-taken", "two features would have the column %q: ask with full_feature_names=true", f.Column).
-				At(place+".features", f.Feature.Reference(), "would have a column of the name that another one has")
+				At(features, f.Feature.Reference(), "would have a column of the name that another one has")
 		}
 	}
 	return out, nil
@@ -124,7 +124,7 @@ func (s *Store) trainingSet(ctx context.Context, in *trainingSetInput) (*huma.St
 
 func (s *Store) trainingSetOf(ctx context.Context, in *trainingSetInput, request TrainingRequest, place string, spine *spooled, options table.ReadOptions) (*huma.StreamResponse, error) {
 	var err error
-	if request.Features, err = in.requested(s.definitions.Catalog(), place); err != nil {
+	if request.Features, err = in.requested(s.definitions.Catalog(), place+".features", place+".service"); err != nil {
 		return nil, err
 	}
 	source, sent, err := table.NewReader(spine, options)
@@ -197,7 +197,7 @@ type templateInput struct {
 
 // trainingSetTemplate answers an empty spine: the columns that a training set of these features needs.
 func (s *Store) trainingSetTemplate(_ context.Context, in *templateInput) (*httpapi.Bytes, error) {
-	features, err := in.requested(s.definitions.Catalog(), "query")
+	features, err := in.requested(s.definitions.Catalog(), "query.features", "query.service")
 	if err != nil {
 		return nil, err
 	}

@@ -84,13 +84,17 @@ func (b *batch) run(ctx context.Context) error {
 	}
 	defer held.Release()
 	conn := held.Conn().PgConn()
+	texts := make([]string, len(b.statements))
+	for i, s := range b.statements {
+		texts[i] = s.insert.text
+	}
+	prepared, err := prepareAll(ctx, conn, texts...)
+	if err != nil {
+		return fmt.Errorf("preparing an insert: %w", err)
+	}
 	var pipeline pgconn.Batch
-	for _, s := range b.statements {
-		prepared, err := prepare(ctx, conn, s.insert.text)
-		if err != nil {
-			return fmt.Errorf("preparing an insert: %w", err)
-		}
-		pipeline.ExecStatement(prepared, s.insert.parameters(s.run, s.spans), binaryFormat, binaryFormat)
+	for i, s := range b.statements {
+		pipeline.ExecStatement(prepared[i], s.insert.parameters(s.run, s.spans), binaryFormat, binaryFormat)
 	}
 	answer := conn.ExecBatch(ctx, &pipeline)
 	for i := range b.statements {

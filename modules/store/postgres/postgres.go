@@ -135,15 +135,27 @@ const maxStatements = 200
 
 // prepare gives the statement for a text, kept for the next time.
 func prepare(ctx context.Context, conn *pgconn.PgConn, text string) (*pgconn.StatementDescription, error) {
+	prepared, err := prepareAll(ctx, conn, text)
+	if err != nil {
+		return nil, err
+	}
+	return prepared[0], nil
+}
+
+// prepareAll gives the statements of a batch, so that none of them is forgotten to make room for another.
+func prepareAll(ctx context.Context, conn *pgconn.PgConn, texts ...string) ([]*pgconn.StatementDescription, error) {
 	kept, ok := conn.CustomData()["statements"].(*statements)
 	if !ok {
 		kept = &statements{byText: map[string]*pgconn.StatementDescription{}}
 		conn.CustomData()["statements"] = kept
 	}
-	if s, ok := kept.byText[text]; ok {
-		return s, nil
+	missing := 0
+	for _, text := range texts {
+		if kept.byText[text] == nil {
+			missing++
+		}
 	}
-	if len(kept.byText) >= maxStatements {
+	if missing > 0 && len(kept.byText)+missing > maxStatements {
 		for text, s := range kept.byText {
 			if err := conn.Deallocate(ctx, s.Name); err != nil {
 				return nil, err
@@ -151,11 +163,18 @@ func prepare(ctx context.Context, conn *pgconn.PgConn, text string) (*pgconn.Sta
 			delete(kept.byText, text)
 		}
 	}
-	kept.made++
-	s, err := conn.Prepare(ctx, fmt.Sprintf("featurestore_%d", kept.made), text, nil)
-	if err != nil {
-		return nil, err
+	all := make([]*pgconn.StatementDescription, len(texts))
+	for i, text := range texts {
+		s, ok := kept.byText[text]
+		if !ok {
+			kept.made++
+			var err error
+			if s, err = conn.Prepare(ctx, fmt.Sprintf("featurestore_%d", kept.made), text, nil); err != nil {
+				return nil, err
+			}
+			kept.byText[text] = s
+		}
+		all[i] = s
 	}
-	kept.byText[text] = s
-	return s, nil
+	return all, nil
 }

@@ -48,16 +48,16 @@ func (o *Offline) openSnapshot(ctx context.Context) (*snapshot, error) {
 	s := &snapshot{offline: o, conn: conn, layouts: map[int64]layout{}}
 	pg := conn.Conn().PgConn()
 	var opening pgconn.Batch
-	for _, text := range []string{
+	statements, err := prepareAll(ctx, pg,
 		"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
 		"SET LOCAL enable_sort = off",
 		"SELECT pg_snapshot_xmin(s)::text, pg_snapshot_xmax(s)::text, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM pg_current_snapshot() s",
-	} {
-		statement, err := prepare(ctx, pg, text)
-		if err != nil {
-			s.end(ctx)
-			return nil, err
-		}
+	)
+	if err != nil {
+		s.end(ctx)
+		return nil, err
+	}
+	for _, statement := range statements {
 		opening.ExecStatement(statement, nil, nil, binaryFormat)
 	}
 	answer := pg.ExecBatch(ctx, &opening)

@@ -7,10 +7,11 @@
 //	<prefix>:m:<group>        the group's marker; absent while its rows cannot answer
 //	<prefix>:s:<group>        a hash: the watermark (store, position, ttl), fence and server of the group's State
 //
-// All keys are made in keys.go. Rows are merged by a script inside Redis (merge.lua), so that comparing and setting are one step; it
-// does byte for byte what packed.Merge does. A group's marker is read in the same command as its rows, so that an emptied server is
-// never taken for one that has no such rows.
+// where <group> is the group's id. All keys are made in keys.go. Rows are merged by a script inside Redis (merge.lua), so that
+// comparing and setting are one step; it does byte for byte what packed.Merge does. A group's marker is read in the same
+// command as its rows, so that an emptied server is never taken for one that has no such rows.
 //
-// Expiry only reclaims space: it is never shortened, a row without expiry stays without, and one whose group has no TTL any more loses
-// it.
+// Expiry only reclaims space, so it only ever grows: of the one that a key has and the one that a write asks for the later stays, and
+// none is later than any. A key without expiry, written before its group had a TTL, stays until the sweep that a changed
+// TTL brings about.
 package redis

@@ -6,7 +6,8 @@ import (
 	"featurestore/modules/registry"
 )
 
-// keys makes every key that this store uses.
+// keys makes every key that this store uses. The prefix holds no colon, so no two installations' keys are the same, and nothing
+// that SCAN takes for a pattern.
 type keys struct{ prefix string }
 
 func (k keys) installation() string { return k.prefix + ":installation" }

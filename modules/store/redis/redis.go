@@ -2,59 +2,86 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"os"
 	"regexp"
 	"strconv"
+	"time"
 
 	"github.com/redis/rueidis"
 
 	"featurestore/app/fault"
-	"featurestore/modules/registry"
 	"featurestore/modules/store"
 )
 
 // Options say where the server is and what this installation's keys begin with.
 type Options struct {
 	URL    string // redis://user:password@host:6379/0, rediss:// for TLS
-	Prefix string
+	Prefix string // letters, digits, '_', '-' and '.'
 }
 
 // Online is the online store.
 type Online struct {
-	*connection
-	keys keys
+	client rueidis.Client
+	keys   keys
 }
 
 var _ store.Online = (*Online)(nil)
 
-// Open prepares the store; a server that is not there now is connected to once it is. Commands are not repeated by themselves: a
-// store that cannot answer says so at once, and the caller asks the offline store.
-func Open(ctx context.Context, options Options) (*Online, error) {
-	c, err := newConnection(options.URL)
-	if err != nil {
-		return nil, err
+// A server that does not answer is given up after waitTime and two probeTimes at most: one to notice that nothing comes, one to
+// begin to ask.
+const (
+	waitTime  = 700 * time.Millisecond
+	probeTime = 150 * time.Millisecond
+)
+
+var prefixes = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// Open prepares the store. A server that is not there yet, or any more, is connected to once it is: every command tries.
+func Open(_ context.Context, options Options) (*Online, error) {
+	if !prefixes.MatchString(options.Prefix) {
+		return nil, fmt.Errorf("redis.prefix: %q is not made of letters, digits, '_', '-' and '.'", options.Prefix)
 	}
-	_, _ = c.client() // whoever uses it hears of the failure
-	return &Online{connection: c, keys: keys{options.Prefix}}, nil
+	o, err := rueidis.ParseURL(options.URL)
+	if err != nil {
+		return nil, fmt.Errorf("redis.url: %w", err)
+	}
+	o.ClientName = "featurestore"
+	o.ForceSingleClient = true
+	o.DisableCache = true
+	o.ConnWriteTimeout = waitTime
+	o.Dialer = net.Dialer{Timeout: waitTime, KeepAlive: probeTime}
+	// A read that met a broken connection is repeated once: the server may have restarted since the last one. One that got no
+	// answer is not: the caller asks the offline store.
+	o.RetryDelay = func(attempts int, _ rueidis.Completed, err error) time.Duration {
+		if attempts > 1 || errors.Is(err, os.ErrDeadlineExceeded) {
+			return -1
+		}
+		return 0
+	}
+	client, err := rueidis.NewClient(o)
+	if client == nil {
+		return nil, fmt.Errorf("opening Redis: %w", err)
+	}
+	return &Online{client: client, keys: keys{options.Prefix}}, nil
+}
+
+// Close ends the connections.
+func (o *Online) Close() error {
+	o.client.Close()
+	return nil
 }
 
 // Claim stamps the prefix with the installation's identity, or compares.
 func (o *Online) Claim(ctx context.Context, installation string) error {
-	client, err := o.client()
+	owner, err := o.client.Do(ctx, o.client.B().Set().Key(o.keys.installation()).Value(installation).Nx().Get().Build()).ToString()
+	if rueidis.IsRedisNil(err) {
+		return nil // it was nobody's
+	}
 	if err != nil {
-		return err
-	}
-	key := o.keys.installation()
-	err = client.Do(ctx, client.B().Set().Key(key).Value(installation).Nx().Build()).Error()
-	if err == nil {
-		return nil
-	}
-	if !rueidis.IsRedisNil(err) {
-		return fmt.Errorf("claim the online store: %w", err)
-	}
-	owner, err := client.Do(ctx, client.B().Get().Key(key).Build()).ToString()
-	if err != nil {
-		return fmt.Errorf("claim the online store: %w", err)
+		return fmt.Errorf("claiming the online store: %w", err)
 	}
 	if owner != installation {
 		return fault.New(fault.Conflict, "another-installation",
@@ -64,175 +91,48 @@ func (o *Online) Claim(ctx context.Context, installation string) error {
 }
 
 var (
-	runID  = regexp.MustCompile(`(?m)^run_id:([0-9a-f]+)`)
-	policy = regexp.MustCompile(`(?m)^maxmemory_policy:(\S+)`)
+	runID   = regexp.MustCompile(`(?m)^run_id:([0-9a-f]+)`)
+	policy  = regexp.MustCompile(`(?m)^maxmemory_policy:(\S+)`)
+	version = regexp.MustCompile(`(?m)^redis_version:(\d+)\.`)
 )
 
-// info reads one value of a section of INFO.
-func (o *Online) info(ctx context.Context, section string, value *regexp.Regexp) (string, error) {
-	client, err := o.client()
+// info reads values out of INFO, which services also answer that do not let one see the configuration.
+func (o *Online) info(ctx context.Context, values ...*regexp.Regexp) ([]string, error) {
+	text, err := o.client.Do(ctx, o.client.B().Info().Section("server", "memory").Build()).ToString()
 	if err != nil {
-		return "", err
+		return nil, fmt.Errorf("asking Redis: %w", err)
 	}
-	text, err := client.Do(ctx, client.B().Info().Section(section).Build()).ToString()
-	if err != nil {
-		return "", err
+	found := make([]string, len(values))
+	for i, value := range values {
+		match := value.FindStringSubmatch(text)
+		if match == nil {
+			return nil, fmt.Errorf("the INFO of this Redis has nothing like %s", value)
+		}
+		found[i] = match[1]
 	}
-	found := value.FindStringSubmatch(text)
-	if found == nil {
-		return "", fmt.Errorf("INFO %s of this Redis does not match %s", section, value)
-	}
-	return found[1], nil
+	return found, nil
 }
 
 // Run is the server's run id, which is new after each start.
 func (o *Online) Run(ctx context.Context) (string, error) {
-	id, err := o.info(ctx, "server", runID)
+	found, err := o.info(ctx, runID)
 	if err != nil {
-		return "", fmt.Errorf("ask Redis for its run: %w", err)
+		return "", err
 	}
-	return id, nil
+	return found[0], nil
 }
 
-// Ping says whether the server answers and keeps what it is given.
+// Ping says whether the server answers, is recent enough and keeps what it is given.
 func (o *Online) Ping(ctx context.Context) error {
-	found, err := o.info(ctx, "memory", policy)
-	if err != nil {
-		return fmt.Errorf("ask Redis: %w", err)
-	}
-	if found != "noeviction" {
-		return fmt.Errorf("this Redis evicts keys when it is full (maxmemory-policy %s): set it to noeviction, or values are lost without a sign", found)
-	}
-	return nil
-}
-
-// readKeys is how many keys one command reads: few enough that the server is not held up.
-const readKeys = 4000
-
-// Read asks for markers and rows in one command; where that would be very long in several, sent together, each with the markers.
-func (o *Online) Read(ctx context.Context, questions []store.Question) ([][]string, []bool, error) {
-	total := 0
-	for i := range questions {
-		total += len(questions[i].Keys)
-	}
-	markers := make([]string, len(questions), len(questions)+min(total, readKeys))
-	names := make([]string, 0, total)
-	for i := range questions {
-		markers[i] = o.keys.marker(questions[i].Group)
-		rows := o.keys.rows(questions[i].Group)
-		for _, key := range questions[i].Keys {
-			names = append(names, rows+key.Encoded)
-		}
-	}
-	values, marked, err := o.readAll(ctx, questions, markers, names)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read from Redis: %w", err)
-	}
-	rows := make([][]string, len(questions))
-	for i := range questions {
-		n := len(questions[i].Keys)
-		rows[i], values = values[:n:n], values[n:]
-	}
-	return rows, marked, nil
-}
-
-func (o *Online) readAll(ctx context.Context, questions []store.Question, markers, names []string) (values []string, marked []bool, err error) {
-	client, err := o.client()
-	if err != nil {
-		return nil, nil, err
-	}
-	marked = make([]bool, len(questions))
-	for i := range marked {
-		marked[i] = true
-	}
-	compare := func(found []string) {
-		for i, marker := range found {
-			marked[i] = marked[i] && marker == questions[i].Marker
-		}
-	}
-	n := len(markers)
-	if n == 0 {
-		return nil, marked, nil
-	}
-	if len(names) <= readKeys {
-		all, err := client.Do(ctx, client.B().Mget().Key(append(markers, names...)...).Build()).AsStrSlice()
-		if err != nil {
-			return nil, nil, err
-		}
-		compare(all[:n])
-		return all[n:], marked, nil
-	}
-	var commands rueidis.Commands
-	for from := 0; from < len(names); from += readKeys {
-		part := names[from:min(from+readKeys, len(names))]
-		commands = append(commands, client.B().Mget().Key(markers...).Key(part...).Build())
-	}
-	values = make([]string, 0, len(names))
-	for _, result := range client.DoMulti(ctx, commands...) {
-		all, err := result.AsStrSlice()
-		if err != nil {
-			return nil, nil, err
-		}
-		compare(all[:n])
-		values = append(values, all[n:]...)
-	}
-	return values, marked, nil
-}
-
-// State reads marker and hash at one moment.
-func (o *Online) State(ctx context.Context, group *registry.Group) (store.State, error) {
-	client, err := o.client()
-	if err != nil {
-		return store.State{}, err
-	}
-	answers := client.DoMulti(ctx,
-		client.B().Multi().Build(),
-		client.B().Get().Key(o.keys.marker(group)).Build(),
-		client.B().Hmget().Key(o.keys.state(group)).Field("store", "position", "ttl", "fence", "server").Build(),
-		client.B().Exec().Build())
-	both, err := answers[3].ToArray()
-	if err != nil {
-		return store.State{}, fmt.Errorf("read the state of %s from Redis: %w", group.Name, err)
-	}
-	var state store.State
-	if state.Marker, err = both[0].ToString(); err != nil && !rueidis.IsRedisNil(err) {
-		return store.State{}, fmt.Errorf("read the marker of %s: %w", group.Name, err)
-	}
-	members, err := both[1].AsStrSlice()
-	if err != nil {
-		return store.State{}, fmt.Errorf("read the state of %s: %w", group.Name, err)
-	}
-	state.Watermark.Store, state.Watermark.Position, state.Server = members[0], store.Position(members[1]), members[4]
-	if members[2] != "" { // neither is there before the first swap
-		if state.Watermark.TTL, err = strconv.ParseInt(members[2], 10, 64); err != nil {
-			return store.State{}, fmt.Errorf("read the watermark of %s: %w", group.Name, err)
-		}
-		if state.Fence, err = strconv.ParseInt(members[3], 10, 64); err != nil {
-			return store.State{}, fmt.Errorf("read the fence of %s: %w", group.Name, err)
-		}
-	}
-	return state, nil
-}
-
-// Sweep removes the rows of a group in steps.
-func (o *Online) Sweep(ctx context.Context, group *registry.Group) error {
-	client, err := o.client()
+	found, err := o.info(ctx, policy, version)
 	if err != nil {
 		return err
 	}
-	pattern := o.keys.rows(group) + "*"
-	for cursor := uint64(0); ; {
-		entry, err := client.Do(ctx, client.B().Scan().Cursor(cursor).Match(pattern).Count(1000).Build()).AsScanEntry()
-		if err != nil {
-			return fmt.Errorf("sweep %s: %w", group.Name, err)
-		}
-		if len(entry.Elements) > 0 {
-			if err := client.Do(ctx, client.B().Unlink().Key(entry.Elements...).Build()).Error(); err != nil {
-				return fmt.Errorf("sweep %s: %w", group.Name, err)
-			}
-		}
-		if cursor = entry.Cursor; cursor == 0 {
-			return nil
-		}
+	if major, _ := strconv.Atoi(found[1]); major < 7 {
+		return fmt.Errorf("this Redis has version %s: 7.0 or later is needed", found[1])
 	}
+	if found[0] != "noeviction" {
+		return fmt.Errorf("this Redis evicts keys when it is full (maxmemory-policy %s): set it to noeviction, or values are lost without a sign", found[0])
+	}
+	return nil
 }

@@ -1,11 +1,10 @@
 -- Replaces a group's state if it is what the caller saw and the server is still in the run that the caller saw.
 -- KEYS: the group's marker, its state. ARGV: marker, store, position, ttl, fence, server as they were, then as they are to be.
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-if run ~= ARGV[12] then return 0 end
-local marker = redis.call('GET', KEYS[1]) or ''
+-- Answers 1 if it did.
+if string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') ~= ARGV[12] then return 0 end
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 local state = redis.call('HMGET', KEYS[2], 'store', 'position', 'ttl', 'fence', 'server')
 local absent = {'', '', '0', '0', ''}
-if marker ~= ARGV[1] then return 0 end
 for i = 1, 5 do
   if (state[i] or absent[i]) ~= ARGV[i + 1] then return 0 end
 end

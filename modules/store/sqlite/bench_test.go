@@ -404,6 +404,28 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
+// BenchmarkAppendLimit commits one row at a time by hand.
+func BenchmarkAppendLimit(b *testing.B) {
+	db := limitTable(b, filepath.Join(b.TempDir(), "limit.db"))
+	row := plainRows(benchRows(benchGroup(), 1, 1))
+	insert, err := db.Prepare(`INSERT INTO history (customer_id, event_time, ingest_time, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	require.NoError(b, err)
+	args := []any{row[0].key, row[0].at, row[0].at}
+	for _, v := range row[0].values {
+		args = append(args, v.Float())
+	}
+	began := cpuTime()
+	b.ResetTimer()
+	for range b.N {
+		tx, err := db.Begin()
+		require.NoError(b, err)
+		_, err = tx.Stmt(insert).Exec(args...)
+		require.NoError(b, err)
+		require.NoError(b, tx.Commit())
+	}
+	b.ReportMetric(float64((cpuTime()-began).Nanoseconds())/float64(b.N), "cpu-ns/row")
+}
+
 // BenchmarkMerge writes a million new entities as materialization does, in the order of their keys and at random.
 func BenchmarkMerge(b *testing.B) {
 	const total = 1_000_000

@@ -15,7 +15,7 @@ import (
 func batchOf(n int) int { return max(64, min(1000, 50_000/max(n, 1))) }
 
 // skips is how many rows of an entity are passed over once all is known of it, before the next entity is looked up in the index.
-const skips = 16
+const skips = 2
 
 // Current reads the index backwards: each entity's newest row comes first.
 func (s *snapshot) Current(ctx context.Context, group *registry.Group, features []*registry.Feature, yield func(*store.Current) error) error {
@@ -105,7 +105,7 @@ func (f *folding) read(ctx context.Context, rows driver.Rows) (again bool, err e
 			f.add(keys)
 		}
 		if f.missing == 0 {
-			if f.skipped++; f.skipped > skips {
+			if f.skipped++; f.skipped == skips {
 				return true, nil
 			}
 			continue

@@ -13,4 +13,5 @@ func RunStore(t *testing.T, pair Pair, scripts string, histories int) {
 		require.NoError(t, err)
 		t.Logf("measured: %d scripted cases", RunScripts(t, pair, read))
 	})
+	t.Run("histories", func(t *testing.T) { RunHistories(t, pair, histories) })
 }

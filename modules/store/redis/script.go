@@ -1,0 +1,72 @@
+package redis
+
+import (
+	"context"
+	"crypto/sha1"
+	_ "embed"
+	"encoding/hex"
+
+	"github.com/redis/rueidis"
+)
+
+//go:embed merge.lua
+var mergeText string
+
+//go:embed state.lua
+var stateText string
+
+//go:embed swap.lua
+var swapText string
+
+var mergeScript, stateScript, swapScript = newScript(mergeText), newScript(stateText), newScript(swapText)
+
+// script is a script and the name by which the server knows it once it has seen it.
+type script struct{ text, sha string }
+
+func newScript(text string) script {
+	sum := sha1.Sum([]byte(text))
+	return script{text, hex.EncodeToString(sum[:])}
+}
+
+// call is one call of a script.
+type call struct{ keys, arguments []string }
+
+// run makes the calls in one pipeline. Those that meet a server which does not know the script, since it has restarted, are made again
+// after it has been told.
+func (o *Online) run(ctx context.Context, s script, calls []call) ([]rueidis.RedisResult, error) {
+	results := o.client.DoMulti(ctx, o.commands(s, calls)...)
+	var unknown []int
+	for i := range results {
+		err := results[i].Error()
+		if problem, ok := rueidis.IsRedisErr(err); ok && problem.IsNoScript() {
+			unknown = append(unknown, i)
+		} else if err != nil && !rueidis.IsRedisNil(err) {
+			return nil, err
+		}
+	}
+	if len(unknown) == 0 {
+		return results, nil
+	}
+	if err := o.client.Do(ctx, o.client.B().ScriptLoad().Script(s.text).Build()).Error(); err != nil {
+		return nil, err
+	}
+	again := make([]call, len(unknown))
+	for i, at := range unknown {
+		again[i] = calls[at]
+	}
+	for i, result := range o.client.DoMulti(ctx, o.commands(s, again)...) {
+		if err := result.Error(); err != nil && !rueidis.IsRedisNil(err) {
+			return nil, err
+		}
+		results[unknown[i]] = result
+	}
+	return results, nil
+}
+
+func (o *Online) commands(s script, calls []call) rueidis.Commands {
+	commands := make(rueidis.Commands, len(calls))
+	for i, c := range calls {
+		commands[i] = o.client.B().Evalsha().Sha1(s.sha).Numkeys(int64(len(c.keys))).Key(c.keys...).Arg(c.arguments...).Build()
+	}
+	return commands
+}
