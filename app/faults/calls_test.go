@@ -2,6 +2,7 @@ package faults
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -66,22 +67,26 @@ func define(t *testing.T, p *program) {
 	mustCall(t, "POST", p.registry+"/apply", definitions, nil)
 }
 
-// written is the answer to a write.
-type written struct {
-	Online string `json:"online"`
+// write stores one number of an account in two groups.
+func (p *program) write(account string, n int64) (status int, online string, err error) {
+	body := fmt.Sprintf(`{"n": %d, "n_text": "%d", "mirror": %d}`, n, n, n)
+	status, text, err := call("POST", p.store+"/store/account/"+account, body)
+	if err != nil || status != http.StatusOK {
+		return status, "", err
+	}
+	var answer struct {
+		Online string `json:"online"`
+	}
+	err = json.Unmarshal([]byte(text), &answer)
+	return status, answer.Online, err
 }
 
-// write stores one number of an account in two groups; acknowledged says that it was answered 2xx.
-func (p *program) write(account string, n int64) (w written, acknowledged bool, err error) {
-	body := fmt.Sprintf(`{"n": %d, "n_text": "%d", "mirror": %d}`, n, n, n)
-	status, answer, err := call("POST", p.store+"/store/account/"+account, body)
-	if err != nil {
-		return w, false, err
-	}
-	if status/100 != 2 {
-		return w, false, fmt.Errorf("%d %s", status, answer)
-	}
-	return w, true, json.Unmarshal([]byte(answer), &w)
+// mustWrite wants it acknowledged.
+func (p *program) mustWrite(t *testing.T, account string, n int64) {
+	t.Helper()
+	status, _, err := p.write(account, n)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, status)
 }
 
 // writeAt stores one number of an account in one group, as of a time. It is for goroutines too.
@@ -138,10 +143,18 @@ func (p *program) get(t *testing.T, account, feature string) (o one) {
 	return o
 }
 
-// requireOnline wants that the online copy itself answers with that number.
+// requireOnline wants that the online copy itself answers with that number. A server that is slow for a moment, so that the
+// program reads offline, gets another moment.
 func (p *program) requireOnline(t *testing.T, account string, n int64) {
 	t.Helper()
-	require.Equal(t, one{Value: &n, Status: "PRESENT"}, p.get(t, account, "n"), account)
+	var got one
+	await(t, 5*time.Second, account+" is answered online", func() error {
+		if got = p.get(t, account, "n"); got.Offline {
+			return errors.New("served from the offline store")
+		}
+		return nil
+	})
+	require.Equal(t, one{Value: &n, Status: "PRESENT"}, got, account)
 }
 
 // materialize copies the group numbers and waits until that has succeeded.

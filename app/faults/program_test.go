@@ -78,7 +78,12 @@ func (p *program) start(t *testing.T) {
 	var err error
 	p.process, err = servers.Launch(p.what)
 	require.NoError(t, err)
-	t.Cleanup(func() { p.kill(t) })
+	t.Cleanup(func() {
+		p.kill(t)
+		if t.Failed() {
+			t.Logf("the program said:\n%s", p.process.Tail())
+		}
+	})
 	require.NoError(t, p.process.Ready(func() error {
 		status, answer, err := call("GET", p.store+"/readyz", "")
 		if err == nil && status != http.StatusOK {

@@ -23,8 +23,7 @@ func TestASchemaChangeBetweenCheckAndInsert(t *testing.T) {
 	writer.start(t)
 	define(t, writer)
 	changer.start(t)
-	_, _, err := writer.write("steady", 0)
-	require.NoError(t, err)
+	writer.mustWrite(t, "steady", 0)
 
 	var written atomic.Int64
 	stop, stopped := make(chan struct{}), make(chan error)
@@ -36,8 +35,9 @@ func TestASchemaChangeBetweenCheckAndInsert(t *testing.T) {
 				return
 			default:
 			}
-			if _, _, err := writer.write("steady", n); err != nil {
-				stopped <- err
+			status, _, err := writer.write("steady", n)
+			if err != nil || status != http.StatusOK {
+				stopped <- fmt.Errorf("write %d: %d %v", n, status, err)
 				return
 			}
 			written.Store(n)
@@ -52,8 +52,7 @@ func TestASchemaChangeBetweenCheckAndInsert(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, status, answer)
 		for range 3 { // at least these are written under the schema that the writer knows, or has just learned
-			_, _, err := writer.write("observed", int64(i))
-			require.NoError(t, err)
+			writer.mustWrite(t, "observed", int64(i))
 		}
 	}
 	before := written.Load()

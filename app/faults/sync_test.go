@@ -3,6 +3,7 @@ package faults
 import (
 	"bufio"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -25,8 +26,7 @@ func TestAcknowledgedWritesAreSyncedFirst(t *testing.T) {
 		p := newProgram(t)
 		p.start(t)
 		define(t, p)
-		_, _, err := p.write("warm", 1)
-		require.NoError(t, err)
+		p.mustWrite(t, "warm", 1)
 		trace := beginTrace(t, p.process.PID())
 		writeAndRead(t, p)
 		compare(t, trace.end(t), regexp.MustCompile(`offline\.db-wal$`))
@@ -36,8 +36,7 @@ func TestAcknowledgedWritesAreSyncedFirst(t *testing.T) {
 		p := newProgram(t, onServers(postgres, redis)...)
 		p.start(t)
 		define(t, p)
-		_, _, err := p.write("warm", 1)
-		require.NoError(t, err)
+		p.mustWrite(t, "warm", 1)
 		processes, err := postgres.PIDs()
 		require.NoError(t, err)
 		trace := beginTrace(t, append(processes, p.process.PID())...)
@@ -57,12 +56,12 @@ func writeAndRead(t *testing.T, p *program) {
 		done.Go(func() {
 			for n := range int64(tracedWrites) {
 				account := fmt.Sprint("traced-", w)
-				if _, _, err := p.write(account, n); err != nil {
-					failures <- err
-					return
+				status, _, err := p.write(account, n)
+				if err == nil && status == http.StatusOK {
+					status, _, err = call("GET", p.store+"/get/account/"+account+"/n", "")
 				}
-				if _, _, err := call("GET", p.store+"/get/account/"+account+"/n", ""); err != nil {
-					failures <- err
+				if err != nil || status != http.StatusOK {
+					failures <- fmt.Errorf("%d %v", status, err)
 					return
 				}
 			}

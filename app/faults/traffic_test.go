@@ -91,27 +91,25 @@ func (tr *traffic) write(w int) {
 		tr.sent[account] = n
 		tr.mu.Unlock()
 		down := tr.down.Load()
-		answer, acknowledged, err := tr.program.write(account, n)
+		status, online, err := tr.program.write(account, n)
+		down = down && tr.down.Load()
 		tr.mu.Lock()
 		switch {
-		case acknowledged && down && tr.down.Load():
-			tr.strange = append(tr.strange, fmt.Sprintf("%d of account %s was acknowledged while nothing could be stored", n, account))
-		case acknowledged:
+		case down && err == nil && status != http.StatusServiceUnavailable:
+			tr.strange = append(tr.strange, fmt.Sprintf("%d of account %s was answered with %d while nothing could be stored", n, account, status))
+		case err != nil || status != http.StatusOK: // something is down
+		case online == "written":
 			tr.acknowledged[account] = append(tr.acknowledged[account], n)
-			switch answer.Online {
-			case "written":
-				tr.online[account] = n
-			case "pending":
-				tr.pending++
-			default:
-				tr.strange = append(tr.strange, fmt.Sprintf("a write was answered with online %q", answer.Online))
-			}
-		case err != nil:
-			tr.refused++
+			tr.online[account] = n
+		case online == "pending":
+			tr.acknowledged[account] = append(tr.acknowledged[account], n)
+			tr.pending++
+		default:
+			tr.strange = append(tr.strange, fmt.Sprintf("a write was answered with online %q", online))
 		}
 		tr.mu.Unlock()
-		if !acknowledged {
-			time.Sleep(5 * time.Millisecond) // something is down
+		if err != nil || status != http.StatusOK {
+			time.Sleep(5 * time.Millisecond)
 		}
 	}
 }

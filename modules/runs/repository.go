@@ -67,7 +67,7 @@ func (r repository) get(ctx context.Context, id int64) (Run, error) {
 	var row runRow
 	found := r.db.WithContext(ctx).Limit(1).Find(&row, "id = ?", id)
 	if found.Error != nil {
-		return Run{}, fmt.Errorf("read run %d: %w", id, found.Error)
+		return Run{}, unavailable(fmt.Errorf("read run %d: %w", id, found.Error))
 	}
 	if found.RowsAffected == 0 {
 		return Run{}, fault.New(fault.NotFound, "unknown-run", "there is no run %d; finished ones are kept for a while only", id).
@@ -92,7 +92,7 @@ func (r repository) list(ctx context.Context, filter Filter) ([]Run, error) {
 	}
 	var rows []runRow
 	if err := query.Find(&rows).Error; err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
+		return nil, unavailable(fmt.Errorf("list runs: %w", err))
 	}
 	found := make([]Run, len(rows))
 	for i := range rows {
@@ -103,7 +103,7 @@ func (r repository) list(ctx context.Context, filter Filter) ([]Run, error) {
 
 func (r repository) insert(ctx context.Context, row *runRow) error {
 	if err := r.db.WithContext(ctx).Create(row).Error; err != nil {
-		return fmt.Errorf("store a run: %w", err)
+		return unavailable(fmt.Errorf("store a run: %w", err))
 	}
 	return nil
 }
@@ -112,7 +112,7 @@ func (r repository) insert(ctx context.Context, row *runRow) error {
 func (r repository) queued(ctx context.Context, kind, subject, parameters string) (Run, bool, error) {
 	var row runRow
 	found := r.db.WithContext(ctx).Limit(1).Find(&row, "state = ? AND kind = ? AND subject = ? AND parameters = ?", Queued, kind, subject, parameters)
-	return row.run(), found.RowsAffected > 0, found.Error
+	return row.run(), found.RowsAffected > 0, unavailable(found.Error)
 }
 
 // kindsQueued lists the kinds of which something waits to be started.
@@ -156,7 +156,7 @@ func (r repository) requestCancel(ctx context.Context, id int64, now time.Time) 
 		err = r.db.WithContext(ctx).Exec("UPDATE runs SET cancel_requested = ? WHERE id = ? AND state = 'running'", true, id).Error
 	}
 	if err != nil {
-		return fmt.Errorf("cancel run %d: %w", id, err)
+		return unavailable(fmt.Errorf("cancel run %d: %w", id, err))
 	}
 	return nil
 }
@@ -219,4 +219,14 @@ func (r repository) takeBack(ctx context.Context, now time.Time, maxAttempts int
 // forget removes runs that finished before a time.
 func (r repository) forget(ctx context.Context, before time.Time) error {
 	return r.db.WithContext(ctx).Exec("DELETE FROM runs WHERE finished_at < ?", database.MicrosOf(before)).Error
+}
+
+// unavailable makes a fault of an error that says that the database cannot be used just now.
+func unavailable(err error) error {
+	if err == nil || !database.Busy(err) && !database.Unavailable(err) {
+		return err
+	}
+	busy := fault.New(fault.Busy, "runs-unavailable", "the database of runs cannot be used just now; try again").Because(err)
+	busy.RetryAfter = 2
+	return busy
 }

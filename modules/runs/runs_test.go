@@ -233,6 +233,13 @@ func TestBegunWork(t *testing.T) {
 
 		active, err = r.Begin(t.Context(), "load", "a", nil)
 		require.NoError(t, err)
+		require.NoError(t, active.Finish(t.Context(), map[string]int{"bad": 3}, errors.New("three rows are bad")))
+		run = wait(t, r, active.ID())
+		require.Equal(t, Failed, run.State)
+		require.JSONEq(t, `{"bad":3}`, string(run.Result), "what a failed run came to can be told too")
+
+		active, err = r.Begin(t.Context(), "load", "a", nil)
+		require.NoError(t, err)
 		_, err = r.Cancel(t.Context(), active.ID())
 		require.NoError(t, err)
 		<-active.Context().Done()

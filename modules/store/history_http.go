@@ -76,7 +76,7 @@ func (s *Store) history(ctx context.Context, in *historyInput) (*httpapi.Bytes, 
 	if page.next != "" {
 		b = appendTextMember(b, "next_page_token", page.next)
 	}
-	return answered(append(b, '}'), false), nil
+	return answered(append(b, '}')), nil
 }
 
 // valuesAt answers the values as they were at a time.
@@ -100,7 +100,7 @@ func (s *Store) valuesAt(ctx context.Context, in *historyInput, entityType *regi
 	}
 	b := appendEntity(make([]byte, 0, 128+128*len(asked)), entityType, key)
 	b = appendTime(appendMember(b, "at"), at)
-	return answered(append(plan.append(b, answer.Cells), '}'), false), nil
+	return answered(append(plan.append(b, answer.Cells), '}')), nil
 }
 
 // observedRow is one row of a page.

@@ -232,4 +232,10 @@ func TestLongSpine(t *testing.T) {
 	ended := s.Call(t, "GET "+answer.Header.Get("Location")+"?wait=30s", "")
 	require.Contains(t, ended.Body, `"state":"failed"`, "the column n is unknown")
 	require.Contains(t, ended.Body, "create=true")
+
+	answer = s.Call(t, "POST /rows/profile", "customer_id,event_time,vip\n1,2026-05-01T00:00:00Z,perhaps\n", "Content-Type: text/csv", "Prefer: respond-async")
+	require.Equal(t, 202, answer.Status, answer.Body)
+	ended = s.Call(t, "GET "+answer.Header.Get("Location")+"?wait=30s", "")
+	require.Contains(t, ended.Body, `"state":"failed"`)
+	require.Contains(t, ended.Body, `"result":{"bad_rows":[{"row":1,"column":"vip","value":"perhaps","reason":"expected BOOLEAN (true or false), got perhaps"}]}`)
 }

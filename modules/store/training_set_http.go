@@ -147,9 +147,18 @@ func (s *Store) trainingSetOf(ctx context.Context, in *trainingSetInput, request
 
 // spineOf reads {"features": […] or "service": …, "spine": {…}}.
 func (s *Store) spineOf(in *trainingSetInput) (*spooled, error) {
+	noFeatures := fault.New(fault.Invalid, "no-features",
+		"name the features, or a service that lists them: features= or service= in the query, or members beside spine in a JSON body").
+		At("query.features", "", "is missing, and so is service")
 	text, err := s.jsonText(&in.Payload)
+	if problem, ok := fault.As(err); ok && problem.Kind == fault.Unsupported {
+		return nil, noFeatures // a table
+	}
 	if err != nil {
 		return nil, err
+	}
+	if !strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), "{") {
+		return nil, noFeatures
 	}
 	spine := ""
 	scanner := jsonscan.New(text)

@@ -45,8 +45,10 @@ func (s *Store) Write(ctx context.Context, entityType string, observations []Obs
 			if catalog, err = s.definitions.RegisterUnregistered(ctx, entityType, c.unregistered); err != nil {
 				return nil, err
 			}
-			for _, u := range c.unregistered {
-				registered = append(registered, u.Name)
+			for _, u := range c.unregistered { // another process may have registered it meanwhile, by more than its name
+				if f, err := catalog.Resolve(entityType, u.Name); err == nil && f.Status == registry.Draft {
+					registered = append(registered, f.Name)
+				}
 			}
 			continue
 		}

@@ -75,7 +75,7 @@ func (s *Store) storeMany(ctx context.Context, in *storeManyInput) (*httpapi.Byt
 	b = appendStored(appendMember(append(b, ']'), "features"), distinctFields(observations), written.Stored)
 	b = appendTexts(appendMember(b, "registered"), written.Registered)
 	b = appendTextMember(b, "online", written.Online)
-	return answered(append(b, '}'), false), nil
+	return answered(append(b, '}')), nil
 }
 
 // distinctFields are the fields that observations have, each name once, in the order in which they first occur.

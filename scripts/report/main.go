@@ -184,8 +184,18 @@ func (r *report) show(lines []string) {
 			}
 			continue
 		}
-		fmt.Fprint(r.out, line)
+		fmt.Fprint(r.out, shorten(line))
 	}
+}
+
+// widest is how many bytes of one line are shown.
+const widest = 1000
+
+func shorten(line string) string {
+	if len(line) <= widest {
+		return line
+	}
+	return strings.ToValidUTF8(line[:widest], "") + "…\n"
 }
 
 // reason is what a skipped test said, without the frame that go test puts around it.

@@ -84,4 +84,8 @@ func TestALongOutputLosesItsMiddle(t *testing.T) {
 	r.show(lines)
 	require.Equal(t, longest+1, strings.Count(out.String(), "\n"))
 	require.Contains(t, out.String(), "800 lines left out")
+
+	out.Reset()
+	r.show([]string{strings.Repeat("é", widest) + "\n"})
+	require.Equal(t, strings.Repeat("é", widest/2)+"…\n", out.String())
 }

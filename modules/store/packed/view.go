@@ -186,6 +186,9 @@ func decode(tag byte, b string) (value.Value, error) {
 	return decodeArray(tag, b[4:])
 }
 
+// arrayTypes are the types of the arrays of 8 bytes an element, by tag.
+var arrayTypes = [tagEnd]value.Type{tagIntegers: value.IntegerArray, tagFloats: value.FloatArray, tagTimes: value.TimestampArray}
+
 func decodeArray(tag byte, elements string) (value.Value, error) {
 	switch tag {
 	case tagBooleans:
@@ -194,8 +197,7 @@ func decodeArray(tag byte, elements string) (value.Value, error) {
 		if len(elements)%8 != 0 {
 			return value.Value{}, damaged("an array of %d bytes", len(elements))
 		}
-		t := map[byte]value.Type{tagIntegers: value.IntegerArray, tagFloats: value.FloatArray, tagTimes: value.TimestampArray}[tag]
-		return value.OfPacked(t, len(elements)/8, elements), nil
+		return value.OfPacked(arrayTypes[tag], len(elements)/8, elements), nil
 	}
 	n := 0
 	for rest := elements; rest != ""; n++ {

@@ -29,7 +29,9 @@ func open(t testing.TB) *Online {
 	return o
 }
 
-func groupOf(id int64) *registry.Group { return &registry.Group{About: registry.About{ID: id, Name: fmt.Sprint("g", id)}} }
+func groupOf(id int64) *registry.Group {
+	return &registry.Group{About: registry.About{ID: id, Name: fmt.Sprint("g", id)}}
+}
 
 func keyOf(text string) store.Key { return store.NewKey([]value.Value{value.OfString(text)}) }
 

@@ -13,7 +13,7 @@ import (
 
 const (
 	mergeRows  = 100       // of one call: few enough that the server is not held up
-	mergeBytes = 256 << 10 // of one pipeline, about: it has to be answered within waitTime
+	mergeBytes = 256 << 10 // of one pipeline, about: it has to be answered within bulkTime
 )
 
 // Merge runs the script over the rows, a hundred a call, several calls in one pipeline.
@@ -23,6 +23,10 @@ func (o *Online) Merge(ctx context.Context, group *registry.Group, fence int64, 
 		head[1] = "1"
 	}
 	states, prefix := []string{o.keys.marker(group), o.keys.state(group)}, o.keys.rows(group)
+	client := o.client
+	if len(rows) > mergeRows {
+		client = o.bulk
+	}
 	var merged store.Merged
 	for len(rows) > 0 && !merged.Refused && !merged.Unmarked {
 		var calls []call
@@ -36,7 +40,7 @@ func (o *Online) Merge(ctx context.Context, group *registry.Group, fence int64, 
 			}
 			calls, rows = append(calls, c), rows[n:]
 		}
-		results, err := o.run(ctx, mergeScript, calls)
+		results, err := run(ctx, client, mergeScript, calls...)
 		for i := 0; i < len(results) && err == nil; i++ {
 			err = take(&merged, &results[i])
 		}
@@ -68,9 +72,9 @@ func take(merged *store.Merged, result *rueidis.RedisResult) error {
 func (o *Online) Sweep(ctx context.Context, group *registry.Group) error {
 	pattern := o.keys.rows(group) + "*"
 	for cursor := uint64(0); ; {
-		page, err := o.client.Do(ctx, o.client.B().Scan().Cursor(cursor).Match(pattern).Count(1000).Build()).AsScanEntry()
+		page, err := o.bulk.Do(ctx, o.bulk.B().Scan().Cursor(cursor).Match(pattern).Count(1000).Build()).AsScanEntry()
 		if err == nil && len(page.Elements) > 0 {
-			err = o.client.Do(ctx, o.client.B().Unlink().Key(page.Elements...).Build()).Error()
+			err = o.bulk.Do(ctx, o.bulk.B().Unlink().Key(page.Elements...).Build()).Error()
 		}
 		if err != nil {
 			return fmt.Errorf("sweeping group %s: %w", group.Name, err)

@@ -1,173 +1,219 @@
--- Merges packed rows (package packed) into the stored ones: of each feature the newer value stays.
+-- Merges packed rows (package packed) into the stored ones: of each feature the newer value stays. It does what packed.Merge
+-- does, byte for byte.
 -- KEYS: the group's marker, its state, then a key per row.
 -- ARGV: the writer's fence; "1" if the marker may be absent; then for each key the row and its expiry in ms ("0": never).
 -- Answers {0, rows written, rows older, fence}, {1, 0, 0, fence} if the fence is newer, {2, 0, 0, fence} if the marker is absent.
-local unpack, sub, byte = struct.unpack, string.sub, string.byte
+local call, unpack, sub, byte, rep = redis.call, struct.unpack, string.sub, string.byte, string.rep
 
-local fence = redis.call('HGET', KEYS[2], 'fence') or '0'
-if tonumber(ARGV[1]) < tonumber(fence) then
-  return {1, 0, 0, fence}
-end
-if ARGV[2] ~= '1' and redis.call('EXISTS', KEYS[1]) == 0 then
-  return {2, 0, 0, fence}
-end
+local fence = call('HGET', KEYS[2], 'fence') or '0'
+if tonumber(ARGV[1]) < tonumber(fence) then return {1, 0, 0, fence} end
+if ARGV[2] ~= '1' and call('EXISTS', KEYS[1]) == 0 then return {2, 0, 0, fence} end
 
--- newer compares two stamps of 16 bytes as four numbers of 4 bytes: comparing strings would follow the server's locale, and a
--- number of 8 bytes would lose its last bits.
-local function newer(a, i, b, j)
+-- compare is above, below or equal to 0 as the stamp at a[i] is to the one at b[j]. They are compared as four numbers of 4 bytes:
+-- strings would follow the server's locale, and a number of 8 bytes would lose its last bits.
+local function compare(a, i, b, j)
   local a1, a2, a3, a4 = unpack('>I4I4I4I4', a, i)
   local b1, b2, b3, b4 = unpack('>I4I4I4I4', b, j)
-  if a1 ~= b1 then return a1 > b1 end
-  if a2 ~= b2 then return a2 > b2 end
-  if a3 ~= b3 then return a3 > b3 end
-  return a4 > b4
+  if a1 ~= b1 then return a1 - b1 end
+  if a2 ~= b2 then return a2 - b2 end
+  if a3 ~= b3 then return a3 - b3 end
+  return a4 - b4
 end
 
--- covers tells whether the ascending ordinals of 2 bytes in a include those in b.
-local function covers(a, b)
+-- includes tells whether the ascending ordinals of 2 bytes in a hold all of those in b.
+local function includes(a, b)
   if a == b then return true end
   local i = 1
   for j = 1, #b, 2 do
     local wanted = unpack('>I2', b, j)
     while i < #a and unpack('>I2', a, i) < wanted do i = i + 2 end
-    if i >= #a or unpack('>I2', a, i) ~= wanted then return false end
+    if i > #a or unpack('>I2', a, i) ~= wanted then return false end
   end
   return true
 end
 
 local fixed = {[0] = 0, 0, 0, 1, 2, 4, 8, 4, 8, 8} -- bytes of a value by its tag; the others have a length in front
+local short, last = 10, 17
 
--- parts cuts a row into its features; nil if it is damaged.
-local function parts(row)
-  local n, k = unpack('>I2I2', row, 19)
-  local ordinals, tags = 23 + k, 23 + k + 2 * n
+-- What is known of the two rows, and the result, are kept in the same tables for all rows: growing new ones costs more than the merging.
+local old, new = {ordinal = {}, values = {}}, {ordinal = {}, values = {}}
+local from, first, final, out = {}, {}, {}, {}
+
+-- open finds out where the features of a row stand; false if it is damaged.
+local function open(r, row, n, k)
+  local tags = 23 + k + 2 * n
   local at = tags + n
-  local stamps
+  r.row, r.n, r.ordinals, r.tags, r.stamps = row, n, 23 + k, tags, nil
   if byte(row, 2) % 2 == 1 then
-    stamps = at
+    r.stamps = at
     at = at + 16 * n
   end
-  if at - 1 > #row then return nil end
-  local all = {}
+  if at - 1 > #row then return false end
+  local ordinal, values = r.ordinal, r.values
+  local pairs = {byte(row, 23 + k, at - 1)} -- ordinals, then tags
   for i = 1, n do
-    local tag = byte(row, tags + i - 1)
+    local tag = pairs[2 * n + i]
     local size = fixed[tag]
     if not size then
-      if tag == 10 then
-        if at > #row then return nil end
+      if tag == short and at <= #row then
         size = 1 + byte(row, at)
-      elseif tag <= 17 then
-        if at + 3 > #row then return nil end
+      elseif tag > short and tag <= last and at + 3 <= #row then
         size = 4 + unpack('>I4', row, at)
       else
-        return nil
+        return false
       end
     end
-    if at + size - 1 > #row then return nil end
-    all[i] = {
-      ordinal = unpack('>I2', row, ordinals + 2 * i - 2),
-      tag = tag,
-      stamp = stamps and sub(row, stamps + 16 * i - 16, stamps + 16 * i - 1) or sub(row, 3, 18),
-      value = sub(row, at, at + size - 1),
-    }
+    ordinal[i], values[i] = pairs[2 * i - 1] * 256 + pairs[2 * i], at
     at = at + size
   end
-  if at ~= #row + 1 then return nil end
-  return all
+  values[n + 1] = at
+  return at == #row + 1
 end
 
--- mergeFeatures gives the row that holds the newer value of each feature; nil if nothing of the incoming row is newer, or the stored
--- one is damaged: then it stays, and readers that find it ask the offline store.
-local function mergeFeatures(stored, incoming)
-  local old, new = parts(stored), parts(incoming)
-  if not old or not new then return nil end
-  local merged, written = {}, false
-  local i, j = 1, 1
-  while i <= #old or j <= #new do
-    local a, b = old[i], new[j]
-    if not b or (a and a.ordinal < b.ordinal) then
-      merged[#merged + 1] = a
-      i = i + 1
-    elseif not a or b.ordinal < a.ordinal then
-      merged[#merged + 1] = b
-      written = true
-      j = j + 1
+-- stamp is where the stamp of a row's feature stands: without stamps of their own all have the row's.
+local function stamp(r, i) return r.stamps and r.stamps + 16 * i - 16 or 3 end
+
+-- choose goes over the features of both rows. Neighbours that come from the same row make a run: from[r] is the row, first[r] and final[r] which of
+-- its features. It gives the number of runs, of features, and whether any is of the incoming row. all: every incoming one is newer.
+local function choose(all)
+  local runs, n, written = 0, 0, false
+  local i, j, a, b = 1, 1, old.ordinal[1], new.ordinal[1]
+  local source, at, before
+  while a or b do
+    if not b or (a and a < b) then
+      source, at = old, i
+    elseif not a or b < a then
+      source, at = new, j
     else
-      if newer(b.stamp, 1, a.stamp, 1) then
-        merged[#merged + 1] = b
-        written = true
-      else
-        merged[#merged + 1] = a
-      end
+      source, at = old, i
+      if all or compare(new.row, stamp(new, j), old.row, stamp(old, i)) > 0 then source, at = new, j end
+      if source == old then j = j + 1 else i = i + 1 end
+    end
+    if source == old then
       i = i + 1
+    else
       j = j + 1
+      written = true
+    end
+    a, b = i <= old.n and old.ordinal[i], j <= new.n and new.ordinal[j]
+    n = n + 1
+    if before == source and final[runs] == at - 1 then
+      final[runs] = at
+    else
+      runs = runs + 1
+      from[runs], first[runs], final[runs] = source, at, at
+      before = source
     end
   end
-  if not written then return nil end
-  local newest, differ = merged[1].stamp, false
-  local ordinals, tags, stamps, values = {}, {}, {}, {}
-  for m, p in ipairs(merged) do
-    if p.stamp ~= newest then
-      differ = true
-      if newer(p.stamp, 1, newest, 1) then newest = p.stamp end
-    end
-    ordinals[m] = struct.pack('>I2', p.ordinal)
-    tags[m] = string.char(p.tag)
-    stamps[m] = p.stamp
-    values[m] = p.value
-  end
-  local k = unpack('>I2', stored, 21)
-  return string.char(1, differ and 1 or 0) .. newest .. struct.pack('>I2I2', #merged, k) .. sub(stored, 23, 22 + k) ..
-    table.concat(ordinals) .. table.concat(tags) .. (differ and table.concat(stamps) or '') .. table.concat(values)
+  return runs, n, written
 end
 
+-- differ tells whether any chosen feature has another stamp than that one.
+local function differ(runs, newest)
+  for r = 1, runs do
+    local s = from[r]
+    for i = first[r], s.stamps and final[r] or first[r] do
+      if compare(s.row, stamp(s, i), newest, 1) ~= 0 then return true end
+    end
+  end
+  return false
+end
+
+-- mergeFeatures gives nil if nothing of the incoming row is newer, or one is damaged: then the stored row stays, and who reads a damaged one
+-- asks the offline store.
+local function mergeFeatures(stored, m, l, incoming, n, k, newer)
+  if not open(old, stored, m, l) or not open(new, incoming, n, k) then return nil end
+  local all = newer and not new.stamps
+  local runs, count, written = choose(all)
+  if not written then return nil end
+  local newest = newer and sub(incoming, 3, 18) or sub(stored, 3, 18)
+  local stamped = differ(runs, newest)
+  out[1], out[2], out[3], out[4] = stamped and '\1\1' or '\1\0', newest, struct.pack('>I2', count), sub(stored, 21, 22 + l)
+  local p = 4
+  for r = 1, runs do
+    local s = from[r]
+    p = p + 1
+    out[p] = sub(s.row, s.ordinals + 2 * first[r] - 2, s.ordinals + 2 * final[r] - 1)
+  end
+  for r = 1, runs do
+    local s = from[r]
+    p = p + 1
+    out[p] = sub(s.row, s.tags + first[r] - 1, s.tags + final[r] - 1)
+  end
+  for r = 1, stamped and runs or 0 do
+    local s = from[r]
+    p = p + 1
+    if s.stamps then
+      out[p] = sub(s.row, s.stamps + 16 * first[r] - 16, s.stamps + 16 * final[r] - 1)
+    else
+      out[p] = rep(sub(s.row, 3, 18), final[r] - first[r] + 1)
+    end
+  end
+  for r = 1, runs do
+    local s = from[r]
+    p = p + 1
+    out[p] = sub(s.row, s.values[first[r]], s.values[final[r] + 1] - 1)
+  end
+  return table.concat(out, '', 1, p)
+end
+
+-- merge gives the row that is to be stored; nil: the stored one stays.
 local function merge(stored, incoming)
   if #stored < 22 or byte(stored, 1) ~= 1 then return nil end
-  if byte(incoming, 2) % 2 == 0 and newer(incoming, 3, stored, 3) then
-    local n, k = unpack('>I2I2', incoming, 19)
-    local m, l = unpack('>I2I2', stored, 19)
-    if 22 + l + 3 * m <= #stored and covers(sub(incoming, 23 + k, 22 + k + 2 * n), sub(stored, 23 + l, 22 + l + 2 * m)) then
-      return incoming
-    end
+  local newer = compare(incoming, 3, stored, 3) > 0
+  local n, k = unpack('>I2I2', incoming, 19)
+  local m, l = unpack('>I2I2', stored, 19)
+  local mine, theirs = sub(incoming, 23 + k, 22 + k + 2 * n), sub(stored, 23 + l, 22 + l + 2 * m)
+  if newer then
+    if byte(incoming, 2) % 2 == 0 and includes(mine, theirs) then return incoming end
+  elseif byte(stored, 2) % 2 == 0 and includes(theirs, mine) then
+    return nil
   end
-  return mergeFeatures(stored, incoming)
+  return mergeFeatures(stored, m, l, incoming, n, k, newer)
 end
 
--- expiryOf is what the key's expiry becomes, as text; nil: none.
-local function expiryOf(key, expires)
-  if expires == '0' then return nil end
-  local had = redis.call('PEXPIRETIME', key) -- -1: it has none
-  if had == -1 then return nil end
-  if had > tonumber(expires) then return string.format('%.0f', had) end
-  return expires
+-- renew makes the expiry of a key that stays the later one of its own and that one.
+local function renew(key, expires)
+  if expires == '0' then
+    call('PERSIST', key)
+    return
+  end
+  local own = call('PEXPIRETIME', key) -- -1: it has none
+  if own ~= -1 and own < tonumber(expires) then call('PEXPIREAT', key, expires) end
+end
+
+-- replace sets a key that exists, under the later one of its own expiry and that one.
+local function replace(key, row, expires)
+  if expires == '0' then
+    call('SET', key, row)
+    return
+  end
+  local own = call('PEXPIRETIME', key)
+  if own ~= -1 and own < tonumber(expires) then
+    call('SET', key, row, 'PXAT', expires)
+  else
+    call('SET', key, row, 'KEEPTTL')
+  end
 end
 
 local written, older = 0, 0
 for i = 3, #KEYS do
   local key, incoming, expires = KEYS[i], ARGV[2 * i - 3], ARGV[2 * i - 2]
-  local stored = redis.call('GET', key)
-  local row, expiry
-  if stored then
-    row = merge(stored, incoming)
-    expiry = expiryOf(key, expires)
-  else
-    row = incoming
-    if expires ~= '0' then expiry = expires end
-  end
-  if row then
-    written = written + 1
-    if expiry then
-      redis.call('SET', key, row, 'PXAT', expiry)
-    else
-      redis.call('SET', key, row)
-    end
-  else
+  local stored = call('GET', key)
+  local row = incoming
+  if stored then row = merge(stored, incoming) end
+  if not row then
+    renew(key, expires)
     older = older + 1
-    if expires == '0' then
-      redis.call('PERSIST', key)
-    elseif expiry == expires then
-      redis.call('PEXPIREAT', key, expiry)
+  else
+    if stored then
+      replace(key, row, expires)
+    elseif expires == '0' then
+      call('SET', key, row)
+    else
+      call('SET', key, row, 'PXAT', expires)
     end
+    written = written + 1
   end
 end
 return {0, written, older, fence}

@@ -22,18 +22,20 @@ type Options struct {
 	Prefix string // letters, digits, '_', '-' and '.'
 }
 
-// Online is the online store.
+// Online is the online store. It has two connections: what somebody waits for does not stand behind a thousand rows.
 type Online struct {
 	client rueidis.Client
+	bulk   rueidis.Client // for many rows: more patient
 	keys   keys
 }
 
 var _ store.Online = (*Online)(nil)
 
-// A server that does not answer is given up after waitTime and two probeTimes at most: one to notice that nothing comes, one to
+// A server that does not answer is given up after a wait and two probeTimes at most: one to notice that nothing comes, one to
 // begin to ask.
 const (
 	waitTime  = 700 * time.Millisecond
+	bulkTime  = 3 * time.Second
 	probeTime = 150 * time.Millisecond
 )
 
@@ -44,14 +46,27 @@ func Open(_ context.Context, options Options) (*Online, error) {
 	if !prefixes.MatchString(options.Prefix) {
 		return nil, fmt.Errorf("redis.prefix: %q is not made of letters, digits, '_', '-' and '.'", options.Prefix)
 	}
-	o, err := rueidis.ParseURL(options.URL)
+	client, err := connect(options.URL, waitTime)
+	if err != nil {
+		return nil, err
+	}
+	bulk, err := connect(options.URL, bulkTime)
+	if err != nil {
+		client.Close()
+		return nil, err
+	}
+	return &Online{client: client, bulk: bulk, keys: keys{options.Prefix}}, nil
+}
+
+func connect(url string, wait time.Duration) (rueidis.Client, error) {
+	o, err := rueidis.ParseURL(url)
 	if err != nil {
 		return nil, fmt.Errorf("redis.url: %w", err)
 	}
 	o.ClientName = "featurestore"
-	o.ForceSingleClient = true
+	o.ForceSingleClient = true // which also gives a client while the server is not there
 	o.DisableCache = true
-	o.ConnWriteTimeout = waitTime
+	o.ConnWriteTimeout = wait
 	o.Dialer = net.Dialer{Timeout: waitTime, KeepAlive: probeTime}
 	// A read that met a broken connection is repeated once: the server may have restarted since the last one. One that got no
 	// answer is not: the caller asks the offline store.
@@ -65,12 +80,13 @@ func Open(_ context.Context, options Options) (*Online, error) {
 	if client == nil {
 		return nil, fmt.Errorf("opening Redis: %w", err)
 	}
-	return &Online{client: client, keys: keys{options.Prefix}}, nil
+	return client, nil
 }
 
 // Close ends the connections.
 func (o *Online) Close() error {
 	o.client.Close()
+	o.bulk.Close()
 	return nil
 }
 

@@ -33,8 +33,8 @@ type call struct{ keys, arguments []string }
 
 // run makes the calls in one pipeline. Those that meet a server which does not know the script, since it has restarted, are made again
 // after it has been told.
-func (o *Online) run(ctx context.Context, s script, calls []call) ([]rueidis.RedisResult, error) {
-	results := o.client.DoMulti(ctx, o.commands(s, calls)...)
+func run(ctx context.Context, client rueidis.Client, s script, calls ...call) ([]rueidis.RedisResult, error) {
+	results := client.DoMulti(ctx, commands(client, s, calls)...)
 	var unknown []int
 	for i := range results {
 		err := results[i].Error()
@@ -47,14 +47,14 @@ func (o *Online) run(ctx context.Context, s script, calls []call) ([]rueidis.Red
 	if len(unknown) == 0 {
 		return results, nil
 	}
-	if err := o.client.Do(ctx, o.client.B().ScriptLoad().Script(s.text).Build()).Error(); err != nil {
+	if err := client.Do(ctx, client.B().ScriptLoad().Script(s.text).Build()).Error(); err != nil {
 		return nil, err
 	}
 	again := make([]call, len(unknown))
 	for i, at := range unknown {
 		again[i] = calls[at]
 	}
-	for i, result := range o.client.DoMulti(ctx, o.commands(s, again)...) {
+	for i, result := range client.DoMulti(ctx, commands(client, s, again)...) {
 		if err := result.Error(); err != nil && !rueidis.IsRedisNil(err) {
 			return nil, err
 		}
@@ -63,10 +63,10 @@ func (o *Online) run(ctx context.Context, s script, calls []call) ([]rueidis.Red
 	return results, nil
 }
 
-func (o *Online) commands(s script, calls []call) rueidis.Commands {
-	commands := make(rueidis.Commands, len(calls))
+func commands(client rueidis.Client, s script, calls []call) rueidis.Commands {
+	made := make(rueidis.Commands, len(calls))
 	for i, c := range calls {
-		commands[i] = o.client.B().Evalsha().Sha1(s.sha).Numkeys(int64(len(c.keys))).Key(c.keys...).Arg(c.arguments...).Build()
+		made[i] = client.B().Evalsha().Sha1(s.sha).Numkeys(int64(len(c.keys))).Key(c.keys...).Arg(c.arguments...).Build()
 	}
-	return commands
+	return made
 }

@@ -11,7 +11,7 @@ import (
 
 // State reads marker and hash at one moment.
 func (o *Online) State(ctx context.Context, group *registry.Group) (store.State, error) {
-	results, err := o.run(ctx, stateScript, []call{{keys: []string{o.keys.marker(group), o.keys.state(group)}}})
+	results, err := run(ctx, o.client, stateScript, call{keys: []string{o.keys.marker(group), o.keys.state(group)}})
 	if err != nil {
 		return store.State{}, fmt.Errorf("reading the state of group %s: %w", group.Name, err)
 	}
@@ -35,7 +35,7 @@ func (o *Online) State(ctx context.Context, group *registry.Group) (store.State,
 // Swap compares every member of the state, and the server's run, and replaces them in one step.
 func (o *Online) Swap(ctx context.Context, group *registry.Group, from, to store.State) (bool, error) {
 	c := call{keys: []string{o.keys.marker(group), o.keys.state(group)}, arguments: append(members(from), members(to)...)}
-	results, err := o.run(ctx, swapScript, []call{c})
+	results, err := run(ctx, o.client, swapScript, c)
 	if err != nil {
 		return false, fmt.Errorf("changing the state of group %s: %w", group.Name, err)
 	}

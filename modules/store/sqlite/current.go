@@ -3,7 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"featurestore/modules/registry"
@@ -50,22 +52,24 @@ func (f *folding) begin() {
 }
 
 func (f *folding) run(ctx context.Context, c *conn) error {
-	for more := true; more; {
-		statement, err := c.prepare(f.text(f.entity != nil))
+	statement, err := c.prepare(f.text(false))
+	if err != nil {
+		return err
+	}
+	for {
+		more, err := f.read(ctx, statement)
 		if err != nil {
 			return err
 		}
-		rows, err := statement.with(f.entity...).query()
-		if err != nil {
-			return err
+		if !more {
+			break
 		}
-		more, err = f.read(ctx, rows)
-		if closed := rows.Close(); err == nil {
-			err = closed
+		if len(statement.args) == 0 {
+			if statement, err = c.prepare(f.text(true)); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
-		}
+		statement.with(f.entity...)
 	}
 	if len(f.current.Keys) == 0 {
 		return nil
@@ -84,48 +88,39 @@ func (f *folding) text(behind bool) string {
 		src.selected(), strings.Join(src.keys, ", "), src.indexed(), where, src.visible(), strings.Join(src.keys, " DESC, "))
 }
 
-// read answers true if it stopped to look up the next entity.
-func (f *folding) read(ctx context.Context, rows driver.Rows) (again bool, err error) {
-	for {
-		more, err := next(rows, f.dest)
-		if err != nil || !more {
-			return false, err
-		}
-		keys := f.dest[len(f.dest)-len(f.source.keys):]
-		if !sameEntity(f.entity, keys) {
-			if len(f.current.Keys) == f.size {
-				if err := ctx.Err(); err != nil {
-					return false, err
-				}
-				if err := f.yield(f.current); err != nil {
-					return false, err
-				}
-				f.begin()
-			}
-			f.add(keys)
-		}
-		if f.missing == 0 {
-			if f.skipped++; f.skipped == skips {
-				return true, nil
-			}
-			continue
-		}
-		if err := f.fold(); err != nil {
-			return false, err
-		}
+// errSkip ends the reading of an entity that all is known of.
+var errSkip = errors.New("the next entity is looked up in the index")
+
+// read answers true if it stopped before the end, to look up the next entity.
+func (f *folding) read(ctx context.Context, statement *statement) (again bool, err error) {
+	err = statement.each(f.dest, func() error { return f.row(ctx) })
+	if errors.Is(err, errSkip) {
+		return true, nil
 	}
+	return false, err
 }
 
-func sameEntity(a, b []driver.Value) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
+func (f *folding) row(ctx context.Context) error {
+	keys := f.dest[len(f.dest)-len(f.source.keys):]
+	if !slices.Equal(f.entity, keys) {
+		if len(f.current.Keys) == f.size {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := f.yield(f.current); err != nil {
+				return err
+			}
+			f.begin()
 		}
+		f.add(keys)
 	}
-	return true
+	if f.missing > 0 {
+		return f.fold()
+	}
+	if f.skipped++; f.skipped == skips {
+		return errSkip
+	}
+	return nil
 }
 
 // add begins the answer for the next entity.

@@ -19,7 +19,7 @@ type Options struct {
 	Now       func() time.Time // the clock; nil: the system's
 	Log       *slog.Logger     // nil: slog.Default()
 	Readers   int              // the most connections that read at once; 0: 32
-	LoadBytes int              // memory that an open load takes to sort its rows; 0: 64 MiB
+	LoadBytes int              // memory that an open load takes to sort its rows; 0: 32 MiB
 	Reclaim   time.Duration    // how often the online store looks for rows that have expired; 0: every hour
 }
 
@@ -34,7 +34,7 @@ func (o Options) filled() Options {
 		o.Readers = 32
 	}
 	if o.LoadBytes == 0 {
-		o.LoadBytes = 64 << 20
+		o.LoadBytes = 32 << 20
 	}
 	if o.Reclaim == 0 {
 		o.Reclaim = time.Hour

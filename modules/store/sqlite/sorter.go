@@ -55,12 +55,22 @@ func (s *sorter) add(key, rest []byte) error {
 	if s.sorted {
 		s.last = append(s.last[:0], key...)
 	}
+	s.grow(8 + len(key) + len(rest))
 	s.entries = append(s.entries, entry{at: uint32(len(s.piece))})
 	s.piece = binary.LittleEndian.AppendUint32(s.piece, uint32(len(key)))
 	s.piece = binary.LittleEndian.AppendUint32(s.piece, uint32(len(rest)))
 	s.piece = append(append(s.piece, key...), rest...)
 	s.count++
 	return nil
+}
+
+// grow makes room for n bytes. A piece that gets large takes all the memory it may take at once: each step of growing would leave
+// the garbage of the last.
+func (s *sorter) grow(n int) {
+	if len(s.piece)+n <= cap(s.piece) || cap(s.piece) >= s.memory || len(s.piece) < s.memory/16 {
+		return
+	}
+	s.piece = slices.Grow(s.piece, s.memory-len(s.piece))
 }
 
 func (s *sorter) record(at uint32) (key, rest []byte) {
@@ -155,7 +165,7 @@ func (s *sorter) merge() (*merger, error) {
 	begin := int64(0)
 	for i, end := range s.ends {
 		section := io.NewSectionReader(s.file, begin, end-begin)
-		m.pieces = append(m.pieces, &piece{order: i, from: bufio.NewReaderSize(section, 1<<18)})
+		m.pieces = append(m.pieces, &piece{order: i, from: bufio.NewReaderSize(section, 1<<17)})
 		begin = end
 	}
 	s.sort()

@@ -46,6 +46,7 @@ func RunOffline(t *testing.T, engine OfflineEngine) {
 		{"Append dates rows without a time by the store's clock", (*offline).appendNow},
 		{"Append is safe when many call it", (*offline).appendConcurrent},
 		{"Append takes several layouts and groups at once", (*offline).appendMixed},
+		{"Append takes any choice of features", (*offline).appendSubsets},
 		{"Append survives a restart", (*offline).appendDurable},
 		{"Append takes no rows", (*offline).appendNothing},
 		{"values come back bit for bit", (*offline).values},

@@ -151,6 +151,40 @@ func (o *offline) appendMixed() {
 	require.Equal(o, 4, o.count(first))
 }
 
+// appendSubsets writes every choice of eight features, into two groups at a time: more statements than an engine keeps.
+func (o *offline) appendSubsets() {
+	columns := make([]Column, 8)
+	for i := range columns {
+		columns[i] = Column{fmt.Sprintf("f%d", i), value.Integer}
+	}
+	one, two := Group(1, "one", Customers, columns...), Group(2, "two", Customers, columns...)
+	o.ensure(one, two)
+	choice := func(mask int) Values {
+		values := Values{}
+		for i, c := range columns {
+			if mask&(1<<i) != 0 {
+				values[c.Name] = value.OfInt(int64(mask))
+			}
+		}
+		return values
+	}
+	for mask := 1; mask < 256; mask++ {
+		key := TextKey(fmt.Sprint(mask))
+		o.append(RowsOf(one, Seen{key, noon, choice(mask)}), RowsOf(two, Seen{key, noon, choice(256 - mask)}))
+	}
+	o.look(func(s store.Snapshot) {
+		for mask := 1; mask < 256; mask++ {
+			key := TextKey(fmt.Sprint(mask))
+			for group, values := range map[*registry.Group]Values{one: choice(mask), two: choice(256 - mask)} {
+				got := o.asOf(s, group, key, noon)
+				for i, c := range columns {
+					require.Equal(o, values[c.Name], got[i])
+				}
+			}
+		}
+	})
+}
+
 func (o *offline) appendDurable() {
 	group := Group(1, "purchases", Trips, counts...)
 	o.ensure(group)

@@ -1,6 +1,7 @@
 package storetest_test
 
 import (
+	"os"
 	"testing"
 
 	"featurestore/modules/store/storetest"
@@ -8,6 +9,30 @@ import (
 
 const scripts = "testdata/*.test"
 
+// count is how often something is done: n, a tenth of it with -short, and with FEATURESTORE_TEST_FULL=1 full.
+func count(n, full int) int {
+	switch {
+	case testing.Short():
+		return n / 10
+	case os.Getenv("FEATURESTORE_TEST_FULL") == "1":
+		return full
+	}
+	return n
+}
+
 func TestPairs(t *testing.T) {
-	eachPair(t, func(t *testing.T, pair storetest.Pair) { storetest.RunStore(t, pair, scripts, 5000) })
+	eachPair(t, func(t *testing.T, pair storetest.Pair) {
+		storetest.RunStore(t, pair, scripts, count(5_000, 100_000))
+	})
+}
+
+func TestMixedPairs(t *testing.T) {
+	mixedPairs(t, func(t *testing.T, pair storetest.Pair) {
+		storetest.RunHistories(t, pair, count(500, 10_000))
+	})
+}
+
+func TestNewerWins(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { storetest.RunNewerWins(t, onlineSQLite(t), count(200_000, 2_000_000)) })
+	t.Run("redis", func(t *testing.T) { storetest.RunNewerWins(t, onlineRedis(t), count(200_000, 2_000_000)) })
 }
