@@ -97,9 +97,9 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	work.Routes(api)
 
 	a.checks = []check{
-		{"registry", true, a.pingDatabase},
+		{"registry", false, a.pingDatabase},
 		{"offline store", true, a.values.offline.Ping},
-		{"online store", false, a.values.online.Ping},
+		{"online store", true, a.values.online.Ping},
 	}
 	a.mountHealth(api)
 	metrics.mount(router)

@@ -14,7 +14,7 @@ import (
 // check asks one part of the process whether it can work.
 type check struct {
 	name    string
-	needed  bool // without it the process is not ready; otherwise its failure is only mentioned
+	values  bool // it holds values: while all that do fail, the process is not ready. Any other failure is only mentioned
 	perform func(context.Context) error
 }
 
@@ -31,7 +31,7 @@ type readyOutput struct {
 	Status int
 	Body   struct {
 		Status   string            `json:"status" enum:"ready,not ready,stopping"`
-		Problems map[string]string `json:"problems,omitempty" doc:"What does not work; a process can be ready all the same, as without its online store"`
+		Problems map[string]string `json:"problems,omitempty" doc:"What does not work; a process can be ready all the same"`
 	}
 }
 
@@ -55,8 +55,9 @@ func (a *App) mountHealth(api huma.API) {
 	}, alive)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Tags: tags,
-		Summary:     "Can the process answer?",
-		Description: "503 while something that it needs does not work, and once it has been told to stop.",
+		Summary: "Can the process answer?",
+		Description: "503 while neither store can be used, and once it has been told to stop. With one of them the process goes on: online " +
+			"reads without the offline store, everything from history without the online store.",
 	}, a.ready)
 	version := &versionOutput{ThisVersion()}
 	httpapi.Register(api, huma.Operation{
@@ -76,17 +77,19 @@ func (a *App) ready(ctx context.Context, _ *struct{}) (*readyOutput, error) {
 		all.Go(func() { failures[i] = c.perform(ctx) })
 	}
 	all.Wait()
+	usable := false
 	for i, c := range a.checks {
 		if failures[i] == nil {
+			usable = usable || c.values
 			continue
 		}
 		if out.Body.Problems == nil {
 			out.Body.Problems = map[string]string{}
 		}
 		out.Body.Problems[c.name] = failures[i].Error()
-		if c.needed {
-			out.Status, out.Body.Status = http.StatusServiceUnavailable, "not ready"
-		}
+	}
+	if !usable {
+		out.Status, out.Body.Status = http.StatusServiceUnavailable, "not ready"
 	}
 	if a.server.draining.Load() {
 		out.Status, out.Body.Status = http.StatusServiceUnavailable, "stopping"

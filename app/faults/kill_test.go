@@ -64,8 +64,8 @@ func summary(kills int, all []*traffic) string {
 		acknowledged += tr.acknowledgements()
 		pending += tr.pending
 		loads += len(tr.loads)
-		for _, sent := range tr.loads {
-			if sent.acknowledged {
+		for _, acknowledged := range tr.loads {
+			if acknowledged {
 				whole++
 			}
 		}

@@ -130,7 +130,7 @@ func unavailable(doing string, err error) error {
 		return fmt.Errorf("%s: %w", doing, err) // nobody waits for the answer
 	}
 	problem := fault.New(fault.Busy, "offline-store-unavailable",
-		"the offline store could not be used; nothing was acknowledged, try again").Because(fmt.Errorf("%s: %w", doing, err))
+		"the offline store cannot be used now: nothing was stored or read, try again").Because(fmt.Errorf("%s: %w", doing, err))
 	problem.RetryAfter = 1
 	return problem
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"featurestore/app/fault"
 	"featurestore/modules/registry"
@@ -111,6 +112,10 @@ func (s *Store) commit(ctx context.Context, rows []*Rows) (*write, error) {
 	}
 }
 
+// commitTime is how long a commit, with its online half, may take before its callers are told that it is not to be counted on: a server
+// that hangs answers nothing at all.
+const commitTime = 15 * time.Second
+
 const (
 	maxGroupWrites = 512  // requests in one commit
 	maxGroupRows   = 4096 // rows in one commit, as far as whole requests allow
@@ -151,7 +156,8 @@ func (s *Store) gather(first *write) []*write {
 
 // writeGroup commits the requests together; if that fails for what one of them holds, each alone, so that none fails its neighbours.
 func (s *Store) writeGroup(group []*write) {
-	ctx := context.Background() // the commit belongs to all of the callers
+	ctx, cancel := context.WithTimeout(context.Background(), commitTime) // the commit belongs to all of the callers
+	defer cancel()
 	combined := combine(group)
 	fences := make([]int64, len(combined))
 	for i, rows := range combined {

@@ -14,7 +14,7 @@ func TestAB(t *testing.T) {
 	ctx := context.Background()
 	o := open(t)
 	g := groupOf(1)
-	const n = 5000
+	const n = 1000
 	stamp := int64(1_700_000_000_000_000)
 	scripts := map[string]script{}
 	for _, f := range os.Args {
@@ -28,7 +28,7 @@ func TestAB(t *testing.T) {
 		scripts[name] = newScript(string(b))
 	}
 	best := map[string]time.Duration{}
-	for range 12 {
+	for range 40 {
 		for name, s := range scripts {
 			mergeScript = s
 			one := func(what string, rows []store.PackedRow) {

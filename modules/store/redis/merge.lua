@@ -50,7 +50,7 @@ local function open(r, row, n, k)
   end
   if at - 1 > #row then return false end
   local ordinal, values = r.ordinal, r.values
-  local pairs = {byte(row, 23 + k, at - 1)} -- ordinals, then tags
+  local pairs = {byte(row, 23 + k, tags + n - 1)} -- ordinals, then tags
   for i = 1, n do
     local tag = pairs[2 * n + i]
     local size = fixed[tag]

@@ -110,7 +110,7 @@ func (a *asking) askNewest(asked []question, dest []driver.Value) (err error) {
 		arg++
 	}
 	n := len(a.source.features)
-	return statement.each(dest, func() error {
+	return statement.each(context.Background(), dest, func() error {
 		index := int(asked[integer(dest[0])].index)
 		stamp := store.Stamp{EventTime: integer(dest[1]), IngestID: integer(dest[2])}
 		found, err := a.source.take(observed(dest[3], dest[4]), dest[5:], stamp, a.current.Values[index*n:index*n+n], a.current.Stamps[index*n:index*n+n])
@@ -176,7 +176,7 @@ func (a *asking) askOlder(index int, dest []driver.Value) (err error) {
 			missing++
 		}
 	}
-	err = statement.each(dest, func() error {
+	err = statement.each(context.Background(), dest, func() error {
 		stamp := store.Stamp{EventTime: integer(dest[0]), IngestID: integer(dest[1])}
 		found, err := a.source.take(observed(dest[2], dest[3]), dest[4:], stamp, values, stamps)
 		if missing -= found; missing == 0 && err == nil {

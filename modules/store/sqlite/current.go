@@ -93,7 +93,7 @@ var errSkip = errors.New("the next entity is looked up in the index")
 
 // read answers true if it stopped before the end, to look up the next entity.
 func (f *folding) read(ctx context.Context, statement *statement) (again bool, err error) {
-	err = statement.each(f.dest, func() error { return f.row(ctx) })
+	err = statement.each(context.Background(), f.dest, func() error { return f.row(ctx) })
 	if errors.Is(err, errSkip) {
 		return true, nil
 	}

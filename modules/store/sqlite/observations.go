@@ -19,7 +19,7 @@ func (s *snapshot) Observations(ctx context.Context, group *registry.Group, feat
 		var text string
 		var args []driver.Value
 		if text, args, err = src.observations(of); err == nil {
-			err = src.stream(ctx, s.conn, of.Run, yield, text, args)
+			err = src.stream(ctx, s.conn, of, yield, text, args)
 		}
 	}
 	if err != nil {
@@ -72,15 +72,23 @@ func (src *source) observations(of store.Range) (string, []driver.Value, error) 
 }
 
 // stream yields the rows of a query in batches.
-func (src *source) stream(ctx context.Context, c *conn, run int64, yield func(*store.Rows) error, text string, args []driver.Value) error {
+func (src *source) stream(ctx context.Context, c *conn, of store.Range, yield func(*store.Rows) error, text string, args []driver.Value) error {
 	n, size := len(src.features), batchOf(len(src.features))
 	begin := func() *store.Rows {
-		return &store.Rows{Group: src.group, Features: src.features, Run: run, Keys: make([]store.Key, 0, size), EventTimes: make([]int64, 0, size),
+		return &store.Rows{Group: src.group, Features: src.features, Run: of.Run, Keys: make([]store.Key, 0, size), EventTimes: make([]int64, 0, size),
 			IngestIDs: make([]int64, 0, size), IngestTimes: make([]int64, 0, size), Values: make([]value.Value, 0, size*n)}
 	}
 	rows, stamps := begin(), make([]store.Stamp, n)
 	dest := make([]driver.Value, 4+n+1+len(src.keys))
-	err := c.each(dest, func() error {
+	statement, err := c.prepare(text)
+	if err != nil {
+		return err
+	}
+	passing := context.Background()
+	if of.From != nil || of.To != nil || of.Run != 0 {
+		passing = ctx // it may be long from one row to the next
+	}
+	err = statement.with(args...).each(passing, dest, func() error {
 		if len(rows.Keys) == size {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -97,7 +105,7 @@ func (src *source) stream(ctx context.Context, c *conn, run int64, yield func(*s
 		rows.Values = rows.Values[:len(rows.Values)+n]
 		_, err := src.take(observed(dest[2], dest[3]), dest[4:], store.Stamp{}, rows.Values[len(rows.Values)-n:], stamps)
 		return err
-	}, text, args...)
+	})
 	if err != nil || len(rows.Keys) == 0 {
 		return err
 	}

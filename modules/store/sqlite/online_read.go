@@ -99,7 +99,7 @@ func readMany(c *conn, q store.Question) ([]string, bool, error) {
 		for i, key := range q.Keys[at : at+size] {
 			s.args[1+i].Value = bytesOf(key.Encoded)
 		}
-		return s.each(dest[:], func() error {
+		return s.each(context.Background(), dest[:], func() error {
 			rows[at+int(integer(dest[0]))] = stringOf(dest[1])
 			return nil
 		})

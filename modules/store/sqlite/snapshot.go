@@ -168,10 +168,15 @@ func (src *source) take(o observer, columns []driver.Value, stamp store.Stamp, v
 func (s *snapshot) IntegerBounds(ctx context.Context, feature *registry.Feature) (least, greatest int64, found bool, err error) {
 	src, err := s.source(feature.Group, []*registry.Feature{feature})
 	if err == nil && src != nil {
-		dest := make([]driver.Value, 2)
-		_, err = s.conn.row(dest, fmt.Sprintf("SELECT min(%[1]s), max(%[1]s) FROM %[2]s AS t WHERE true%[3]s", src.columns[0], src.table, src.visible()))
-		least, found = dest[0].(int64)
-		greatest = integer(dest[1])
+		var statement *statement
+		if statement, err = s.conn.prepare(fmt.Sprintf("SELECT min(%[1]s), max(%[1]s) FROM %[2]s AS t WHERE true%[3]s", src.columns[0], src.table, src.visible())); err == nil {
+			dest := make([]driver.Value, 2)
+			err = statement.each(ctx, dest, func() error {
+				least, found = dest[0].(int64)
+				greatest = integer(dest[1])
+				return nil
+			})
+		}
 	}
 	if err != nil {
 		return 0, 0, false, fmt.Errorf("reading the bounds of %s: %w", feature.Reference(), err)
