@@ -119,7 +119,9 @@ func (q *lookUp) newest(ctx context.Context, asked []question) error {
 }
 
 // wholeRow is the columns that take reads.
-func (q *lookUp) wholeRow() string { return "o.schema_version, o.presence, " + strings.Join(q.columns, ", ") }
+func (q *lookUp) wholeRow() string {
+	return "o.schema_version, o.presence, " + strings.Join(q.columns, ", ")
+}
 
 // take takes what a row of an entity observes and is newer than what is known of it, and notes an entity of which something is missing.
 func (q *lookUp) take(index int, stamp store.Stamp, row [][]byte) {

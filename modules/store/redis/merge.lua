@@ -3,7 +3,7 @@
 -- KEYS: the group's marker, its state, then a key per row.
 -- ARGV: the writer's fence; "1" if the marker may be absent; then for each key the row and its expiry in ms ("0": never).
 -- Answers {0, rows written, rows older, fence}, {1, 0, 0, fence} if the fence is newer, {2, 0, 0, fence} if the marker is absent.
-local call, unpack, sub, byte, rep = redis.call, struct.unpack, string.sub, string.byte, string.rep
+local call, unpack, sub, byte, rep, find = redis.call, struct.unpack, string.sub, string.byte, string.rep, string.find
 
 local fence = call('HGET', KEYS[2], 'fence') or '0'
 if tonumber(ARGV[1]) < tonumber(fence) then return {1, 0, 0, fence} end
@@ -35,6 +35,45 @@ end
 local fixed = {[0] = 0, 0, 0, 1, 2, 4, 8, 4, 8, 8} -- bytes of a value by its tag; the others have a length in front
 local short, last = 10, 17
 
+-- size is how many bytes the value with this tag takes at this place; nil if that cannot be.
+local function size(row, tag, at)
+  if tag == short and at <= #row then return 1 + byte(row, at) end
+  if tag > short and tag <= last and at + 3 <= #row then return 4 + unpack('>I4', row, at) end
+  return nil
+end
+
+-- pass is the place behind the values of n features, whose tags begin at tag and whose values at that place; nil if the row is damaged.
+local function pass(row, tag, n, at)
+  for i = tag, tag + n - 1 do
+    local t = byte(row, i)
+    local bytes = fixed[t] or size(row, t, at)
+    if not bytes then return nil end
+    at = at + bytes
+  end
+  return at
+end
+
+-- splice puts the n features of the incoming row, all of them newer, in the place of as many of the stored row's m: those from p on have the
+-- same ordinals. nil if the stored row is damaged.
+local function splice(stored, m, l, incoming, n, k, p)
+  local tags, mine = 23 + l + 2 * m, 23 + k + 2 * n
+  local rest = tags + p - 1 + n -- the tags behind the replaced ones
+  local stamps = byte(stored, 2) % 2 == 1 and tags + m
+  local values = tags + m + (stamps and 16 * m or 0)
+  local replaced = pass(stored, tags, p - 1, values)
+  local kept = replaced and pass(stored, tags + p - 1, n, replaced)
+  local stop = kept and pass(stored, rest, m - p + 1 - n, kept)
+  if stop ~= #stored + 1 then return nil end
+  local newest, before, after = sub(incoming, 3, 18), nil, nil
+  if stamps then
+    before, after = sub(stored, stamps, stamps + 16 * p - 17), sub(stored, stamps + 16 * (p - 1 + n), stamps + 16 * m - 1)
+  else
+    before, after = rep(sub(stored, 3, 18), p - 1), rep(sub(stored, 3, 18), m - p + 1 - n)
+  end
+  return table.concat({'\1\1', newest, sub(stored, 19, tags + p - 2), sub(incoming, mine, mine + n - 1), sub(stored, rest, tags + m - 1),
+    before, rep(newest, n), after, sub(stored, values, replaced - 1), sub(incoming, mine + n), sub(stored, kept)})
+end
+
 -- What is known of the two rows, and the result, are kept in the same tables for all rows: growing new ones costs more than the merging.
 local old, new = {ordinal = {}, values = {}}, {ordinal = {}, values = {}}
 local from, first, final, out = {}, {}, {}, {}
@@ -50,21 +89,12 @@ local function open(r, row, n, k)
   end
   if at - 1 > #row then return false end
   local ordinal, values = r.ordinal, r.values
-  local pairs = {byte(row, 23 + k, tags + n - 1)} -- ordinals, then tags
   for i = 1, n do
-    local tag = pairs[2 * n + i]
-    local size = fixed[tag]
-    if not size then
-      if tag == short and at <= #row then
-        size = 1 + byte(row, at)
-      elseif tag > short and tag <= last and at + 3 <= #row then
-        size = 4 + unpack('>I4', row, at)
-      else
-        return false
-      end
-    end
-    ordinal[i], values[i] = pairs[2 * i - 1] * 256 + pairs[2 * i], at
-    at = at + size
+    local tag = byte(row, tags + i - 1)
+    local bytes = fixed[tag] or size(row, tag, at)
+    if not bytes then return false end
+    ordinal[i], values[i] = unpack('>I2', row, 21 + k + 2 * i), at
+    at = at + bytes
   end
   values[n + 1] = at
   return at == #row + 1
@@ -164,9 +194,11 @@ local function merge(stored, incoming)
   local n, k = unpack('>I2I2', incoming, 19)
   local m, l = unpack('>I2I2', stored, 19)
   local mine, theirs = sub(incoming, 23 + k, 22 + k + 2 * n), sub(stored, 23 + l, 22 + l + 2 * m)
-  if newer then
-    if byte(incoming, 2) % 2 == 0 and includes(mine, theirs) then return incoming end
-  elseif byte(stored, 2) % 2 == 0 and includes(theirs, mine) then
+  if newer and byte(incoming, 2) % 2 == 0 then
+    if includes(mine, theirs) then return incoming end
+    local p = find(theirs, mine, 1, true)
+    if p and p % 2 == 1 then return splice(stored, m, l, incoming, n, k, (p + 1) / 2) end
+  elseif not newer and byte(stored, 2) % 2 == 0 and includes(theirs, mine) then
     return nil
   end
   return mergeFeatures(stored, m, l, incoming, n, k, newer)

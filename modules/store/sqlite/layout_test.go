@@ -126,4 +126,3 @@ func TestJoinKeysChangeWhileThereAreNoRows(t *testing.T) {
 	shown, _ := count(t, o, changed)
 	require.Equal(t, 1, shown)
 }
-

@@ -121,4 +121,3 @@ func TestCancelledLoadIsRemoved(t *testing.T) {
 	require.Zero(t, raw(t, o, "purchases"))
 	require.Zero(t, raw(t, o, "__loads"))
 }
-

@@ -143,4 +143,3 @@ func TestWriteThatWasGivenUpIsNotStored(t *testing.T) {
 	shown, _ := count(t, o, group)
 	require.Equal(t, 1, shown)
 }
-

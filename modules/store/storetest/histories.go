@@ -218,7 +218,7 @@ func (h *telling) drawValue(c Column) value.Value {
 // step lets something happen.
 func (h *telling) step() {
 	spending, profile := h.name("spending"), h.name("profile")
-	switch rapid.SampledFrom([]string{"write", "write", "write", "load", "load", "materialize", "full", "clock", "column", "ttl", "widen", "ask", "lose"}).Draw(h.T, "step") {
+	switch rapid.SampledFrom([]string{"write", "write", "write", "write", "write", "write", "load", "load", "load", "load", "materialize", "full", "clock", "column", "ttl", "widen", "ask", "lose"}).Draw(h.T, "step") {
 	case "write":
 		h.write(h.draw(spending, profile, h.entityType))
 	case "load":
@@ -250,7 +250,7 @@ func (h *telling) step() {
 	case "ask":
 		h.ask()
 	case "lose":
-		h.lose()
+		require.NoError(h, h.world.Lose(rapid.SampledFrom(h.groups()).Draw(h.T, "lost")))
 	}
 }
 
@@ -342,15 +342,4 @@ func (h *telling) materialize(mode materialization.Mode) {
 		require.NoError(h, err)
 	}
 	h.pending = false
-}
-
-// lose empties the online copy of one group, as a server that came back without its data.
-func (h *telling) lose() {
-	group, online := rapid.SampledFrom(h.groups()).Draw(h.T, "lost"), h.world.Store.Online()
-	state, err := online.State(h.world.ctx, group)
-	require.NoError(h, err)
-	require.NoError(h, online.Sweep(h.world.ctx, group))
-	swapped, err := online.Swap(h.world.ctx, group, state, store.State{Server: state.Server, Fence: state.Fence})
-	require.NoError(h, err)
-	require.True(h, swapped || state == store.State{})
 }

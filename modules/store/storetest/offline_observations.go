@@ -40,6 +40,15 @@ func (o *offline) observations() {
 			return nil
 		}))
 		require.Equal(o, map[int64]value.Value{one.IngestIDs[0]: value.OfInt(1), same.IngestIDs[1]: value.Null()}, some)
+		// Of none: every row, with its key and stamp only.
+		rows := 0
+		require.NoError(o, s.Observations(o.ctx, group, nil, store.Range{}, func(r *store.Rows) error {
+			rows += len(r.Keys)
+			require.Empty(o, r.Values)
+			require.Len(o, r.IngestIDs, len(r.Keys))
+			return nil
+		}))
+		require.Equal(o, 4, rows)
 	})
 }
 

@@ -105,7 +105,8 @@ func (r *scriptRun) expect(words []string, _ []Line) error {
 	return nil
 }
 
-// askOnline asks before materialization too, where single writes have brought everything online; after a full run, nothing may have changed.
+// askOnline asks before materialization too, where single writes have brought everything online. After a full run and after a
+// rebuild nothing may have changed.
 func (r *scriptRun) askOnline(read store.Read, wanted []store.Cell) error {
 	at := r.Now().UnixMicro()
 	if !r.unsynced {
@@ -123,6 +124,15 @@ func (r *scriptRun) askOnline(read store.Read, wanted []store.Cell) error {
 		if err := r.ask(Online, read, at, wanted); err != nil {
 			return fmt.Errorf("after the %s run: %w", mode, err)
 		}
+	}
+	for _, group := range r.groups() {
+		if err := r.Lose(group); err != nil {
+			return err
+		}
+	}
+	r.Materialize(materialization.Incremental, r.groups()...)
+	if err := r.ask(Online, read, at, wanted); err != nil {
+		return fmt.Errorf("after a rebuild: %w", err)
 	}
 	return nil
 }

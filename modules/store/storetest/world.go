@@ -48,27 +48,28 @@ func NewWorld(t testing.TB, pair Pair) *World {
 	var err error
 	w.Registry, err = registry.New(db, registry.DefaultConfig(), log)
 	require.NoError(t, err)
-	require.NoError(t, w.Registry.Start(w.ctx))
-	t.Cleanup(w.Registry.Stop)
 	work := runs.New(db, runs.DefaultConfig(), time.Now, log)
-
 	offline, online := pair.Offline.Open(t, "store"), pair.Online(t, "store")
 	t.Cleanup(func() { shut(t, offline) })
 	t.Cleanup(func() { shut(t, online) })
-	require.NoError(t, online.Claim(w.ctx, w.Registry.Installation()))
 	config := store.DefaultConfig()
 	config.OfflineReads = config.MaxEntities
-	clocked := clockedOffline{offline, w}
 	open := func(online store.Online) *store.Store {
-		s := store.New(config, w.Registry, work, clocked, online, w.Now, log)
-		require.NoError(t, s.Start(w.ctx))
-		t.Cleanup(s.Stop)
-		return s
+		return store.New(config, w.Registry, work, clockedOffline{offline, w}, online, w.Now, log)
 	}
 	w.Store, w.blind = open(online), open(unmarkedOnline{online})
 	w.Materialization = materialization.New(materialization.DefaultConfig(), w.Registry, w.Store, work, w.Now, log)
+
+	w.Registry.Guards = w.Store.Guards()
+	require.NoError(t, w.Registry.Start(w.ctx))
+	t.Cleanup(w.Registry.Stop)
+	require.NoError(t, online.Claim(w.ctx, w.Registry.Installation()))
 	require.NoError(t, work.Start(w.ctx))
 	t.Cleanup(work.Stop)
+	for _, s := range []*store.Store{w.Store, w.blind} {
+		require.NoError(t, s.Start(w.ctx))
+		t.Cleanup(s.Stop)
+	}
 	return w
 }
 
@@ -107,6 +108,20 @@ func (w *World) Materialize(mode materialization.Mode, groups ...*registry.Group
 			require.NoError(w, err)
 		}
 	}
+}
+
+// Lose empties the online copy of a group, as a server that came back without its data.
+func (w *World) Lose(group *registry.Group) error {
+	online := w.Store.Online()
+	state, err := online.State(w.ctx, group)
+	if err != nil {
+		return err
+	}
+	if err := online.Sweep(w.ctx, group); err != nil {
+		return err
+	}
+	_, err = online.Swap(w.ctx, group, state, store.State{Server: state.Server, Fence: state.Fence})
+	return err
 }
 
 // clockedOffline is an engine under the world's clock instead of its own.
