@@ -23,11 +23,6 @@ type storage struct {
 	claimed  chan struct{}      // closed when there are no more of them
 }
 
-// claimer is an engine that can be shared, and is told whose it is: an empty one is stamped, another's is refused.
-type claimer interface {
-	Claim(ctx context.Context, installation string) error
-}
-
 func openStorage(ctx context.Context, c *config.Config, f *folder, log *slog.Logger) (_ *storage, err error) {
 	e := &storage{log: log}
 	switch c.Engines.Offline {
@@ -54,10 +49,8 @@ func openStorage(ctx context.Context, c *config.Config, f *folder, log *slog.Log
 // claim makes sure that the stores are this installation's. An online store that is not there now is claimed once it is:
 // without it the process can work.
 func (e *storage) claim(ctx context.Context, installation string) error {
-	if offline, ok := e.offline.(claimer); ok {
-		if err := offline.Claim(ctx, installation); err != nil {
-			return foreign(err)
-		}
+	if err := e.offline.Claim(ctx, installation); err != nil {
+		return foreign(err)
 	}
 	err := e.online.Claim(ctx, installation)
 	if _, conflict := fault.As(err); conflict || err == nil {

@@ -18,6 +18,10 @@ type Position string
 // Offline is the full history, one table per group. All methods are safe for concurrent use. Errors of a caller's making are
 // faults; ErrOutdated as said; anything else means that the store is not available or broken.
 type Offline interface {
+	// Claim stamps an empty store with the installation's identity, or checks that it carries it: a fault of kind Conflict if it
+	// belongs to another installation.
+	Claim(ctx context.Context, installation string) error
+
 	// Identity names this store and its timeline: a watermark written under another identity is void.
 	Identity(ctx context.Context) (string, error)
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -123,4 +124,60 @@ func BenchmarkMerge(b *testing.B) {
 	b.Run("partial", func(b *testing.B) {
 		measured(b, o, 2*n, func() { merge(packedRows(n, 0, 10, next())); merge(packedRows(n, 10, 20, next())) })
 	})
+}
+
+// BenchmarkRead reads entities of 5 groups from 1 and from 16 callers; the limit is a client as it comes, with the keys ready made.
+func BenchmarkRead(b *testing.B) {
+	ctx, cancel := context.WithCancel(context.Background()) // as a request's
+	defer cancel()
+	o := open(b)
+	url, _ := servers.Redis(b)
+	option, err := rueidis.ParseURL(url)
+	require.NoError(b, err)
+	option.DisableCache = true
+	bare, err := rueidis.NewClient(option)
+	require.NoError(b, err)
+	defer bare.Close()
+	const groups = 5
+	rows := packedRows(1000, 0, 10, 1)
+	for i := range groups {
+		_, err := o.Merge(ctx, groupOf(int64(i)), 0, true, rows)
+		require.NoError(b, err)
+	}
+	for _, entities := range []int{1, 100} {
+		questions := make([]store.Question, groups)
+		var names []string
+		for i := range questions {
+			questions[i].Group = groupOf(int64(i))
+			names = append(names, o.keys.marker(questions[i].Group))
+		}
+		for i := range questions {
+			for _, row := range rows[:entities] {
+				questions[i].Keys = append(questions[i].Keys, row.Key)
+				names = append(names, o.keys.rows(questions[i].Group)+row.Key.Encoded)
+			}
+		}
+		for _, callers := range []int{1, 16} {
+			run := func(name string, read func() error) {
+				b.Run(fmt.Sprintf("entities=%d/callers=%d/%s", entities, callers, name), func(b *testing.B) {
+					const turns = 200
+					measured(b, o, callers*turns, func() {
+						var work sync.WaitGroup
+						for range callers {
+							work.Go(func() {
+								for range turns {
+									if err := read(); err != nil {
+										b.Error(err)
+									}
+								}
+							})
+						}
+						work.Wait()
+					})
+				})
+			}
+			run("ours", func() error { _, _, err := o.Read(ctx, questions); return err })
+			run("limit", func() error { _, err := bare.Do(ctx, bare.B().Mget().Key(names...).Build()).AsStrSlice(); return err })
+		}
+	}
 }

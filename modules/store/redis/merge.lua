@@ -87,7 +87,6 @@ local function open(r, row, n, k)
     r.stamps = at
     at = at + 16 * n
   end
-  if at - 1 > #row then return false end
   local ordinal, values = r.ordinal, r.values
   for i = 1, n do
     local tag = byte(row, tags + i - 1)
@@ -193,6 +192,7 @@ local function merge(stored, incoming)
   local newer = compare(incoming, 3, stored, 3) > 0
   local n, k = unpack('>I2I2', incoming, 19)
   local m, l = unpack('>I2I2', stored, 19)
+  if 22 + l + (byte(stored, 2) % 2 == 1 and 19 or 3) * m > #stored then return nil end
   local mine, theirs = sub(incoming, 23 + k, 22 + k + 2 * n), sub(stored, 23 + l, 22 + l + 2 * m)
   if newer and byte(incoming, 2) % 2 == 0 then
     if includes(mine, theirs) then return incoming end

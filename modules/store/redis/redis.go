@@ -66,9 +66,10 @@ func connect(url string, wait time.Duration) (rueidis.Client, error) {
 	o.ClientName = "featurestore"
 	o.ForceSingleClient = true // which also gives a client while the server is not there
 	o.DisableCache = true
+	o.PipelineMultiplex = -1 // one connection: fewer system calls, and after a restart of the server one that is broken
 	o.ConnWriteTimeout = wait
 	o.Dialer = net.Dialer{Timeout: waitTime, KeepAlive: probeTime}
-	// A read that met a broken connection is repeated once: the server may have restarted since the last one. One that got no
+	// What does no harm is repeated once if it met a broken connection: the server may have restarted since the last command. What got no
 	// answer is not: the caller asks the offline store.
 	o.RetryDelay = func(attempts int, _ rueidis.Completed, err error) time.Duration {
 		if attempts > 1 || errors.Is(err, os.ErrDeadlineExceeded) {
@@ -114,7 +115,7 @@ var (
 
 // info reads values out of INFO, which services also answer that do not let one see the configuration.
 func (o *Online) info(ctx context.Context, values ...*regexp.Regexp) ([]string, error) {
-	text, err := o.client.Do(ctx, o.client.B().Info().Section("server", "memory").Build()).ToString()
+	text, err := o.client.Do(ctx, o.client.B().Info().Section("server", "memory").Build().ToRetryable()).ToString()
 	if err != nil {
 		return nil, fmt.Errorf("asking Redis: %w", err)
 	}

@@ -18,14 +18,18 @@ var stateText string
 //go:embed swap.lua
 var swapText string
 
-var mergeScript, stateScript, swapScript = newScript(mergeText), newScript(stateText), newScript(swapText)
+var mergeScript, stateScript, swapScript = newScript(mergeText, true), newScript(stateText, true), newScript(swapText, false)
 
-// script is a script and the name by which the server knows it once it has seen it.
-type script struct{ text, sha string }
+// script is a script and the name by which the server knows it once it has seen it. A harmless one can be repeated when a connection breaks
+// and nobody knows whether it has run.
+type script struct {
+	text, sha string
+	harmless  bool
+}
 
-func newScript(text string) script {
+func newScript(text string, harmless bool) script {
 	sum := sha1.Sum([]byte(text))
-	return script{text, hex.EncodeToString(sum[:])}
+	return script{text, hex.EncodeToString(sum[:]), harmless}
 }
 
 // call is one call of a script.
@@ -67,6 +71,9 @@ func commands(client rueidis.Client, s script, calls []call) rueidis.Commands {
 	made := make(rueidis.Commands, len(calls))
 	for i, c := range calls {
 		made[i] = client.B().Evalsha().Sha1(s.sha).Numkeys(int64(len(c.keys))).Key(c.keys...).Arg(c.arguments...).Build()
+		if s.harmless {
+			made[i] = made[i].ToRetryable()
+		}
 	}
 	return made
 }

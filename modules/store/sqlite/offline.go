@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"featurestore/app/fault"
 	"featurestore/modules/store"
 )
 
@@ -71,7 +72,7 @@ type ledger struct {
 
 const offlineSchema = `
 CREATE TABLE __store (one INTEGER PRIMARY KEY CHECK (one = 1), identity TEXT NOT NULL, next_id INTEGER NOT NULL,
-	clock INTEGER NOT NULL, layouts INTEGER NOT NULL) STRICT;
+	clock INTEGER NOT NULL, layouts INTEGER NOT NULL, installation TEXT) STRICT;
 CREATE TABLE __layouts (group_id INTEGER PRIMARY KEY, table_name TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
 	join_keys TEXT NOT NULL, columns TEXT NOT NULL) STRICT;
 CREATE TABLE __loads (first_id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL, group_id INTEGER NOT NULL, run_id INTEGER NOT NULL) STRICT;
@@ -81,7 +82,7 @@ PRAGMA user_version = 1;`
 // must hold the data folder's lock.
 func OpenOffline(path string, options Options) (*Offline, error) {
 	c, err := openFile(path, "FULL", offlineSchema, func(c *conn) error {
-		return c.exec("INSERT INTO __store VALUES (1, ?, 1, 0, 1)", rand.Text())
+		return c.exec("INSERT INTO __store VALUES (1, ?, 1, 0, 1, NULL)", rand.Text())
 	})
 	if err != nil {
 		return nil, err
@@ -148,6 +149,30 @@ func (o *Offline) settle(err error) {
 	}
 	o.ledger = o.saved
 	o.writer.conn.forgetLayouts()
+}
+
+// Claim stamps a new store with the installation's identity, or compares.
+func (o *Offline) Claim(ctx context.Context, installation string) error {
+	var owner string
+	err := o.writer.do(ctx, single, func(c *conn) error {
+		if err := c.exec("UPDATE __store SET installation = coalesce(installation, ?)", installation); err != nil {
+			return err
+		}
+		dest := make([]driver.Value, 1)
+		if _, err := c.row(dest, "SELECT installation FROM __store"); err != nil {
+			return err
+		}
+		owner = text(dest[0])
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("claiming %s: %w", o.path, err)
+	}
+	if owner != installation {
+		return fault.New(fault.Conflict, "another-installation",
+			"the history in %s belongs to another installation (%s, this one is %s): the files of a data folder belong together", o.path, owner, installation)
+	}
+	return nil
 }
 
 func (o *Offline) Identity(context.Context) (string, error) { return o.identity, nil }

@@ -168,7 +168,7 @@ type told struct {
 
 // draw makes observations of some of the groups.
 func (h *telling) draw(groups ...string) []told {
-	out := make([]told, rapid.SampledFrom([]int{1, 2, 10, 40, 80, 120}).Draw(h.T, "observations"))
+	out := make([]told, rapid.SampledFrom([]int{1, 10, 60, 120, 200}).Draw(h.T, "observations"))
 	for i := range out {
 		out[i] = h.drawOne(rapid.SampledFrom(h.keys).Draw(h.T, "entity"), groups...)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"featurestore/app/fault"
 	"featurestore/modules/registry"
 	"featurestore/modules/registry/value"
 	"featurestore/modules/store"
@@ -34,6 +35,7 @@ func RunOffline(t *testing.T, engine OfflineEngine) {
 		run  func(*offline)
 	}{
 		{"identity is of this store and survives a restart", (*offline).identity},
+		{"a store belongs to the installation that claimed it first", (*offline).claim},
 		{"EnsureLayout makes the table once", (*offline).layoutCreated},
 		{"EnsureLayout is safe when many call it", (*offline).layoutConcurrent},
 		{"EnsureLayout adds columns and never lowers the version", (*offline).layoutAdds},
@@ -276,6 +278,17 @@ func ints(i ...int64) []value.Value {
 		out[j] = value.OfInt(i[j])
 	}
 	return out
+}
+
+func (o *offline) claim() {
+	for range 2 {
+		require.NoError(o, o.store.Claim(o.ctx, "installation one"))
+		problem, ok := fault.As(o.store.Claim(o.ctx, "installation two"))
+		require.True(o, ok)
+		require.Equal(o, fault.Conflict, problem.Kind)
+		o.restart()
+	}
+	require.NoError(o, o.store.Claim(o.ctx, "installation one"), "it was not taken away")
 }
 
 func (o *offline) identity() {

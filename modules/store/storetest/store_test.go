@@ -36,3 +36,13 @@ func TestNewerWins(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) { storetest.RunNewerWins(t, onlineSQLite(t), count(200_000, 2_000_000)) })
 	t.Run("redis", func(t *testing.T) { storetest.RunNewerWins(t, onlineRedis(t), count(200_000, 2_000_000)) })
 }
+
+func TestFormats(t *testing.T) { eachPair(t, storetest.RunFormats) }
+
+func TestLateCommits(t *testing.T) {
+	eachPair(t, func(t *testing.T, pair storetest.Pair) { storetest.RunLateCommits(t, pair, 200) })
+}
+
+func TestWriters(t *testing.T) {
+	eachPair(t, func(t *testing.T, pair storetest.Pair) { storetest.RunWriters(t, pair, count(10_000, 200_000)) })
+}
