@@ -83,7 +83,6 @@ func (s *Store) Write(ctx context.Context, entityType string, observations []Obs
 // write is one request on its way through a lane.
 type write struct {
 	rows   []*Rows
-	fences []int64 // of the rows' groups, taken before the commit
 	online string
 	err    error
 	done   chan struct{}

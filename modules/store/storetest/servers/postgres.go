@@ -176,14 +176,14 @@ func (s *PostgresServer) Close() error {
 
 // postgresPrograms is the folder with initdb and postgres: Debian keeps them off the PATH, one folder a version.
 func postgresPrograms() (string, error) {
-	if program, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(program), nil
-	}
 	for _, version := range []string{"15", "16", "17", "18"} {
 		bin := filepath.Join("/usr/lib/postgresql", version, "bin")
 		if _, err := os.Stat(filepath.Join(bin, "initdb")); err == nil {
 			return bin, nil
 		}
+	}
+	if program, err := exec.LookPath("initdb"); err == nil {
+		return filepath.Dir(program), nil
 	}
 	return "", errors.New("PostgreSQL 15 or later is not installed (scripts/test installs it)")
 }
