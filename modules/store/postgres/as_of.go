@@ -113,8 +113,8 @@ func head(s string) (h uint64) {
 
 // newest takes each question's newest row.
 func (q *lookUp) newest(ctx context.Context, asked []question) error {
-	return q.ask(ctx, asked, q.wholeRow(), "", 1, func(asked question, stamp store.Stamp, row [][]byte) {
-		q.take(asked.index, stamp, row)
+	return q.ask(ctx, asked, q.wholeRow(), "", 1, func(i int, stamp store.Stamp, row [][]byte) {
+		q.take(asked[i].index, stamp, row)
 	})
 }
 
@@ -123,7 +123,7 @@ func (q *lookUp) wholeRow() string {
 	return "o.schema_version, o.presence, " + strings.Join(q.columns, ", ")
 }
 
-// take takes what a row of an entity observes and is newer than what is known of it, and notes an entity of which something is missing.
+// take takes what a row of an entity observes and is newer than what is known of it. Where something is missing then, the entity is open.
 func (q *lookUp) take(index int, stamp store.Stamp, row [][]byte) {
 	found, columns, n := observation{version: decodeInt32(row[0]), presence: row[1]}, row[2:], len(q.columns)
 	values, stamps := q.current.Values[index*n:(index+1)*n], q.current.Stamps[index*n:(index+1)*n]
@@ -144,57 +144,57 @@ func (q *lookUp) take(index int, stamp store.Stamp, row [][]byte) {
 // olderRows is how many rows of an open entity are fetched before its features are looked up one by one.
 const olderRows = 4
 
-// complete looks for what the rows so far did not observe.
+// complete looks for what the newest rows did not observe.
 func (q *lookUp) complete(ctx context.Context) error {
-	if len(q.open) == 0 {
+	asked, n := q.open, len(q.columns)
+	q.open = nil
+	if len(asked) == 0 {
 		return nil
 	}
-	first := q.open
-	q.open = nil
-	fetched, oldest := make(map[int]int, len(first)), make(map[int]store.Stamp, len(first))
-	err := q.ask(ctx, first, q.wholeRow(), "", olderRows, func(asked question, stamp store.Stamp, row [][]byte) {
-		q.take(asked.index, stamp, row)
-		fetched[asked.index]++
-		if known, ok := oldest[asked.index]; !ok || known.Newer(stamp) {
-			oldest[asked.index] = stamp
+	fetched, oldest := make([]int, len(asked)), make([]store.Stamp, len(asked))
+	err := q.ask(ctx, asked, q.wholeRow(), "", olderRows, func(i int, stamp store.Stamp, row [][]byte) {
+		q.take(asked[i].index, stamp, row)
+		if fetched[i]++; fetched[i] == 1 || oldest[i].Newer(stamp) {
+			oldest[i] = stamp
 		}
 	})
 	if err != nil {
 		return err
 	}
-	q.open = nil
 	for j, feature := range q.current.Features {
-		if err := q.completeFeature(ctx, j, feature, first, fetched, oldest); err != nil {
+		var lacking []question
+		for i, entity := range asked {
+			if fetched[i] == olderRows && q.current.Values[entity.index*n+j].IsAbsent() {
+				lacking = append(lacking, question{entity.index, oldest[i]})
+			}
+		}
+		if err := q.one(ctx, lacking, j, feature); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// completeFeature looks up one feature of the entities that have more rows and still lack it.
-func (q *lookUp) completeFeature(ctx context.Context, j int, feature *registry.Feature, first []question, fetched map[int]int, oldest map[int]store.Stamp) error {
-	var asked []question
-	n := len(q.columns)
-	for _, entity := range first {
-		if fetched[entity.index] == olderRows && q.current.Values[entity.index*n+j].IsAbsent() {
-			asked = append(asked, question{entity.index, oldest[entity.index]})
-		}
-	}
+// one looks up a single feature.
+func (q *lookUp) one(ctx context.Context, asked []question, j int, feature *registry.Feature) error {
 	if len(asked) == 0 {
 		return nil
 	}
-	return q.ask(ctx, asked, q.columns[j], " AND "+q.layout.observed(feature), 1, func(asked question, stamp store.Stamp, row [][]byte) {
-		q.current.Values[asked.index*n+j], q.current.Stamps[asked.index*n+j] = decode(feature.ValueType, row[0]), stamp
+	return q.ask(ctx, asked, q.columns[j], " AND "+q.layout.observed(feature), 1, func(i int, stamp store.Stamp, row [][]byte) {
+		at := asked[i].index*len(q.columns) + j
+		q.current.Values[at], q.current.Stamps[at] = decode(feature.ValueType, row[0]), stamp
 	})
 }
 
-// ask finds for each question the newest rows that are older than its stamp and meet the condition, at most so many, and gives their columns to
-// found. The questions go as arrays; the server takes them in their order.
-func (q *lookUp) ask(ctx context.Context, asked []question, columns, condition string, limit int, found func(asked question, stamp store.Stamp, row [][]byte)) error {
+// ask finds for each question the newest rows that are older than its stamp and meet the condition, at most so many, and gives found
+// the question's place and the row's columns. The questions go as arrays; the server takes them in their order.
+func (q *lookUp) ask(ctx context.Context, asked []question, columns, condition string, limit int, found func(i int, stamp store.Stamp, row [][]byte)) error {
 	group := q.current.Group
 	e := &spineEncoder{asked: asked}
 	for i, key := range group.EntityType.JoinKeys {
-		e.column("k"+strconv.Itoa(i), key.ValueType, func(b []byte, asked question) []byte { return appendField(b, q.current.Keys[asked.index].Values[i]) })
+		e.column("k"+strconv.Itoa(i), key.ValueType, func(b []byte, asked question) []byte {
+			return appendField(b, q.current.Keys[asked.index].Values[i])
+		})
 	}
 	e.column("until", value.Timestamp, func(b []byte, asked question) []byte {
 		return appendInt64(append(b, 0, 0, 0, 8), timestamp(asked.stamp.EventTime))
@@ -208,11 +208,11 @@ func (q *lookUp) ask(ctx context.Context, asked []question, columns, condition s
 			return appendInt64(append(b, 0, 0, 0, 8), timestamp(q.since[asked.index]))
 		})
 	}
-	text := fmt.Sprintf(`SELECT s.n, r.* FROM unnest(%s) WITH ORDINALITY AS s(%s, n) CROSS JOIN LATERAL (SELECT o.event_time, o.ingest_id, %s FROM %s o `+
-		`WHERE %s AND (o.event_time, o.ingest_id) < (s.until, s.id)%s ORDER BY o.event_time DESC, o.ingest_id DESC LIMIT %d) r`,
+	text := fmt.Sprintf(`SELECT s.n, r.* FROM unnest(%s) WITH ORDINALITY AS s(%s, n) CROSS JOIN LATERAL (SELECT o.event_time, o.ingest_id, %s `+
+		`FROM %s o WHERE %s AND (o.event_time, o.ingest_id) < (s.until, s.id)%s ORDER BY o.event_time DESC, o.ingest_id DESC LIMIT %d) r`,
 		strings.Join(e.unnested, ", "), strings.Join(e.names, ", "), columns, q.snapshot.offline.table(q.layout.table), sameKey(group), condition, limit)
 	return q.snapshot.query(ctx, text, e.out, func(row [][]byte) error {
-		found(asked[decodeInt64(row[0])-1], store.Stamp{EventTime: decodeTime(row[1]), IngestID: decodeInt64(row[2])}, row[3:])
+		found(int(decodeInt64(row[0]))-1, store.Stamp{EventTime: decodeTime(row[1]), IngestID: decodeInt64(row[2])}, row[3:])
 		return nil
 	})
 }

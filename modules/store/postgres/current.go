@@ -117,7 +117,10 @@ func (w *walk) page(ctx context.Context, last *store.Key) (*store.Current, error
 // query gives the newest row of each of the entities after last, as many as make a page.
 func (w *walk) query(q *lookUp, last *store.Key) (text string, parameters [][]byte) {
 	keys := keyColumns(w.group, "o.")
-	columns := append([]string{}, keys...)
+	var columns []string
+	for i, key := range w.group.EntityType.JoinKeys {
+		columns = append(columns, keys[i]+"::"+sqlTypes[key.ValueType]) // another statement once the type has changed
+	}
 	columns = append(columns, "o.event_time", "o.ingest_id", "o.schema_version", "o.presence")
 	columns = append(columns, q.columns...)
 	order := strings.Join(keys, ", ")

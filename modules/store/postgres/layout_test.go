@@ -160,12 +160,21 @@ func TestAColumnWaitsForALoad(t *testing.T) {
 func TestJoinKeysChangeWhileThereAreNoRows(t *testing.T) {
 	ctx := context.Background()
 	o := open(t)
+	current := func(g *registry.Group) (n int) {
+		s := snapshotOf(t, o)
+		require.NoError(t, s.Current(ctx, g, g.Features, func(c *store.Current) error { n += len(c.Keys); return nil }))
+		require.NoError(t, s.Close())
+		return n
+	}
 	before := group(1, "g", []value.Type{value.String}, value.Integer)
 	ensure(t, o, before)
+	require.Zero(t, current(before))
 	after := group(1, "g", []value.Type{value.Integer}, value.Integer)
 	ensure(t, o, after)
+	require.Zero(t, current(after))
 	require.NoError(t, o.Append(ctx, []*store.Rows{rows(after, []store.Key{store.NewKey([]value.Value{value.OfInt(7)})}, []int64{at(0)}, value.OfInt(1))}))
 	require.Equal(t, int64(7), all(t, o, after, store.Range{}).Keys[0].Values[0].Int())
+	require.Equal(t, 1, current(after))
 	_, err := o.EnsureLayout(ctx, before)
 	problem, ok := fault.As(err)
 	require.True(t, ok, "%v", err)

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"featurestore/modules/store"
@@ -66,23 +65,9 @@ func onlineRedis(t *testing.T) storetest.OpenOnline {
 
 func offlinePostgres(t *testing.T) storetest.OfflineEngine {
 	url, schema := servers.Postgres(t)
-	open := func(t testing.TB, place string) store.Offline {
+	return storetest.OfflineEngine{Open: func(t testing.TB, place string) store.Offline {
 		s, err := postgres.Open(context.Background(), postgres.Options{URL: url, Schema: schema + "_" + corner(t, place), Writers: 4, Readers: 8})
 		require.NoError(t, err)
 		return s
-	}
-	// Ending the sessions that hold something in the schema is what the server does when their process dies.
-	crash := func(t testing.TB, place string) store.Offline {
-		conn, err := pgx.Connect(context.Background(), url)
-		require.NoError(t, err)
-		defer func() { require.NoError(t, conn.Close(context.Background())) }()
-		var ended int
-		require.NoError(t, conn.QueryRow(context.Background(), `SELECT count(pg_terminate_backend(pid, 10000)) FROM (SELECT DISTINCT pid FROM pg_locks
-			WHERE relation IN (SELECT oid FROM pg_class WHERE relnamespace = $1::regnamespace)) AS sessions`, schema+"_"+corner(t, place)).Scan(&ended))
-		require.Positive(t, ended)
-		return open(t, place)
-	}
-	return storetest.OfflineEngine{Open: open, Crash: crash}
+	}}
 }
-
-func TestPostgresOffline(t *testing.T) { storetest.RunOffline(t, offlinePostgres(t)) }

@@ -25,7 +25,11 @@ const perCheck = 50
 // one entity: writes and loads, whole, partial and null, late, corrected and tied, in two groups and a default group with a
 // draft, while columns are added, a draft is widened, TTLs change, the clock moves and materialization runs.
 func RunHistories(t *testing.T, pair Pair, histories int) {
-	setFlag(t, "rapid.checks", strconv.Itoa(max(1, histories/perCheck)))
+	checks := (histories + perCheck - 1) / perCheck
+	if testing.Short() {
+		checks *= 5 // rapid makes a fifth of what it is told then; histories is what is wanted
+	}
+	setFlag(t, "rapid.checks", strconv.Itoa(checks))
 	setFlag(t, "rapid.nofailfile", "true") // the seed that is printed is enough
 	world := NewWorld(t, pair)
 	var told, observations, questions atomic.Int64

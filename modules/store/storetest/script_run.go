@@ -20,6 +20,9 @@ import (
 	"featurestore/modules/store/table"
 )
 
+// caseBegins is 100d of a script.
+const caseBegins = start + 100*24*3600*second
+
 // RunScripts runs the cases of all scripts on one pair of engines and answers how many there were.
 func RunScripts(t *testing.T, pair Pair, scripts []Script) (cases int) {
 	world := NewWorld(t, pair)
@@ -30,7 +33,7 @@ func RunScripts(t *testing.T, pair Pair, scripts []Script) (cases int) {
 				number := cases
 				t.Run(c.Name, func(t *testing.T) {
 					world.TB = t
-					world.SetClock(start + 100*24*3600*second)
+					world.SetClock(caseBegins)
 					run := &scriptRun{World: world, path: script.Path, number: number, entityOf: map[string]string{}}
 					run.all(c.Statements)
 				})

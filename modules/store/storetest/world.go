@@ -63,6 +63,7 @@ func NewWorld(t testing.TB, pair Pair) *World {
 	w.Registry.Guards = w.Store.Guards()
 	require.NoError(t, w.Registry.Start(w.ctx))
 	t.Cleanup(w.Registry.Stop)
+	require.NoError(t, offline.Claim(w.ctx, w.Registry.Installation()))
 	require.NoError(t, online.Claim(w.ctx, w.Registry.Installation()))
 	require.NoError(t, work.Start(w.ctx))
 	t.Cleanup(work.Stop)
