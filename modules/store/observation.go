@@ -116,7 +116,7 @@ func (c *checker) observation(o *Observation) error {
 		c.problem.At(o.place("event_time"), string(value.AppendTime(nil, o.EventTime)),
 			"is more than %s in the future", c.store.config.FutureTolerance)
 	}
-	if len(o.Fields) == 0 {
+	if !slices.ContainsFunc(o.Fields, func(f Field) bool { return !f.Cell.IsMissing() }) {
 		c.problem.At(o.place("features"), "", "has no feature: give at least one")
 		return nil
 	}

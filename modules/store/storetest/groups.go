@@ -16,7 +16,7 @@ type Column struct {
 	Type value.Type
 }
 
-// Customers have one STRING key, trips an INTEGER and a STRING.
+// Customers have a STRING key, drivers an INTEGER, trips one of each.
 var (
 	Customers = EntityType("customer", registry.JoinKey{Name: "customer_id", ValueType: value.String})
 	Drivers   = EntityType("driver", registry.JoinKey{Name: "driver_id", ValueType: value.Integer})

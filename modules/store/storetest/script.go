@@ -38,6 +38,8 @@ import (
 //	    csv ndjson json json_rows      in that format; ndjson unless said
 //	    nulls=skip on_error=skip create=true  as in POST /rows
 //	    stored=N rejected=N            what the answer must count
+//	online OUTCOME                     what the last write answered of its online half: written, pending or none
+//	lose G                             empties a group's online copy, as a server that came back without its data
 //	clock TIME                         moves the clock
 //	materialize [full]                 brings all groups of the case online
 //	expect [WAY] E ID [at TIME]: F=ANSWER …     asks

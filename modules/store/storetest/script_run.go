@@ -51,6 +51,7 @@ type scriptRun struct {
 	number   int
 	entityOf map[string]string // script's group → script's entity type
 	unsynced bool              // something was loaded that no materialization has brought online yet
+	outcome  string            // of the online half of the last write
 	line     int
 }
 
@@ -84,73 +85,13 @@ func (r *scriptRun) all(statements []Statement) {
 func (r *scriptRun) run(s Statement) error {
 	do, ok := map[string]func(*scriptRun, []string, []Line) error{
 		"entity": (*scriptRun).entity, "group": (*scriptRun).group, "events": (*scriptRun).group, "add": (*scriptRun).add, "ttl": (*scriptRun).ttl,
-		"write": (*scriptRun).write, "load": (*scriptRun).load, "clock": (*scriptRun).moveClock, "materialize": (*scriptRun).materialize,
+		"write": (*scriptRun).write, "load": (*scriptRun).load, "online": (*scriptRun).online, "lose": (*scriptRun).lose, "clock": (*scriptRun).moveClock, "materialize": (*scriptRun).materialize,
 		"expect": (*scriptRun).expect, "train": (*scriptRun).train, "history": (*scriptRun).history, "export": (*scriptRun).export, "count": (*scriptRun).count,
 	}[s.Words[0]]
 	if !ok {
 		return fmt.Errorf("there is no statement %q", s.Words[0])
 	}
 	return do(r, s.Words, s.Block)
-}
-
-// bracketed reads "name(a T, b T)" and the like: what stands in the brackets, as name and type.
-func bracketed(words []string) (before []string, inside [][2]string, err error) {
-	text := strings.Join(words, " ")
-	head, rest, found := strings.Cut(text, "(")
-	if !found || !strings.HasSuffix(rest, ")") {
-		return nil, nil, fmt.Errorf("the brackets are missing")
-	}
-	for part := range strings.SplitSeq(strings.TrimSuffix(rest, ")"), ",") {
-		name, kind, _ := strings.Cut(strings.TrimSpace(part), " ")
-		inside = append(inside, [2]string{name, kind})
-	}
-	return strings.Fields(head), inside, nil
-}
-
-func (r *scriptRun) entity(words []string, _ []Line) error {
-	before, keys, err := bracketed(words)
-	if err != nil {
-		return err
-	}
-	var joinKeys []map[string]string
-	for _, k := range keys {
-		joinKeys = append(joinKeys, map[string]string{"name": k[0], "value_type": k[1]})
-	}
-	return r.Apply(map[string]any{"entity_types": []any{map[string]any{"name": r.own(before[1]), "join_keys": joinKeys}}})
-}
-
-func (r *scriptRun) group(words []string, _ []Line) error {
-	before, columns, err := bracketed(words)
-	if err != nil {
-		return err
-	}
-	group := map[string]any{"name": r.own(before[1]), "entity_type": r.own(before[3]), "kind": "features"}
-	if before[0] == "events" {
-		group["kind"] = "events"
-	}
-	if len(before) > 5 && before[4] == "ttl" {
-		group["ttl"] = before[5]
-	}
-	var features []map[string]string
-	for _, c := range columns {
-		features = append(features, map[string]string{"name": c[0], "value_type": c[1]})
-	}
-	group["features"] = features
-	r.entityOf[before[1]] = before[3]
-	return r.Apply(map[string]any{"groups": []any{group}})
-}
-
-func (r *scriptRun) add(words []string, _ []Line) error {
-	return r.Apply(map[string]any{"groups": []any{map[string]any{"name": r.own(words[1]), "entity_type": r.own(r.entityOf[words[1]]),
-		"features": []map[string]string{{"name": words[2], "value_type": words[3]}}}}})
-}
-
-func (r *scriptRun) ttl(words []string, _ []Line) error {
-	group := map[string]any{"name": r.own(words[1]), "entity_type": r.own(r.entityOf[words[1]]), "ttl": words[2]}
-	if words[2] == "none" {
-		group["ttl"] = nil
-	}
-	return r.Apply(map[string]any{"groups": []any{group}})
 }
 
 func (r *scriptRun) moveClock(words []string, _ []Line) error {
@@ -247,11 +188,19 @@ func (r *scriptRun) write(words []string, block []Line) error {
 			return fmt.Errorf("observation %d was answered as of %d, not %d", i, written.EventTimes[i], wanted)
 		}
 	}
-	if written.Online == store.OnlinePending {
-		r.unsynced = true
+	r.outcome = written.Online
+	r.unsynced = r.unsynced || written.Online == store.OnlinePending
+	return nil
+}
+
+func (r *scriptRun) online(words []string, _ []Line) error {
+	if r.outcome != words[1] {
+		return fmt.Errorf("the online half of the last write is %s, not %s", r.outcome, words[1])
 	}
 	return nil
 }
+
+func (r *scriptRun) lose(words []string, _ []Line) error { return r.Lose(r.Group(r.own(words[1]))) }
 
 func (r *scriptRun) load(words []string, block []Line) error {
 	name := strings.TrimSuffix(words[1], ":")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"featurestore/app/fault"
 	"featurestore/modules/store"
 	"featurestore/modules/store/sqlite"
 )
@@ -77,6 +78,11 @@ case all
 		}
 	}
 	require.Equal(t, 9*5, noticed)
+	// An observation whose cells are all missing is one of nothing, in whatever place of a call.
+	missing := store.Observation{Entity: store.Entity{Path: "c1"}, EventTime: start, Fields: []store.Field{{Name: "count"}}}
+	_, err = world.Store.Write(world.ctx, run.own("customer"), []store.Observation{missing})
+	require.True(t, fault.Is(err, "invalid-observation"), "%v", err)
+
 	for _, wrong := range []string{
 		"train spending:count:\n    c1 @5d -> 2@6d",
 		"train spending:count:\n    c1 @7d -> 2@6d\n    c1 @5d -> 2@6d",

@@ -1,0 +1,66 @@
+package storetest
+
+import (
+	"fmt"
+	"strings"
+)
+
+// bracketed reads "name(a T, b T)" and the like: what stands in the brackets, as name and type.
+func bracketed(words []string) (before []string, inside [][2]string, err error) {
+	text := strings.Join(words, " ")
+	head, rest, found := strings.Cut(text, "(")
+	if !found || !strings.HasSuffix(rest, ")") {
+		return nil, nil, fmt.Errorf("the brackets are missing")
+	}
+	for part := range strings.SplitSeq(strings.TrimSuffix(rest, ")"), ",") {
+		name, kind, _ := strings.Cut(strings.TrimSpace(part), " ")
+		inside = append(inside, [2]string{name, kind})
+	}
+	return strings.Fields(head), inside, nil
+}
+
+func (r *scriptRun) entity(words []string, _ []Line) error {
+	before, keys, err := bracketed(words)
+	if err != nil {
+		return err
+	}
+	var joinKeys []map[string]string
+	for _, k := range keys {
+		joinKeys = append(joinKeys, map[string]string{"name": k[0], "value_type": k[1]})
+	}
+	return r.Apply(map[string]any{"entity_types": []any{map[string]any{"name": r.own(before[1]), "join_keys": joinKeys}}})
+}
+
+func (r *scriptRun) group(words []string, _ []Line) error {
+	before, columns, err := bracketed(words)
+	if err != nil {
+		return err
+	}
+	group := map[string]any{"name": r.own(before[1]), "entity_type": r.own(before[3]), "kind": "features"}
+	if before[0] == "events" {
+		group["kind"] = "events"
+	}
+	if len(before) > 5 && before[4] == "ttl" {
+		group["ttl"] = before[5]
+	}
+	var features []map[string]string
+	for _, c := range columns {
+		features = append(features, map[string]string{"name": c[0], "value_type": c[1]})
+	}
+	group["features"] = features
+	r.entityOf[before[1]] = before[3]
+	return r.Apply(map[string]any{"groups": []any{group}})
+}
+
+func (r *scriptRun) add(words []string, _ []Line) error {
+	return r.Apply(map[string]any{"groups": []any{map[string]any{"name": r.own(words[1]), "entity_type": r.own(r.entityOf[words[1]]),
+		"features": []map[string]string{{"name": words[2], "value_type": words[3]}}}}})
+}
+
+func (r *scriptRun) ttl(words []string, _ []Line) error {
+	group := map[string]any{"name": r.own(words[1]), "entity_type": r.own(r.entityOf[words[1]]), "ttl": words[2]}
+	if words[2] == "none" {
+		group["ttl"] = nil
+	}
+	return r.Apply(map[string]any{"groups": []any{group}})
+}
