@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,7 +68,7 @@ func fresh() string {
 }
 
 func dropSchemas(url, schema string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -83,11 +84,34 @@ func dropSchemas(url, schema string) error {
 		return err
 	}
 	for _, name := range names {
+		if err := dropTables(ctx, conn, name); err != nil {
+			return err
+		}
 		if _, err := conn.Exec(ctx, `DROP SCHEMA `+pgx.Identifier{name}.Sanitize()+` CASCADE`); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// dropTables drops the tables of a schema some at a time: thousands in one transaction are more locks than a server has room for.
+func dropTables(ctx context.Context, conn *pgx.Conn, schema string) error {
+	for {
+		rows, err := conn.Query(ctx, `SELECT tablename FROM pg_tables WHERE schemaname = $1 LIMIT 100`, schema)
+		if err != nil {
+			return err
+		}
+		tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil || len(tables) == 0 {
+			return err
+		}
+		for i, table := range tables {
+			tables[i] = pgx.Identifier{schema, table}.Sanitize()
+		}
+		if _, err := conn.Exec(ctx, `DROP TABLE `+strings.Join(tables, ", ")+` CASCADE`); err != nil {
+			return err
+		}
+	}
 }
 
 func dropKeys(url, prefix string) error {
