@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -97,4 +98,49 @@ func awaitCatalog(t *testing.T, p *program, feature string) {
 		}
 		return err
 	})
+}
+
+// One process, which does not reach Redis, changes the definitions and stores under them; the other, which has not heard of it, brings
+// the rows online and is asked. It must notice: what it does not know of it would leave out for good, and a value that was widened it
+// would take for a null.
+func TestDefinitionsThatAnotherProcessHasChanged(t *testing.T) {
+	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{})
+	settings := append(onServers(postgres, redis), "FEATURESTORE_REGISTRY_POLL=3s")
+	changer := newProgram(t, append(settings, stillTicker, "FEATURESTORE_REDIS_URL=redis://"+freeAddress(t))...)
+	behind := newProgram(t, append(settings, "FEATURESTORE_MATERIALIZATION_INTERVAL=10ms")...)
+	behind.start(t)
+	define(t, behind)
+	changer.start(t)
+	changer.mustWrite(t, "steady", 0)
+
+	const changes = 20
+	for i := range changes {
+		feature := fmt.Sprint("added_", i)
+		mustCall(t, "POST", changer.registry+"/apply",
+			`{"groups": [{"name": "numbers", "entity_type": "account", "features": [{"name": "`+feature+`", "value_type": "INTEGER"}]}]}`, nil)
+		mustCall(t, "POST", changer.store+"/store/account/steady", fmt.Sprintf(`{%q: %d}`, feature, i), nil)
+	}
+	await(t, 20*time.Second, "the copies are in step", func() error {
+		for i := range int64(changes) {
+			status, answer, err := call("GET", behind.store+fmt.Sprintf("/get/account/steady/added_%d", i), "")
+			if err != nil || status != http.StatusOK || !strings.Contains(answer, fmt.Sprintf(`"value":%d,`, i)) {
+				return fmt.Errorf("added_%d: %d %s %v", i, status, answer, err)
+			}
+		}
+		return nil
+	})
+	for i := range int64(changes) {
+		require.Equal(t, one{Value: &i, Status: "PRESENT"}, behind.get(t, "steady", fmt.Sprint("added_", i)))
+	}
+
+	mustCall(t, "POST", changer.store+"/store/account/steady", `{"draft": 1}`, nil)
+	awaitCatalog(t, behind, "draft")
+	at := time.Now().UTC().Add(time.Minute).Format(time.RFC3339)
+	mustCall(t, "POST", changer.store+"/store/account/steady", `{"draft": 1.5}`, nil)
+	for _, path := range []string{"/history/account/steady?features=draft&at=" + at, "/history/account/steady?features=draft&limit=1", "/explain/account/steady/draft"} {
+		status, answer, err := call("GET", behind.store+path, "")
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, status, answer)
+		require.Contains(t, answer, "1.5", path)
+	}
 }

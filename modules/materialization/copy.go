@@ -2,6 +2,7 @@ package materialization
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,12 +33,18 @@ func (m *Materialization) Group(ctx context.Context, group *registry.Group, mode
 	lock := m.lock(group)
 	lock.Lock()
 	defer lock.Unlock()
-	if err := m.store.Prepare(ctx, group); err != nil {
-		return Progress{}, err
-	}
 	for range attempts {
+		if err := m.store.Prepare(ctx, group); err != nil {
+			return Progress{}, err
+		}
 		c := &copying{m: m, group: group, progress: Progress{Mode: mode}, report: report, began: time.Now()}
 		done, err := c.run(ctx)
+		if errors.Is(err, store.ErrOutdated) {
+			if group, err = m.refreshed(ctx, group); err != nil {
+				return Progress{}, err
+			}
+			continue
+		}
 		if err != nil {
 			return c.progress, fmt.Errorf("materialize %s: %w", group.Name, err)
 		}
@@ -47,6 +54,19 @@ func (m *Materialization) Group(ctx context.Context, group *registry.Group, mode
 	}
 	return Progress{}, fault.New(fault.Busy, "superseded",
 		"the online copy of %s kept changing hands while it was being written: another process brings it in step", group.Name)
+}
+
+// refreshed reads the registry again and answers the group as it is now: another process has changed it since this one last looked.
+func (m *Materialization) refreshed(ctx context.Context, group *registry.Group) (*registry.Group, error) {
+	catalog, err := m.catalog.Refresh(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("materialize %s: %w", group.Name, err)
+	}
+	now, ok := catalog.GroupByID(group.ID)
+	if !ok {
+		return nil, catalog.UnknownGroup(group.Name)
+	}
+	return now, nil
 }
 
 // copying is one attempt at a run.
@@ -79,6 +99,9 @@ func (c *copying) run(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("read the offline store: %w", err)
 	}
 	defer snapshot.Close()
+	if err := snapshot.Fits(ctx, c.group); err != nil {
+		return false, err
+	}
 
 	to := store.State{
 		Marker:    store.Marker(identity, c.group),
@@ -90,6 +113,15 @@ func (c *copying) run(ctx context.Context) (bool, error) {
 		return true, nil // nothing came in; a transaction that is still open can hold Position where it is while others commit above it
 	}
 	void := c.void(to)
+	if void == ttlChanged { // by whom?
+		now, err := c.m.refreshed(ctx, c.group)
+		if err != nil {
+			return false, err
+		}
+		if now.TTL != c.group.TTL {
+			return false, store.ErrOutdated
+		}
+	}
 	if void != "" {
 		c.progress.Mode, c.progress.Reason = Full, void
 	}
@@ -118,6 +150,8 @@ func (c *copying) run(ctx context.Context) (bool, error) {
 	return online.Swap(ctx, c.group, c.from, to)
 }
 
+const ttlChanged = "the TTL was changed"
+
 // void says why the watermark does not count; "" if it does.
 func (c *copying) void(to store.State) string {
 	w := c.from.Watermark
@@ -129,7 +163,7 @@ func (c *copying) void(to store.State) string {
 	case w.Position.After(to.Watermark.Position):
 		return "the watermark is ahead of the offline store"
 	case w.TTL != to.Watermark.TTL:
-		return "the TTL was changed"
+		return ttlChanged
 	}
 	return ""
 }

@@ -55,6 +55,7 @@ type Request struct {
 // Catalog is what this module asks of the registry.
 type Catalog interface {
 	Catalog() *registry.Catalog
+	Refresh(ctx context.Context) (*registry.Catalog, error)
 }
 
 // Materialization keeps the copies in step.

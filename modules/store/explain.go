@@ -38,16 +38,17 @@ func (s *Store) Explain(ctx context.Context, key Key, feature *registry.Feature)
 	if feature.Group.Kind == registry.Events {
 		return nil, eventGroup(feature.Group)
 	}
-	snapshot, err := s.offline.Snapshot(ctx)
+	snapshot, shares, err := s.viewOf(ctx, "explain", split([]*registry.Feature{feature}))
 	if err != nil {
-		return nil, unavailable("explain", err)
+		return nil, err
 	}
 	defer snapshot.Close()
+	features := shares[0].features
+	feature = features[0]
 	e := &Explanation{Feature: feature, Position: snapshot.Position(), Now: snapshot.Now(), Since: value.NoTime}
 	if e.Identity, err = s.Identify(ctx); err != nil {
 		return nil, unavailable("explain", err)
 	}
-	features := []*registry.Feature{feature}
 	current, err := snapshot.AsOf(ctx, feature.Group, features, []Key{key}, []int64{e.Now + s.config.FutureTolerance.Microseconds()}, nil)
 	if err != nil {
 		return nil, unavailable("explain", err)

@@ -77,6 +77,7 @@ func (s *Store) explain(ctx context.Context, in *explainInput) (*struct{ Body ex
 	if err != nil {
 		return nil, err
 	}
+	feature = e.Feature
 	if e.OnlineErr != nil {
 		s.log.Warn("explain could not ask the online store", "group", feature.Group.Name, "error", e.OnlineErr)
 	}

@@ -18,12 +18,12 @@ type HistoryRequest struct {
 
 // History yields the observations of an entity, group by group, as they came in: corrections stand beside what they correct.
 func (s *Store) History(ctx context.Context, request HistoryRequest, yield func(*Rows) error) error {
-	snapshot, err := s.offline.Snapshot(ctx)
+	snapshot, shares, err := s.viewOf(ctx, "read history", split(request.Features))
 	if err != nil {
-		return unavailable("read history", err)
+		return err
 	}
 	defer snapshot.Close()
-	for _, sh := range split(request.Features) {
+	for _, sh := range shares {
 		of := Range{Key: &request.Key, From: request.From, To: request.To, Limit: request.Limit}
 		if err := snapshot.Observations(ctx, sh.group, sh.features, of, yield); err != nil {
 			return unavailable("read the history of "+sh.group.Name, err)
@@ -43,11 +43,12 @@ type ExportRequest struct {
 // Export writes a group's rows to the writer that begin makes: join keys, event_time, features. What was not observed is missing.
 // With Latest, the event time is the newest of the row's features, and an entity of which every value has expired is left out.
 func (s *Store) Export(ctx context.Context, request ExportRequest, begin func([]table.Column) (table.Writer, error)) error {
-	snapshot, err := s.offline.Snapshot(ctx)
+	snapshot, groups, err := s.view(ctx, "export "+request.Group.Name, []*registry.Group{request.Group})
 	if err != nil {
-		return unavailable("export", err)
+		return err
 	}
 	defer snapshot.Close()
+	request.Group = groups[0]
 	if request.Latest && request.Group.Kind == registry.Events {
 		return eventGroup(request.Group)
 	}

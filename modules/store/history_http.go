@@ -112,9 +112,7 @@ type observedRow struct {
 func (o observedRow) eventTime() int64 { return o.rows.EventTimes[o.i] }
 
 // observes tells whether the row observed any of the features that are asked for.
-func (o observedRow) observes() bool {
-	return slices.ContainsFunc(o.rows.Row(o.i), func(v value.Value) bool { return !v.IsAbsent() })
-}
+func (o observedRow) observes() bool { return o.rows.Observes(o.i) }
 
 // historyPage collects a page of observations of several groups. A token says how far the page before went: to an event time, and over
 // how many observations of that time; one that comes in meanwhile can show an observation twice, never hide one.
@@ -199,7 +197,7 @@ func appendObservation(b []byte, row observedRow, asked []Requested) []byte {
 	b = append(appendMember(b, "features"), '{')
 	n, values := 0, rows.Row(row.i)
 	for i := range asked {
-		at := slices.Index(rows.Features, asked[i].Feature)
+		at := slices.IndexFunc(rows.Features, func(f *registry.Feature) bool { return same(f, asked[i].Feature) })
 		if at < 0 || values[at].IsAbsent() {
 			continue
 		}

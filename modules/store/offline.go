@@ -8,8 +8,8 @@ import (
 	"featurestore/modules/registry"
 )
 
-// ErrOutdated says that a group's layout in the store is newer than the one a write was made for: read the registry again
-// and repeat. Nothing was stored.
+// ErrOutdated says that a group's layout in the store is not the one that a write was made for, or newer than the one that a read was
+// made for: read the registry again and repeat. Nothing was stored or read.
 var ErrOutdated = errors.New("the group's layout has changed")
 
 // Position is a place in the order of ingestion of an offline store: a decimal number of that store.
@@ -56,8 +56,12 @@ type Load interface {
 }
 
 // Snapshot is used by one goroutine at a time. Features passed in must be of the group, in ascending Ordinal.
-// A group that has no table yet reads as empty.
+// A group that has no table yet reads as empty. One whose table has a newer layout than the definition passed in is not read at all
+// (ErrOutdated): its values may stand where that definition does not look.
 type Snapshot interface {
+	// Fits answers ErrOutdated where reading the group would.
+	Fits(ctx context.Context, group *registry.Group) error
+
 	// Now is the offline store's clock when the snapshot was opened, in µs.
 	Now() int64
 

@@ -17,7 +17,8 @@ type Online interface {
 	// none. marked[i] is false unless the group's marker is questions[i].Marker: then nothing can be concluded from rows[i].
 	Read(ctx context.Context, questions []Question) (rows [][]string, marked []bool, err error)
 
-	// Merge puts each row in by the rule that newer wins, feature by feature, atomically per row. Under an older fence than the
+	// Merge puts each row in by the rule that newer wins, feature by feature, atomically per row. One that is no packed row, or has no
+	// feature, is an error, and nothing of it is written. Under an older fence than the
 	// store's nothing is written and Refused is set. Unless unmarked is true, nothing is written either while the
 	// group's marker is absent, and Unmarked is set. expires is for reclaiming space only, in ms since 1970; 0: never.
 	Merge(ctx context.Context, group *registry.Group, fence int64, unmarked bool, rows []PackedRow) (Merged, error)

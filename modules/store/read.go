@@ -128,14 +128,14 @@ func (s *Store) Read(ctx context.Context, read Read) (*Answer, error) {
 		questions[i] = Question{Group: sh.group, Marker: s.markers.of(sh.group), Keys: read.Keys[sh.group.EntityType.Name]}
 	}
 	now := s.now()
-	var missing []*share // to be answered offline
+	var missing []share // to be answered offline
 	rows, marked, err := s.readOnline(ctx, questions)
 	if err != nil {
 		s.onlineFailed("read", err)
 	}
 	for i := range shares {
 		if err != nil || !marked[i] || !s.fill(answer, &shares[i], questions[i].Keys, rows[i], len(read.Features), now) {
-			missing = append(missing, &shares[i])
+			missing = append(missing, shares[i])
 		}
 	}
 	if len(missing) == 0 {
@@ -192,7 +192,7 @@ func (s *Store) fill(answer *Answer, sh *share, keys []Key, rows []string, colum
 }
 
 // fillOffline answers some groups from the offline store, for a bounded number of entities.
-func (s *Store) fillOffline(ctx context.Context, answer *Answer, shares []*share, read Read) error {
+func (s *Store) fillOffline(ctx context.Context, answer *Answer, shares []share, read Read) error {
 	if read.Rows > s.config.OfflineReads {
 		busy := fault.New(fault.Busy, "online-store-unavailable",
 			"the online copy cannot answer now, and %d entities are more than the %d that are read from the offline store instead: try again, or ask for fewer",
@@ -200,9 +200,9 @@ func (s *Store) fillOffline(ctx context.Context, answer *Answer, shares []*share
 		busy.RetryAfter = 1
 		return busy
 	}
-	snapshot, err := s.offline.Snapshot(ctx)
+	snapshot, shares, err := s.viewOf(ctx, "read offline", shares)
 	if err != nil {
-		return unavailable("read offline", err)
+		return err
 	}
 	defer snapshot.Close()
 	now := snapshot.Now()
@@ -218,32 +218,30 @@ func (s *Store) At(ctx context.Context, read Read, at int64) (*Answer, error) {
 	if err := s.checkSize(read); err != nil {
 		return nil, err
 	}
-	snapshot, err := s.offline.Snapshot(ctx)
+	snapshot, shares, err := s.viewOf(ctx, "read offline", read.split())
 	if err != nil {
-		return nil, unavailable("read offline", err)
+		return nil, err
 	}
 	defer snapshot.Close()
 	times := make([]int64, read.Rows)
 	for i := range times {
 		times[i] = at
 	}
-	shares := read.split()
-	of := make([]*share, len(shares))
 	for i := range shares {
 		if shares[i].group.Kind == registry.Events {
 			return nil, eventGroup(shares[i].group)
 		}
-		of[i] = &shares[i]
 	}
 	answer := &Answer{Cells: make([]Cell, read.Rows*len(read.Features)), Offline: true}
-	return answer, s.asOf(ctx, snapshot, answer, of, read, times, at)
+	return answer, s.asOf(ctx, snapshot, answer, shares, read, times, at)
 }
 
 // asOf fills shares of an answer from a snapshot: candidates are observations with event time ≤ times[i], their age is counted from
 // at.
-func (s *Store) asOf(ctx context.Context, snapshot Snapshot, answer *Answer, shares []*share, read Read, times []int64, at int64) error {
+func (s *Store) asOf(ctx context.Context, snapshot Snapshot, answer *Answer, shares []share, read Read, times []int64, at int64) error {
 	columns := len(read.Features)
-	for _, sh := range shares {
+	for i := range shares {
+		sh := &shares[i]
 		current, err := snapshot.AsOf(ctx, sh.group, sh.features, read.Keys[sh.group.EntityType.Name], times, nil)
 		if err != nil {
 			return unavailable("read "+sh.group.Name, err)

@@ -56,6 +56,16 @@ func (r *Rows) Row(i int) []value.Value {
 	return r.Values[i*n : (i+1)*n : (i+1)*n]
 }
 
+// Observes tells whether row i observes any of the features.
+func (r *Rows) Observes(i int) bool {
+	for _, v := range r.Row(i) {
+		if !v.IsAbsent() {
+			return true
+		}
+	}
+	return false
+}
+
 // Whole tells whether row i observes every feature that the group has at its SchemaVersion: its presence is stored as null.
 func (r *Rows) Whole(i int) bool {
 	if len(r.Features) != len(r.Group.Features) {

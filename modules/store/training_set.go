@@ -43,17 +43,21 @@ type Head struct {
 // streams: the writer that begin makes gets the rows as they come. All of it is of one moment of the offline store. It
 // answers how many rows there were.
 func (s *Store) TrainingSet(ctx context.Context, request TrainingRequest, spine table.Reader, begin func(Head) (table.Writer, error)) (int64, error) {
-	snapshot, err := s.offline.Snapshot(ctx)
+	snapshot, shares, err := s.viewOf(ctx, "make a training set", split(featuresOf(request.Features)))
 	if err != nil {
-		return 0, unavailable("open a snapshot", err)
+		return 0, err
 	}
 	defer snapshot.Close()
-	j := &join{store: s, request: request, snapshot: snapshot, spine: spine, shares: split(featuresOf(request.Features))}
-	for i := range j.shares {
-		if j.shares[i].group.Kind == registry.Events {
-			return 0, eventGroup(j.shares[i].group)
+	request.Features = slices.Clone(request.Features)
+	for i := range shares {
+		if shares[i].group.Kind == registry.Events {
+			return 0, eventGroup(shares[i].group)
+		}
+		for _, w := range shares[i].wanted {
+			request.Features[w.position].Feature = w.feature
 		}
 	}
+	j := &join{store: s, request: request, snapshot: snapshot, spine: spine, shares: shares}
 	// Three stages work side by side: reading the spine, looking up, writing.
 	work, ctx := errgroup.WithContext(ctx)
 	read, looked := make(chan *chunk, 1), make(chan *chunk, 1)

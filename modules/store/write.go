@@ -203,7 +203,7 @@ func (s *Store) writeOnline(ctx context.Context, rows *Rows, fence int64) string
 	if !s.onlineUsable() {
 		return OnlinePending
 	}
-	merged, err := s.online.Merge(ctx, rows.Group, fence, false, s.packRows(rows))
+	merged, err := s.online.Merge(ctx, rows.Group, fence, false, s.PackRows(rows))
 	for range maxAttempts {
 		if err != nil || !merged.Refused {
 			break
@@ -228,11 +228,12 @@ func (s *Store) writeOnline(ctx context.Context, rows *Rows, fence int64) string
 
 // currentOf reads entities' newest values from the offline store.
 func (s *Store) currentOf(ctx context.Context, group *registry.Group, keys []Key) (*Current, error) {
-	snapshot, err := s.offline.Snapshot(ctx)
+	snapshot, groups, err := s.view(ctx, "read "+group.Name, []*registry.Group{group})
 	if err != nil {
 		return nil, err
 	}
 	defer snapshot.Close()
+	group = groups[0]
 	times := make([]int64, len(keys))
 	for i := range times {
 		times[i] = snapshot.Now() + s.config.FutureTolerance.Microseconds()
@@ -240,21 +241,22 @@ func (s *Store) currentOf(ctx context.Context, group *registry.Group, keys []Key
 	return snapshot.AsOf(ctx, group, group.Features, keys, times, nil)
 }
 
-// packRows makes the online rows of single observations, each under its own stamp.
-func (s *Store) packRows(rows *Rows) []PackedRow {
+// PackRows makes the online rows of single observations, each under its own stamp. One that observes none of the features is left out:
+// those that it observed may have been deleted since.
+func (s *Store) PackRows(rows *Rows) []PackedRow {
 	ordinals := ordinalsOf(rows.Features)
-	out := make([]PackedRow, len(rows.Keys))
+	out := make([]PackedRow, 0, len(rows.Keys))
 	var buffer []byte
 	for i, key := range rows.Keys {
+		if !rows.Observes(i) {
+			continue
+		}
 		stamp := Stamp{EventTime: rows.EventTimes[i], IngestID: rows.IngestIDs[i]}
 		buffer = packed.Append(buffer[:0], key.Encoded, ordinals, rows.Row(i), stamp)
-		out[i] = PackedRow{Key: key, Row: string(buffer), Expires: s.expiry(rows.Group, stamp.EventTime)}
+		out = append(out, PackedRow{Key: key, Row: string(buffer), Expires: s.expiry(rows.Group, stamp.EventTime)})
 	}
 	return out
 }
-
-// PackRows makes the online rows of observations, for materialization.
-func (s *Store) PackRows(rows *Rows) []PackedRow { return s.packRows(rows) }
 
 // PackCurrent makes the online rows of entities' newest values; an entity that has none is left out.
 func (s *Store) PackCurrent(current *Current) []PackedRow {

@@ -18,6 +18,7 @@ const (
 	datatypeMismatch     = "42804"
 	duplicateTable       = "42P07"
 	duplicateColumn      = "42701"
+	duplicateObject      = "42710" // the row type that comes with a table
 	uniqueViolation      = "23505"
 	deadlockDetected     = "40P01"
 	serializationFailure = "40001"

@@ -78,7 +78,7 @@ func (o *Offline) EnsureLayout(ctx context.Context, group *registry.Group) (crea
 			return err
 		})
 		switch code(err) {
-		case lockNotAvailable, deadlockDetected, serializationFailure, duplicateTable, duplicateColumn, uniqueViolation:
+		case lockNotAvailable, deadlockDetected, serializationFailure, duplicateTable, duplicateColumn, duplicateObject, uniqueViolation:
 			// others are at it, or hold the table
 		default:
 			if err != nil {

@@ -150,16 +150,25 @@ func readRows(result *pgconn.ResultReader, giveUp context.CancelFunc, row func([
 	return err
 }
 
+// Fits reads the group's layout, which the reads that follow need anyway.
+func (s *snapshot) Fits(ctx context.Context, group *registry.Group) error {
+	_, err := s.layout(ctx, group)
+	return err
+}
+
 // layout says which table and columns a group has in this snapshot.
 func (s *snapshot) layout(ctx context.Context, group *registry.Group) (layout, error) {
-	if known, ok := s.layouts[group.ID]; ok {
-		return known, nil
+	found, ok := s.layouts[group.ID]
+	if !ok {
+		var err error
+		if found, _, err = s.offline.readLayout(ctx, s.conn, group.ID, ""); err != nil {
+			return layout{}, err
+		}
+		s.layouts[group.ID] = found
 	}
-	found, _, err := s.offline.readLayout(ctx, s.conn, group.ID, "")
-	if err != nil {
-		return layout{}, err
+	if found.version > group.SchemaVersion {
+		return layout{}, fmt.Errorf("group %s, version %d: %w", group.Name, group.SchemaVersion, store.ErrOutdated)
 	}
-	s.layouts[group.ID] = found
 	return found, nil
 }
 

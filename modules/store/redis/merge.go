@@ -9,6 +9,7 @@ import (
 
 	"featurestore/modules/registry"
 	"featurestore/modules/store"
+	"featurestore/modules/store/packed"
 )
 
 const (
@@ -28,6 +29,11 @@ func (o *Online) Merge(ctx context.Context, group *registry.Group, fence int64, 
 		client = o.bulk
 	}
 	var merged store.Merged
+	for i := range rows {
+		if _, err := packed.Open(rows[i].Row); err != nil {
+			return merged, fmt.Errorf("writing group %s to Redis: row %d: %w", group.Name, i, err)
+		}
+	}
 	for len(rows) > 0 && !merged.Refused && !merged.Unmarked {
 		var calls []call
 		for size := 0; len(rows) > 0 && size < mergeBytes; {

@@ -88,11 +88,20 @@ type source struct {
 	hidden   []openLoad
 }
 
+// Fits compares the versions of layout and group.
+func (s *snapshot) Fits(_ context.Context, group *registry.Group) error {
+	_, err := s.source(group, nil)
+	return err
+}
+
 // source finds the group's table; nil if there is none.
 func (s *snapshot) source(group *registry.Group, features []*registry.Feature) (*source, error) {
 	l, err := s.conn.layoutOf(group.ID)
 	if err != nil || l == nil {
 		return nil, err
+	}
+	if l.version > group.SchemaVersion {
+		return nil, fmt.Errorf("group %s, version %d: %w", group.Name, group.SchemaVersion, store.ErrOutdated)
 	}
 	src := &source{group: group, features: features, table: database.Quote(l.table), keys: keyColumns(group, "t."), columns: make([]string, len(features))}
 	for i, feature := range features {

@@ -67,6 +67,7 @@ func RunOffline(t *testing.T, engine OfflineEngine) {
 		{"a snapshot from before the table reads as empty", (*offline).snapshotBeforeTable},
 		{"a group without a table reads as empty", (*offline).snapshotNoTable},
 		{"a feature without a column reads as never observed", (*offline).snapshotNoColumn},
+		{"a group is not read by an older definition", (*offline).snapshotOutdated},
 		{"Now is the store's clock and never goes back", (*offline).snapshotNow},
 		{"Position: what is not in a snapshot is at or above it", (*offline).positionNew},
 		{"Position: an open load stays above it, 200 of 200", (*offline).positionOpenLoad},

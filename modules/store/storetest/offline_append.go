@@ -18,12 +18,13 @@ import (
 
 func (o *offline) appendAllOrNothing() {
 	good, outdated := Group(1, "good", Customers, counts...), Group(2, "outdated", Customers, counts...)
-	o.ensure(good, WithColumn(outdated, Column{"d", value.Integer}))
+	newer := WithColumn(outdated, Column{"d", value.Integer})
+	o.ensure(good, newer)
 	one := Seen{TextKey("x"), noon, Values{"a": value.OfInt(1)}}
 	for _, rows := range [][]*store.Rows{{RowsOf(good, one), RowsOf(outdated, one)}, {RowsOf(outdated, one), RowsOf(good, one)}} {
 		require.ErrorIs(o, o.store.Append(o.ctx, rows), store.ErrOutdated)
 		require.Zero(o, o.count(good))
-		require.Zero(o, o.count(outdated))
+		require.Zero(o, o.count(newer))
 	}
 	o.see(good, one)
 	require.Equal(o, 1, o.count(good), "the next write is not harmed")

@@ -170,7 +170,8 @@ func (o *offline) loadsAtOnce() {
 
 func (o *offline) loadOutdated() {
 	first := Group(1, "purchases", Customers, counts...)
-	o.ensure(WithColumn(first, Column{"d", value.Integer}))
+	second := WithColumn(first, Column{"d", value.Integer})
+	o.ensure(second)
 	load, err := o.store.Load(o.ctx, first, 1)
 	if err == nil { // it may be noticed with the first rows, or at the end
 		err = load.Add(o.ctx, RowsOf(first, Seen{TextKey("x"), noon, Values{"a": value.OfInt(1)}}))
@@ -180,7 +181,7 @@ func (o *offline) loadOutdated() {
 		require.NoError(o, load.Abort(o.ctx))
 	}
 	require.ErrorIs(o, err, store.ErrOutdated)
-	require.Zero(o, o.count(first))
+	require.Zero(o, o.count(second))
 }
 
 // Whichever comes first holds: the load ends under its own layout, and the column is there afterwards.

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -46,13 +47,42 @@ func (o *offline) snapshotStable() {
 	}
 	// A column added meanwhile does not show either. The engine may say that it cannot be added while the table is being read.
 	wider := WithColumn(group, Column{"d", value.Integer})
+	newest := wider
 	if _, err := o.store.EnsureLayout(o.ctx, wider); err != nil {
 		problem, ok := fault.As(err)
 		require.True(o, ok && problem.Kind == fault.Busy, "%v", err)
+		newest = group
 	}
 	require.Equal(o, []value.Value{value.OfInt(1), {}, {}}, o.asOf(s, group, TextKey("x"), math.MaxInt64))
 	require.Equal(o, []value.Value{value.OfInt(1), {}, {}, {}}, o.asOf(s, wider, TextKey("x"), math.MaxInt64))
-	require.Equal(o, value.OfInt(7), o.now(group, TextKey("x"))[0])
+	require.Equal(o, value.OfInt(7), o.now(newest, TextKey("x"))[0])
+}
+
+// Who holds older definitions than those that rows were stored under would take their values for nulls. A snapshot from before fits them.
+func (o *offline) snapshotOutdated() {
+	first := Group(1, "purchases", Customers, counts...)
+	o.ensure(first)
+	o.see(first, Seen{TextKey("x"), noon, Values{"a": value.OfInt(1), "b": value.OfInt(2), "c": value.OfInt(3)}})
+	o.look(func(s store.Snapshot) { require.NoError(o, s.Fits(o.ctx, first)) })
+	second := Widened(WithColumn(first, Column{"d", value.Integer}), "a")
+	o.ensure(second)
+	o.see(second, Seen{TextKey("x"), noon, Values{"a": value.OfFloat(1.5), "b": value.OfInt(2), "c": value.OfInt(3), "d": value.OfInt(4)}})
+	o.look(func(s store.Snapshot) {
+		require.ErrorIs(o, s.Fits(o.ctx, first), store.ErrOutdated)
+		_, err := s.AsOf(o.ctx, first, first.Features, []store.Key{TextKey("x")}, []int64{noon}, nil)
+		require.ErrorIs(o, err, store.ErrOutdated)
+		err = s.Current(o.ctx, first, first.Features, func(*store.Current) error { return errors.New("values were read") })
+		require.ErrorIs(o, err, store.ErrOutdated)
+		err = s.Observations(o.ctx, first, first.Features, store.Range{}, func(*store.Rows) error { return errors.New("rows were read") })
+		require.ErrorIs(o, err, store.ErrOutdated)
+		_, _, _, err = s.IntegerBounds(o.ctx, first.Features[0])
+		require.ErrorIs(o, err, store.ErrOutdated)
+		require.NoError(o, s.Fits(o.ctx, second), "the snapshot is not harmed")
+		require.Equal(o, value.OfFloat(1.5), o.asOf(s, second, TextKey("x"), noon)[0])
+		pretended := *first
+		pretended.SchemaVersion = second.SchemaVersion
+		require.Equal(o, value.Null(), o.asOf(s, &pretended, TextKey("x"), noon)[0], "the control: without the versions it is taken for a null")
+	})
 }
 
 // reads asks a snapshot everything about a group in which it should find nothing.

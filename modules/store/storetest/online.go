@@ -34,6 +34,7 @@ func RunOnline(t *testing.T, open OpenOnline) {
 		{"Merge: newer wins, feature by feature", (*online).mergeNewer},
 		{"Merge does what packed.Merge does, byte for byte", (*online).mergeAsPacked},
 		{"Merge takes the same entity twice in a call", (*online).mergeTwice},
+		{"Merge takes no row without features, nor a damaged one", (*online).mergeDamaged},
 		{"Merge counts what became of the rows", (*online).mergeCounts},
 		{"Merge takes thousands of rows, and no row", (*online).mergeMany},
 		{"Merge takes 500 features and long values", (*online).mergeWide},

@@ -144,6 +144,26 @@ func (o *online) mergeTwice() {
 	require.Equal(o, packed.Cell{Value: value.OfInt(4), Stamp: store.Stamp{EventTime: 1, IngestID: 4}}, cells[1])
 }
 
+func (o *online) mergeDamaged() {
+	group := Group(1, "one", Customers, counts...)
+	o.mark(group, 0)
+	x := TextKey("x")
+	o.merge(group, packRow(x, store.Stamp{EventTime: 5, IngestID: 1}, map[uint16]value.Value{1: value.OfInt(1), 2: value.OfInt(2)}),
+		intRow(x, 7, 2, 3))
+	stored := o.rows(group, x)[0]
+	whole := intRow(x, 9, 3, 4)
+	empty := whole
+	empty.Row = string(packed.Append(nil, x.Encoded, []uint16{1}, []value.Value{{}}, store.Stamp{EventTime: 9, IngestID: 3}))
+	short := whole
+	short.Row = short.Row[:20]
+	for _, bad := range []store.PackedRow{empty, short, {Key: x}} {
+		_, err := o.store.Merge(o.ctx, group, 0, false, []store.PackedRow{intRow(x, 6, 4, 9), bad})
+		require.ErrorIs(o, err, packed.ErrDamaged)
+		require.Equal(o, stored, o.rows(group, x)[0])
+	}
+	require.Equal(o, store.Merged{Written: 1}, o.merge(group, whole), "the next write is not harmed")
+}
+
 func (o *online) mergeCounts() {
 	group := Group(1, "one", Customers, counts...)
 	o.mark(group, 0)

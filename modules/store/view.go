@@ -1,0 +1,96 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"featurestore/app/fault"
+	"featurestore/modules/registry"
+)
+
+// view opens a snapshot for reading some groups, and answers them as they are defined in it. What a call began with can be older than the
+// rows that it finds: another process, or another call of this one, may have changed the definitions and stored under them since.
+func (s *Store) view(ctx context.Context, doing string, groups []*registry.Group) (Snapshot, []*registry.Group, error) {
+	for range maxAttempts {
+		snapshot, err := s.offline.Snapshot(ctx)
+		if err != nil {
+			return nil, nil, unavailable(doing, err)
+		}
+		for _, g := range groups {
+			if err = snapshot.Fits(ctx, g); err != nil {
+				break
+			}
+		}
+		if err == nil {
+			return snapshot, groups, nil
+		}
+		_ = snapshot.Close() // err says what is wrong
+		if !errors.Is(err, ErrOutdated) {
+			return nil, nil, unavailable(doing, err)
+		}
+		if groups, err = s.refreshed(ctx, groups); err != nil {
+			return nil, nil, err
+		}
+	}
+	return nil, nil, fault.New(fault.Busy, "definitions-changing", "the definitions kept changing while values were being read: try again")
+}
+
+// refreshed reads the registry again and answers the groups as they are now.
+func (s *Store) refreshed(ctx context.Context, groups []*registry.Group) ([]*registry.Group, error) {
+	catalog, err := s.definitions.Refresh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := make([]*registry.Group, len(groups))
+	for i, g := range groups {
+		found, ok := catalog.GroupByID(g.ID)
+		if !ok {
+			return nil, catalog.UnknownGroup(g.Name)
+		}
+		now[i] = found
+	}
+	return now, nil
+}
+
+// viewOf is view for the groups of some shares, which it answers as they are defined in the snapshot.
+func (s *Store) viewOf(ctx context.Context, doing string, shares []share) (Snapshot, []share, error) {
+	groups := make([]*registry.Group, len(shares))
+	for i := range shares {
+		groups[i] = shares[i].group
+	}
+	snapshot, groups, err := s.view(ctx, doing, groups)
+	if err != nil {
+		return nil, nil, err
+	}
+	now := slices.Clone(shares)
+	for i := range now {
+		if now[i].group == groups[i] {
+			continue
+		}
+		if now[i], err = now[i].in(groups[i]); err != nil {
+			_ = snapshot.Close() // err says what is wrong
+			return nil, nil, err
+		}
+	}
+	return snapshot, now, nil
+}
+
+// in is the share with its group and features as they are defined now.
+func (sh share) in(group *registry.Group) (share, error) {
+	features, wanted := make([]*registry.Feature, len(sh.features)), slices.Clone(sh.wanted)
+	for i, f := range sh.features {
+		at := slices.IndexFunc(group.Features, func(g *registry.Feature) bool { return same(f, g) })
+		if at < 0 {
+			return share{}, fault.New(fault.NotFound, "unknown-feature", "the feature %s has just been deleted", f.Reference())
+		}
+		features[i] = group.Features[at]
+	}
+	for i := range wanted {
+		wanted[i].feature = features[wanted[i].index]
+	}
+	return share{group: group, features: features, ordinals: sh.ordinals, wanted: wanted}, nil
+}
+
+// same tells whether two definitions, perhaps of different moments, are of one feature.
+func same(f, g *registry.Feature) bool { return f.Group.ID == g.Group.ID && f.Ordinal == g.Ordinal }
