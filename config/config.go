@@ -3,12 +3,17 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/redis/rueidis"
 
 	"featurestore/modules/materialization"
 	"featurestore/modules/registry"
@@ -141,6 +146,8 @@ func (c *Config) validate() []error {
 	wrong(c.Postgres.URL == "" && c.Engines.Registry == Postgres, "engines.registry is postgres, but postgres.url is empty")
 	wrong(c.Postgres.URL == "" && c.Engines.Offline == Postgres, "engines.offline is postgres, but postgres.url is empty")
 	wrong(c.Redis.URL == "" && c.Engines.Online == Redis, "engines.online is redis, but redis.url is empty")
+	errs = append(errs, c.Postgres.validate()...)
+	errs = append(errs, c.Redis.validate()...)
 	wrong(c.Embedded() && c.Data == "", "data is empty: name the folder for the embedded engines")
 	for _, role := range Roles {
 		if unknown := slices.ContainsFunc(c.Roles, func(r string) bool { return r != All && !slices.Contains(Roles, r) }); unknown {
@@ -152,6 +159,7 @@ func (c *Config) validate() []error {
 		}
 	}
 	wrong(!namespaceForm.MatchString(c.Postgres.Schema), "postgres.schema is %q: use lower-case letters, digits and _, at most 48", c.Postgres.Schema)
+	wrong(strings.HasPrefix(c.Postgres.Schema, "pg_"), "postgres.schema is %q: PostgreSQL keeps names that begin with pg_ for itself; use another", c.Postgres.Schema)
 	wrong(!namespaceForm.MatchString(c.Redis.Prefix), "redis.prefix is %q: use lower-case letters, digits and _, at most 48", c.Redis.Prefix)
 	oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf("log.format", c.Log.Format, "text", "json")
@@ -162,6 +170,38 @@ func (c *Config) validate() []error {
 	errs = append(errs, c.Runs.Validate()...)
 	return errs
 }
+
+// validate shows nothing of the URL: where it cannot be read, its password cannot be told from the rest.
+func (c *PostgresServer) validate() []error {
+	if c.URL == "" {
+		return nil
+	}
+	_, err := pgconn.ParseConfig(c.URL.Reveal())
+	var unreadable *fs.PathError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &unreadable):
+		return []error{fmt.Errorf("postgres.url names the file %s, which cannot be read: %w", unreadable.Path, unreadable.Err)}
+	}
+	return []error{errors.New("postgres.url cannot be understood: write postgres://user:password@host:5432/database, " +
+		"with %40 for an @, %3A for a : and %2F for a / in the password")}
+}
+
+// validate shows nothing of the URL, for the same reason.
+func (c *RedisServer) validate() []error {
+	if c.URL == "" {
+		return nil
+	}
+	if _, err := rueidis.ParseURL(c.URL.Reveal()); err != nil {
+		return []error{errors.New("redis.url cannot be understood: write redis://user:password@host:6379/0, or rediss:// for TLS, " +
+			"with %40 for an @, %3A for a : and %2F for a / in the password")}
+	}
+	return nil
+}
+
+// hostForm is what a name in a Host header may look like; addresses are told apart before.
+var hostForm = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`)
 
 func (c *HTTP) validate(open bool) []error {
 	var errs []error
@@ -176,6 +216,11 @@ func (c *HTTP) validate(open bool) []error {
 		case !open && !loopback(host):
 			errs = append(errs, fmt.Errorf("http.listen: %s can be reached from other machines, and no access keys are asked for: "+
 				"set auth.allow_unauthenticated to true if everyone who can reach it may read and write, or listen on 127.0.0.1", address))
+		}
+	}
+	for _, host := range c.AllowedHosts {
+		if net.ParseIP(strings.Trim(host, "[]")) == nil && !hostForm.MatchString(host) {
+			errs = append(errs, fmt.Errorf("http.allowed_hosts: %q is not a name or an address: write it as callers do, without scheme, port and path, such as features.example.org", host))
 		}
 	}
 	if c.Grace < 0 || c.Grace > 19*time.Second {

@@ -108,6 +108,22 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
+// A URL that cannot be read is refused without showing any part of it, whatever stands in the password's place.
+func TestMistakesShowNoSecret(t *testing.T) {
+	for variable, urls := range map[string][]string{
+		"FEATURESTORE_POSTGRES_URL": {"somewhere:hidden", "postgres://a:hid/den@h/d", "postgres://a:b%hidden@h/d", "host=h password=b hidden", "postgres://a:hidden@h:port/d"},
+		"FEATURESTORE_REDIS_URL":    {"somewhere:hidden", "redis://:hid/den@h:6379", "redis://:hidden@h:6379/first", "http://:hidden@h"},
+	} {
+		for _, url := range urls {
+			_, err := Load(Sources{Environment: []string{variable + "=" + url}})
+			require.ErrorContains(t, err, "cannot be understood", url)
+			require.NotContains(t, err.Error(), "hid", url)
+		}
+	}
+	_, err := Load(Sources{Environment: []string{"FEATURESTORE_POSTGRES_URL=postgres://a:hidden@h/d?sslmode=verify-full&sslrootcert=/nowhere/ca.pem"}})
+	require.EqualError(t, err, "postgres.url names the file /nowhere/ca.pem, which cannot be read: no such file or directory")
+}
+
 func TestEnvironment(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "url")
 	require.NoError(t, os.WriteFile(secret, []byte("redis://:hidden@cache:6379\n"), 0o600))

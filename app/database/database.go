@@ -53,8 +53,8 @@ func sqliteDSN(path string) string {
 // it is not there. Errors never show the password.
 func OpenPostgres(ctx context.Context, dsn, schema string, log *slog.Logger) (*gorm.DB, error) {
 	config, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		return nil, fmt.Errorf("read the PostgreSQL address: %w", err)
+	if err != nil { // whose text can hold the password
+		return nil, errors.New("the address of PostgreSQL cannot be understood")
 	}
 	config.RuntimeParams["search_path"] = Quote(schema)
 	if config.RuntimeParams["application_name"] == "" {

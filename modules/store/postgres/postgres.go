@@ -83,8 +83,8 @@ func Open(ctx context.Context, options Options) (*Offline, error) {
 
 func openPool(ctx context.Context, url string, size int) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, fmt.Errorf("reading the PostgreSQL URL: %w", err) // pgx leaves the password out of it
+	if err != nil { // whose text can hold the password
+		return nil, errors.New("the PostgreSQL URL cannot be understood")
 	}
 	for name, value := range session {
 		config.ConnConfig.RuntimeParams[name] = value
