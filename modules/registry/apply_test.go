@@ -146,6 +146,9 @@ func TestRefusedChanges(t *testing.T) {
 			if c.slug == "breaking-change" {
 				require.NoError(t, err)
 				require.NotEmpty(t, plan.Breaking)
+				for _, b := range plan.Breaking {
+					require.NotContains(t, plan.Unchanged, registry.Named{Kind: b.Kind, Name: b.Name}, "what is refused is not as the file says")
+				}
 			} else {
 				requireFault(t, err, c.slug)
 			}

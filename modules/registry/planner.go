@@ -57,6 +57,7 @@ type edit struct {
 	named         bool // the request names it, not only something that belongs to it
 	relaid        bool // its layout differs
 	newGeneration bool // the values of a feature begin anew
+	refused       bool // a member that was asked for would break something and stays as it is
 	deleting      bool
 }
 
@@ -282,7 +283,7 @@ func (p *planner) settleVersion(e *edit, revision int64) bool {
 		e.after.version++
 		p.plan.Changed = append(p.plan.Changed, Change{e.kind.Name, e.label, e.after.version, changes})
 	default:
-		if e.named {
+		if e.named && !e.refused {
 			p.plan.Unchanged = append(p.plan.Unchanged, name)
 		}
 		if !e.relaid {

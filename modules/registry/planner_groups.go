@@ -103,7 +103,7 @@ func (p *planner) refuse(e *edit, at, member string, readers []Named, format str
 	}
 	p.plan.Breaking = append(p.plan.Breaking, Breaking{e.kind.Name, e.label, member, orNull(e.was[member]), orNull(e.is[member]), readers})
 	p.breaking.At(join(at, member), string(e.is[member]), format, args...)
-	e.is[member] = e.was[member]
+	e.is[member], e.refused = e.was[member], true
 }
 
 // relay raises the group's schema version, once in a change: its columns are others afterwards.
