@@ -57,7 +57,10 @@ var badNames = []badCase{
 	{"a reserved name: entity_id", storeOne, `{"entity_id": "2"}`, "", 422, "invalid-definition", "entity_id"},
 	{"a reserved name: rowid", storeOne, `{"rowid": 1}`, "", 422, "invalid-definition", "rowid"},
 	{"a join key is no feature", storeOne, `{"customer_id": "2"}`, "", 422, "invalid-observation", "customer_id"},
-	{"a feature of a group that is not there", storeOne, `{"nothing:score": 1}`, "", 422, "invalid-definition", "nothing:score"},
+	{"a feature of a group that is not there", storeOne, `{"nothing:score": 1}`, "", 404, "unknown-feature", "nothing:score"},
+	{"a feature that its group does not have", storeOne, `{"spending:scores": 1}`, "", 404, "unknown-feature", "spending:scores"},
+	{"a feature of another entity type's group", storeOne, `{"driving:trips": 1}`, "", 404, "unknown-feature", "driving:trips"},
+	{"a version of a feature that is not there", storeOne, `{"score@2": 1}`, "", 404, "unknown-feature", "score@2"},
 	{"a short name and its reference", storeOne, `{"vip": true, "profile:vip": true}`, "", 422, "invalid-observation", "vip"},
 	{"a version that is not there", storeOne, `{"vip@9": true}`, "", 404, "unknown-version", "vip@9"},
 }

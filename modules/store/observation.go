@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"featurestore/app/fault"
@@ -177,7 +178,9 @@ func (c *checker) key(o *Observation) (Key, error) {
 func (c *checker) field(o *Observation, f *Field) (*registry.Feature, value.Value, bool, error) {
 	feature, err := c.resolve(f.Name)
 	if err != nil {
-		if !fault.Is(err, "unknown-feature") && !fault.Is(err, "unknown-entity-type") || c.store.config.Unregistered != "register" {
+		unknown := fault.Is(err, "unknown-feature") || fault.Is(err, "unknown-entity-type")
+		reference := strings.ContainsAny(f.Name, ":@") // no name that could be registered
+		if !unknown || reference || c.store.config.Unregistered != "register" {
 			return nil, value.Value{}, false, located(err, o.place(f.Name), f.Name)
 		}
 		if c.known != nil {
