@@ -154,7 +154,7 @@ func (c *requestContext) check() *Problem {
 	var refused *fault.Error
 	refuse := func(name, value, format string, args ...any) {
 		if refused == nil {
-			refused = fault.New(fault.Invalid, "invalid-query", "the query has parameters that this call does not take")
+			refused = fault.New(fault.Invalid, "invalid-query", "the query is not as this call takes it")
 		}
 		refused.At("query."+name, value, format, args...)
 	}
@@ -171,6 +171,9 @@ func (c *requestContext) check() *Problem {
 	}
 	if refused != nil {
 		slices.SortFunc(refused.Violations, func(a, b fault.Violation) int { return strings.Compare(a.Location, b.Location) })
+		if len(refused.Violations) == 1 {
+			refused.Detail += ": " + refused.Violations[0].Location + ": " + refused.Violations[0].Message
+		}
 		return problemOf(refused)
 	}
 	c.query = query

@@ -237,7 +237,7 @@ func TestProblems(t *testing.T) {
 		{"GET", "/fail/panic", "", nil, 500, "internal", "log"},
 		{"GET", "/echo/a/b?limt=3", "", nil, 400, "invalid-query", "known are limit, names"},
 		{"GET", "/bytes?x=1", "", nil, 400, "invalid-query", "takes none"},
-		{"GET", "/echo/a/b?limit=3&limit=4", "", nil, 400, "invalid-query", "more than once"},
+		{"GET", "/echo/a/b?limit=3&limit=4", "", nil, 400, "invalid-query", "this call takes it: query.limit: given more than once"},
 		{"GET", "/echo/a/b?limit=%zz", "", nil, 400, "invalid-query", "percent-encode"},
 		{"GET", "/echo/a/b?names=%ff", "", nil, 400, "invalid-query", "UTF-8"},
 		{"GET", "/echo/a/b?names=%00", "", nil, 400, "invalid-query", "NUL"},
