@@ -27,10 +27,16 @@ var definitions []byte
 type Demo struct {
 	Registry string // base URL of the registry API, such as http://localhost:8000
 	Store    string // base URL of the store API
-	Folder   string // where the training set is saved
+	Folder   string // where the training set is saved, and what was sent in the calls that are shown
 	Out      io.Writer
 	Client   *http.Client
 }
+
+// The tables that the demo works out itself and sends; they stay in its folder.
+const (
+	featuresFile = "features.csv"
+	spineFile    = "spine.csv"
+)
 
 // step is one part of the demonstration: what it does, the call that does the same by hand, and the work, which answers what came of it.
 type step struct {
@@ -74,7 +80,7 @@ func (d *Demo) Run(ctx context.Context) error {
 	if !computed {
 		steps = append(steps, step{
 			"Compute monthly features by SQL (app/demo/features.sql) and store them as history",
-			fmt.Sprintf("curl --data-binary @features.csv '%s/rows/customer_purchases'", d.Store),
+			fmt.Sprintf("curl --data-binary @%s '%s/rows/customer_purchases'", filepath.Join(d.Folder, featuresFile), d.Store),
 			func(ctx context.Context) (string, error) { return d.compute(ctx, events) },
 		})
 	}
@@ -94,7 +100,7 @@ func (d *Demo) Run(ctx context.Context) error {
 		func(ctx context.Context) (string, error) { return d.get(ctx, "/get/customer/00005?service=buys_again") },
 	}, step{
 		"Build a training set for \"buys in the next 30 days\", each row with the features as they were then",
-		fmt.Sprintf("curl --data-binary @spine.csv '%s/training-sets?service=buys_again' -o training_set.csv", d.Store),
+		fmt.Sprintf("curl --data-binary @%s '%s/training-sets?service=buys_again' -o training_set.csv", filepath.Join(d.Folder, spineFile), d.Store),
 		func(ctx context.Context) (string, error) { return d.trainingSet(ctx, events) },
 	})
 	for i, s := range steps {
@@ -199,7 +205,12 @@ func (d *Demo) get(ctx context.Context, path string) (string, error) {
 func (d *Demo) trainingSet(ctx context.Context, e *events) (string, error) {
 	spine, result := e.csv(spineSQL)
 	defer spine.Close()
-	response, err := d.open(ctx, http.MethodPost, d.Store+"/training-sets?service=buys_again", spine, "text/csv", "")
+	sent, err := d.keep(spineFile, spine)
+	if err != nil {
+		return "", err
+	}
+	defer sent.Close()
+	response, err := d.open(ctx, http.MethodPost, d.Store+"/training-sets?service=buys_again", sent, "text/csv", "")
 	if err != nil {
 		return "", err
 	}
@@ -214,6 +225,18 @@ func (d *Demo) trainingSet(ctx context.Context, e *events) (string, error) {
 	}
 	rows, positive := result()
 	return fmt.Sprintf("%d rows (%.1f %% of the customers bought), %.1f MB in %s", rows, 100*float64(positive)/float64(max(rows, 1)), float64(size)/1e6, path), nil
+}
+
+// keep lets what is read from a table go to a file of the folder too, so that the call can be repeated by hand.
+func (d *Demo) keep(name string, table io.Reader) (io.ReadCloser, error) {
+	file, err := os.Create(filepath.Join(d.Folder, name))
+	if err != nil {
+		return nil, fmt.Errorf("keep what is sent: %w", err)
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.TeeReader(table, file), file}, nil
 }
 
 // save writes a file whole or not at all.

@@ -157,7 +157,12 @@ func cell(v any) string {
 func (d *Demo) compute(ctx context.Context, e *events) (string, error) {
 	features, _ := e.csv(featuresSQL)
 	defer features.Close()
-	body, err := d.call(ctx, http.MethodPost, d.Store+"/rows/customer_purchases", features, "text/csv", "")
+	sent, err := d.keep(featuresFile, features)
+	if err != nil {
+		return "", err
+	}
+	defer sent.Close()
+	body, err := d.call(ctx, http.MethodPost, d.Store+"/rows/customer_purchases", sent, "text/csv", "")
 	if err != nil {
 		return "", err
 	}
