@@ -108,27 +108,29 @@ func TestRefusedChanges(t *testing.T) {
 			"breaking-change", "would break service churn, rule value_range"},
 		"value type without readers": {`groups: [{name: purchases, features: [{name: amount, value_type: INTEGER}]}]`,
 			"breaking-change", "could no longer be read"},
-		"kind of a group":          {`groups: [{name: customer_purchases, kind: events}]`, "breaking-change", "the kind of the group customer_purchases is features"},
-		"entity type of a group":   {`groups: [{name: customer_purchases, entity_type: shop}]`, "breaking-change", "entity_type of the group"},
-		"join keys with groups":    {`entity_types: [{name: customer, join_keys: [{name: id}]}]`, "breaking-change", "while it has groups: group purchases"},
-		"event group in a service": {`services: [{name: s, features: ["purchases:amount"]}]`, "invalid-definition", "no newest values"},
-		"twice in a service":       {`services: [{name: s, features: [avg_order_value_90d, "customer_purchases:avg_order_value_90d"]}]`, "invalid-definition", "given twice"},
-		"empty service":            {`services: [{name: s}]`, "invalid-definition", "services[0].features: must be given"},
-		"unknown in a service":     {`services: [{name: s, features: [avg_order_value_90]}]`, "invalid-definition", `did you mean "avg_order_value_90d"?`},
-		"unknown group":            {`features: [{name: x, group: customer_purchase, value_type: FLOAT}]`, "invalid-definition", `did you mean "customer_purchases"?`},
-		"group of another type":    {`features: [{name: x, group: purchases, entity_type: shop, value_type: FLOAT}]`, "invalid-definition", "belongs to the entity type customer"},
-		"unknown id column":        {`groups: [{name: purchases, id_column: other}]`, "invalid-definition", "no feature of that name"},
-		"id column of features":    {`groups: [{name: customer_purchases, id_column: avg_order_value_90d}]`, "invalid-definition", "only a group of kind events"},
-		"ttl of events":            {`groups: [{name: purchases, ttl: 1d}]`, "invalid-definition", "it has no ttl"},
-		"rule of nothing":          {`rules: [{name: r, feature: "a:b"}]`, "invalid-definition", "rules[0].feature"},
-		"named twice":              {`services: [{name: churn}, {name: churn}]`, "invalid-definition", "given twice"},
-		"feature twice":            {`groups: [{name: purchases, features: [{name: n, value_type: FLOAT}, {name: n, value_type: FLOAT}]}]`, "invalid-definition", "features[1].name"},
-		"no entity type":           {`groups: [{name: g}]`, "invalid-definition", "groups[0].entity_type: must be given"},
-		"no value type":            {`features: [{name: g, entity_type: customer}]`, "invalid-definition", "features[0].value_type: must be given"},
-		"default group elsewhere":  {`groups: [{name: shop, entity_type: customer}, {name: x, entity_type: shop}]`, "invalid-definition", "default group"},
-		"default group of events":  {`groups: [{name: customer, entity_type: customer, kind: events}]`, "invalid-definition", "of kind features"},
-		"type named like a group":  {`entity_types: [{name: purchases}]`, "invalid-definition", "there is a group of that name"},
-		"reason of an active one":  {`features: [{name: avg_order_value_90d, entity_type: customer, reason: x}]`, "invalid-definition", "only a feature that is deprecated"},
+		"kind of a group":            {`groups: [{name: customer_purchases, kind: events}]`, "breaking-change", "the kind of the group customer_purchases is features"},
+		"entity type of a group":     {`groups: [{name: customer_purchases, entity_type: shop}]`, "breaking-change", "entity_type of the group"},
+		"join keys with groups":      {`entity_types: [{name: customer, join_keys: [{name: id}]}]`, "breaking-change", "while it has groups: group purchases"},
+		"event group in a service":   {`services: [{name: s, features: ["purchases:amount"]}]`, "invalid-definition", "no newest values"},
+		"twice in a service":         {`services: [{name: s, features: [avg_order_value_90d, "customer_purchases:avg_order_value_90d"]}]`, "invalid-definition", "given twice"},
+		"empty service":              {`services: [{name: s}]`, "invalid-definition", "services[0].features: must be given"},
+		"unknown in a service":       {`services: [{name: s, features: [avg_order_value_90]}]`, "invalid-definition", `did you mean "avg_order_value_90d"?`},
+		"unknown group":              {`features: [{name: x, group: customer_purchase, value_type: FLOAT}]`, "invalid-definition", `did you mean "customer_purchases"?`},
+		"group of another type":      {`features: [{name: x, group: purchases, entity_type: shop, value_type: FLOAT}]`, "invalid-definition", "belongs to the entity type customer"},
+		"unknown id column":          {`groups: [{name: purchases, id_column: other}]`, "invalid-definition", "no feature of that name"},
+		"id column of features":      {`groups: [{name: customer_purchases, id_column: avg_order_value_90d}]`, "invalid-definition", "only a group of kind events"},
+		"ttl of events":              {`groups: [{name: purchases, ttl: 1d}]`, "invalid-definition", "it has no ttl"},
+		"rule of nothing":            {`rules: [{name: r, feature: "a:b"}]`, "invalid-definition", "rules[0].feature"},
+		"named twice":                {`services: [{name: churn}, {name: churn}]`, "invalid-definition", "given twice"},
+		"feature twice":              {`groups: [{name: purchases, features: [{name: n, value_type: FLOAT}, {name: n, value_type: FLOAT}]}]`, "invalid-definition", "features[1].name"},
+		"no entity type":             {`groups: [{name: g}]`, "invalid-definition", "groups[0].entity_type: must be given"},
+		"no value type":              {`features: [{name: g, entity_type: customer}]`, "invalid-definition", "features[0].value_type: must be given"},
+		"default group elsewhere":    {`groups: [{name: shop, entity_type: customer}, {name: x, entity_type: shop}]`, "invalid-definition", "default group"},
+		"default group of events":    {`groups: [{name: customer, entity_type: customer, kind: events}]`, "invalid-definition", "of kind features"},
+		"type named like a group":    {`entity_types: [{name: purchases}]`, "invalid-definition", "there is a group of that name"},
+		"features of an entity type": {`entity_types: [{name: customer, features: [{name: x, value_type: FLOAT}]}]`, "invalid-definition", "entity_types[0].features: unknown member"},
+		"groups of an entity type":   {`entity_types: [{name: customer, groups: [{name: g}]}]`, "invalid-definition", "entity_types[0].groups: unknown member"},
+		"reason of an active one":    {`features: [{name: avg_order_value_90d, entity_type: customer, reason: x}]`, "invalid-definition", "only a feature that is deprecated"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t)
@@ -179,6 +181,14 @@ servces: []
 		"groups[1].features[0].name", "groups[1].features[0].value_type", "groups[1].features[0].frequency", "groups[1].features[0].tags[1]",
 		"groups[1].features[0].tags[2]", "groups[1].features[0].docs_url", "groups[1].features[0].metadata", "groups[1].features[1]", "servces",
 	}, places)
+}
+
+// A list of the API can be applied as it was answered, what a request cannot set included.
+func TestAnAnswerCanBeApplied(t *testing.T) {
+	r := start(t)
+	apply(t, r, file)
+	plan := apply(t, r, `{"entity_types": [{"name": "customer", "version": 1, "groups": ["purchases", "customer_purchases"]}]}`)
+	require.Equal(t, []registry.Named{{Kind: "entity_type", Name: "customer"}}, plan.Unchanged)
 }
 
 func TestRequiredMembers(t *testing.T) {

@@ -113,6 +113,8 @@ func (r *reader) definition(w *wanted, value json.RawMessage) {
 			features = f.value
 		case isMember:
 			w.members[f.name] = r.member(member, f.value, at)
+		case w.kind == entityTypeKind && w.at != "" && (f.name == "groups" || f.name == "features") && definesSome(f.value):
+			r.problems.At(at, "", "unknown member of an entity type; groups and features have lists of their own beside entity_types")
 		case slices.Contains(w.kind.shown, f.name):
 		default:
 			r.problems.At(at, "", "unknown member%s", DidYouMean(f.name, slices.Values(w.kind.memberNames())))
@@ -127,6 +129,11 @@ func (r *reader) definition(w *wanted, value json.RawMessage) {
 	if features != nil && features[0] != 'n' {
 		r.list(featureKind, features, join(w.at, "features"), w)
 	}
+}
+
+// definesSome tells whether a list holds definitions, and not only names.
+func definesSome(list json.RawMessage) bool {
+	return list[0] == '[' && slices.ContainsFunc(elements(list), func(e json.RawMessage) bool { return e[0] == '{' })
 }
 
 func nameRule(kind *Kind) func(string) error {
