@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -226,6 +227,27 @@ func TestStopBreaksOffWhatTakesTooLong(t *testing.T) {
 	require.NoError(t, a.Stop())
 	require.Less(t, time.Since(began), 3*time.Second)
 	require.Equal(t, 200, <-status, "the request saw its context end and answered what it had")
+}
+
+// A caller that never finishes its request holds up the end for the grace only, and does not make it a failure.
+func TestStopBreaksOffABodyThatDoesNotArrive(t *testing.T) {
+	a := start(t, settings(t, "FEATURESTORE_HTTP_GRACE=50ms"))
+	address := a.Addresses()[0]
+	response, err := http.Post("http://"+address+"/features", "", strings.NewReader(`{"name": "n", "entity_type": "customer", "value_type": "INTEGER"}`))
+	require.NoError(t, err)
+	response.Body.Close()
+	require.Equal(t, 201, response.StatusCode)
+	connection, err := net.Dial("tcp", address)
+	require.NoError(t, err)
+	defer connection.Close()
+	_, err = io.WriteString(connection, "POST /rows/customer HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nContent-Length: 1000\r\n\r\ncustomer_id")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return a.server.running.Load() == 1 }, 5*time.Second, time.Millisecond)
+
+	began := time.Now()
+	require.NoError(t, a.Stop())
+	require.Less(t, time.Since(began), 4*time.Second)
+	require.Zero(t, a.server.running.Load(), "modules stop after the last request")
 }
 
 // Nothing stays behind: goroutines, the folder's lock, the ports.
