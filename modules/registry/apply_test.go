@@ -183,6 +183,33 @@ servces: []
 	}, places)
 }
 
+// A service can name a version that its own file makes, so that an export can be applied to an empty registry too; it cannot name one
+// that the file does not make.
+func TestAServiceNamesAVersionOfItsFile(t *testing.T) {
+	r := start(t)
+	apply(t, r, `
+features: [{name: old, entity_type: e, value_type: FLOAT, status: deprecated, replacement: f}, {name: f, entity_type: e, value_type: FLOAT}]
+services: [{name: s, features: ["e:f@1"]}]`)
+	exported := export(t, r, "application/yaml")
+	plan, err := start(t).Apply(ctx, exported, "application/yaml", false)
+	require.NoError(t, err)
+	require.Len(t, plan.Created, 5)
+
+	for file, newest := range map[string]string{
+		`{"services": [{"name": "s", "features": ["e:f@2"]}]}`:                                                                          "the newest is 1",
+		`{"features": [{"name": "old", "entity_type": "e", "replacement": "f"}], "services": [{"name": "s", "features": ["e:old@2"]}]}`: "the newest is 1", // it is so already
+		`{"features": [{"name": "f", "entity_type": "e", "unit": "EUR"}], "services": [{"name": "s", "features": ["e:f@3"]}]}`:          "the newest is 2",
+	} {
+		_, err := r.Apply(ctx, []byte(file), "", false)
+		require.ErrorContains(t, err, newest, file)
+	}
+	plan = apply(t, r, `{"features": [{"name": "f", "entity_type": "e", "unit": "EUR"}], "services": [{"name": "s", "features": ["e:f@2"]}]}`)
+	require.Len(t, plan.Changed, 2)
+	service, err := r.Catalog().Service("s")
+	require.NoError(t, err)
+	require.Equal(t, 2, service.Features[0].Version)
+}
+
 // A list of the API can be applied as it was answered, what a request cannot set included.
 func TestAnAnswerCanBeApplied(t *testing.T) {
 	r := start(t)

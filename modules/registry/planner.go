@@ -266,21 +266,31 @@ func (p *planner) faults(dryRun bool) error {
 	return nil
 }
 
+// nextVersion is the version that the definition will have by what the edit says now.
+func (e *edit) nextVersion() int {
+	was := 0
+	if e.before != nil {
+		was = e.before.version
+	}
+	if e.deleting || e.creating() || len(e.kind.compare(e.was, e.is)) > 0 {
+		return was + 1
+	}
+	return was
+}
+
 // settleVersion gives the definition its next version if it changes, notes that in the plan, and tells whether there is
 // anything to write.
 func (p *planner) settleVersion(e *edit, revision int64) bool {
 	name := Named{e.kind.Name, e.label}
 	changes := e.kind.compare(e.was, e.is)
+	e.after.version = e.nextVersion()
 	switch {
 	case e.deleting:
-		e.after.version++
 		e.after.status = deleted
 		p.plan.Deleted = append(p.plan.Deleted, name)
 	case e.creating():
-		e.after.version++
 		p.plan.Created = append(p.plan.Created, name)
 	case len(changes) > 0:
-		e.after.version++
 		p.plan.Changed = append(p.plan.Changed, Change{e.kind.Name, e.label, e.after.version, changes})
 	default:
 		if e.named && !e.refused {

@@ -24,22 +24,11 @@ func (p *planner) refers() bool {
 
 // settleReferences checks references against the features as they will be and writes them out as group:feature.
 func (p *planner) settleReferences() error {
-	var features []*definition
-	for _, e := range p.edits {
-		switch e.kind {
-		case entityTypeKind, groupKind, featureKind:
-			d := e.after
-			d.document = e.kind.encode(e.is)
-			if e.deleting {
-				d.status = deleted
-			}
-			features = append(features, &d)
-		}
-	}
-	after, err := p.before.with(features)
+	after, err := p.tentative()
 	if err != nil {
 		return err
 	}
+	services := false
 	for _, e := range p.edits {
 		switch {
 		case e.kind == featureKind && e.is["replacement"] != nil && e.differs("replacement"):
@@ -52,10 +41,43 @@ func (p *planner) settleReferences() error {
 				}
 			}
 		case e.kind == serviceKind && e.differs("features"):
+			services = true
+		}
+	}
+	if !services {
+		return nil
+	}
+	// Services can name versions, which are known only now that what the features say is written out.
+	if after, err = p.tentative(); err != nil {
+		return err
+	}
+	for _, e := range p.edits {
+		if e.kind == serviceKind && e.differs("features") {
 			p.settleServiceFeatures(e, after)
 		}
 	}
 	return nil
+}
+
+// tentative is the catalog with the entity types, groups and features as they will be by what the edits say now.
+func (p *planner) tentative() (*Catalog, error) {
+	var changed []*definition
+	for _, e := range p.edits {
+		switch e.kind {
+		case entityTypeKind, groupKind, featureKind:
+			d := e.after
+			d.version = e.nextVersion()
+			d.document = e.kind.encode(e.is)
+			if e.newGeneration {
+				d.layout.Generation = d.version
+			}
+			if e.deleting {
+				d.status = deleted
+			}
+			changed = append(changed, &d)
+		}
+	}
+	return p.before.with(changed)
 }
 
 func (p *planner) settleReplacement(e *edit, after *Catalog) {
