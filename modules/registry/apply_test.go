@@ -218,6 +218,12 @@ func TestAnAnswerCanBeApplied(t *testing.T) {
 	require.Equal(t, []registry.Named{{Kind: "entity_type", Name: "customer"}}, plan.Unchanged)
 }
 
+func TestAGroupWithoutAnEntityTypeIsReportedOnce(t *testing.T) {
+	_, err := start(t).Apply(ctx, []byte(`groups: [{name: g, features: [{name: x, value_type: FLOAT, entity_type: e}]}]`), "", false)
+	require.Len(t, mustFault(t, err).Violations, 1, "%v", err)
+	require.ErrorContains(t, err, "groups[0].entity_type: must be given")
+}
+
 func TestRequiredMembers(t *testing.T) {
 	r := start(t, func(c *registry.Config) { c.Require = []string{"owner", "tags"} })
 	_, err := r.Define(ctx, "feature", "", []byte(`{"name": "x", "entity_type": "e", "value_type": "FLOAT", "tags": []}`), registry.Options{})

@@ -36,8 +36,12 @@ func (p *planner) feature(w *wanted) {
 func (p *planner) groupOf(w *wanted) *edit {
 	if w.group != "" && w.group != w.entityType {
 		group := p.groupNamed(w.group, join(w.at, "group"))
-		if group != nil && w.entityType != "" && group.text("entity_type") != w.entityType {
-			p.problems.At(join(w.at, "entity_type"), w.entityType, "the group %s belongs to the entity type %s", w.group, group.text("entity_type"))
+		if group == nil {
+			return nil
+		}
+		// A group without an entity type is reported where it is named.
+		if of := group.text("entity_type"); of != "" && w.entityType != "" && of != w.entityType {
+			p.problems.At(join(w.at, "entity_type"), w.entityType, "the group %s belongs to the entity type %s", w.group, of)
 			return nil
 		}
 		return group
