@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -69,10 +70,34 @@ func OpenPostgres(ctx context.Context, dsn, schema string, log *slog.Logger) (*g
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	if err := ensureSchema(ctx, pool, schema); err != nil {
 		_ = pool.Close()
+		var unreachable *pgconn.ConnectError
+		if errors.As(err, &unreachable) {
+			return nil, fmt.Errorf("PostgreSQL at %s:%d gives no connection: %w; is it running, and is postgres.url right?",
+				config.Host, config.Port, lastCause(unreachable))
+		}
 		return nil, fmt.Errorf("prepare schema %s at %s:%d: %w", schema, config.Host, config.Port, err)
 	}
 	name := fmt.Sprintf("PostgreSQL at %s:%d", config.Host, config.Port)
 	return open(ctx, postgres.New(postgres.Config{Conn: pool}), pool, name, log)
+}
+
+// lastCause is what went wrong with the last address that was tried: pgx repeats all of them around it.
+func lastCause(err error) error {
+	for {
+		switch wrapped := err.(type) {
+		case interface{ Unwrap() []error }:
+			all := wrapped.Unwrap()
+			err = all[len(all)-1]
+			continue
+		case *net.OpError, *pgconn.PgError:
+			return err
+		}
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
 }
 
 // ensureSchema makes the schema unless it is there, so that a user without the right to make one can be given one.
