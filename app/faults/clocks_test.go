@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"featurestore/app/database"
+	"featurestore/modules/materialization"
 	"featurestore/modules/registry"
 	"featurestore/modules/registry/value"
 	"featurestore/modules/runs"
@@ -27,7 +28,7 @@ func TestTwoProcessesWithClocksApart(t *testing.T) {
 	url, schema := servers.Postgres(t)
 	redisURL, prefix := servers.Redis(t)
 	ahead := func() time.Time { return time.Now().Add(2 * time.Second) }
-	processes := []*inProcess{newInProcess(t, url, schema, redisURL, prefix, time.Now), newInProcess(t, url, schema, redisURL, prefix, ahead)}
+	processes := []*inProcess{newInProcess(t, url, schema, redisURL, prefix, time.Now, nil), newInProcess(t, url, schema, redisURL, prefix, ahead, nil)}
 	require.NoError(t, processes[0].write(ctx, "first", 0, value.NoTime)) // registers the feature
 	_, err := processes[1].registry.Refresh(ctx)
 	require.NoError(t, err)
@@ -51,10 +52,12 @@ func TestTwoProcessesWithClocksApart(t *testing.T) {
 type inProcess struct {
 	clock    func() time.Time
 	registry *registry.Registry
+	runs     *runs.Runs
 	store    *store.Store
 }
 
-func newInProcess(t *testing.T, url, schema, redisURL, prefix string, clock func() time.Time) *inProcess {
+// newInProcess starts one. Its online store is what wrap makes of the engine, if wrap is not nil.
+func newInProcess(t *testing.T, url, schema, redisURL, prefix string, clock func() time.Time, wrap func(store.Online) store.Online) *inProcess {
 	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
 	db, err := database.OpenPostgres(ctx, url, schema+"_registry", log)
 	require.NoError(t, err)
@@ -73,18 +76,41 @@ func newInProcess(t *testing.T, url, schema, redisURL, prefix string, clock func
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, online.Close()) })
 	require.NoError(t, online.Claim(ctx, p.registry.Installation()))
-	p.store = store.New(store.DefaultConfig(), p.registry, runs.New(db, runs.DefaultConfig(), clock, log), offline, online, clock, log)
+	var wrapped store.Online = online
+	if wrap != nil {
+		wrapped = wrap(online)
+	}
+	p.runs = runs.New(db, runs.DefaultConfig(), clock, log)
+	p.store = store.New(store.DefaultConfig(), p.registry, p.runs, offline, wrapped, clock, log)
 	require.NoError(t, p.store.Start(ctx))
 	t.Cleanup(p.store.Stop)
 	return p
 }
 
 func (p *inProcess) write(ctx context.Context, account string, n, at int64) error {
-	_, err := p.store.Write(ctx, "account", []store.Observation{{
-		Entity: store.Entity{Path: account}, EventTime: at,
-		Fields: []store.Field{{Name: "n", Cell: table.JSONCell(fmt.Sprint(n))}},
-	}})
+	return p.writeAll(ctx, []string{account}, n, at)
+}
+
+func (p *inProcess) writeAll(ctx context.Context, accounts []string, n, at int64) error {
+	observations := make([]store.Observation, len(accounts))
+	for i, account := range accounts {
+		observations[i] = store.Observation{
+			Entity: store.Entity{Path: account}, EventTime: at,
+			Fields: []store.Field{{Name: "n", Cell: table.JSONCell(fmt.Sprint(n))}},
+		}
+	}
+	_, err := p.store.Write(ctx, "account", observations)
 	return err
+}
+
+// materialize brings the group in step as the ticker does.
+func (p *inProcess) materialize(t *testing.T) {
+	t.Helper()
+	group, ok := p.registry.Catalog().Group("account")
+	require.True(t, ok)
+	m := materialization.New(materialization.DefaultConfig(), p.registry, p.store, p.runs, p.clock, slog.New(slog.DiscardHandler))
+	_, err := m.Group(context.Background(), group, materialization.Incremental, nil)
+	require.NoError(t, err)
 }
 
 func (p *inProcess) read(t *testing.T, account string) int64 {

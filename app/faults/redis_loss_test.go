@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
 	"featurestore/modules/store"
 	onlineredis "featurestore/modules/store/redis"
 	"featurestore/modules/store/storetest/servers"
@@ -224,6 +225,49 @@ func TestRedisRestartedInTheMiddleOfARun(t *testing.T) {
 		})
 	}
 	t.Logf("measured: %d restarts in the middle of a run, %d rows right after each", restarts, loadRows)
+}
+
+// A Redis that is emptied once more while it is being brought back looks as it did when the run began: the run must notice.
+func TestRedisEmptiedInTheMiddleOfARun(t *testing.T) {
+	ctx := context.Background()
+	url, schema := servers.Postgres(t)
+	redis := servers.StartRedis(t, servers.RedisOptions{})
+	online := &interrupted{}
+	p := newInProcess(t, url, schema, redis.URL(), "featurestore", time.Now, online.wrap)
+	accounts := make([]string, 9000)
+	for i := range accounts {
+		accounts[i] = fmt.Sprint("emptied-", i)
+	}
+	require.NoError(t, p.writeAll(ctx, accounts, 1, value.NoTime))
+	require.NoError(t, p.writeAll(ctx, []string{"emptied-last"}, 1, value.NoTime))
+
+	command(t, redis, "FLUSHALL")
+	online.after = func() { command(t, redis, "FLUSHALL") }
+	p.materialize(t)
+	require.Nil(t, online.after, "the run was interrupted")
+	for _, account := range append(accounts, "emptied-last") {
+		require.EqualValues(t, 1, p.read(t, account), account)
+	}
+}
+
+// interrupted is an online store where something happens once, after a run has written its first batch.
+type interrupted struct {
+	store.Online
+	after func() // nil once it has happened
+}
+
+func (i *interrupted) wrap(engine store.Online) store.Online {
+	i.Online = engine
+	return i
+}
+
+func (i *interrupted) Merge(ctx context.Context, group *registry.Group, fence int64, unmarked bool, rows []store.PackedRow) (store.Merged, error) {
+	merged, err := i.Online.Merge(ctx, group, fence, unmarked, rows)
+	if after := i.after; unmarked && after != nil {
+		i.after = nil
+		after()
+	}
+	return merged, err
 }
 
 // command runs one command and returns its answer as text, "" for nil.

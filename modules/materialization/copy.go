@@ -2,6 +2,7 @@ package materialization
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -140,6 +141,15 @@ func (c *copying) run(ctx context.Context) (bool, error) {
 		if err := online.Sweep(ctx, c.group); err != nil { // its rows may hold what this store never had
 			return false, fmt.Errorf("sweep: %w", err)
 		}
+	}
+	if c.from.Server == "" {
+		// An empty store looks as it did before if it is emptied again. A state that occurs once tells the two apart.
+		claimed := c.from
+		claimed.Watermark, claimed.Server = store.Watermark{Store: rand.Text()}, server
+		if swapped, err := online.Swap(ctx, c.group, c.from, claimed); err != nil || !swapped {
+			return false, err
+		}
+		c.from = claimed
 	}
 	if err := c.copy(ctx, snapshot); err != nil {
 		return false, err
