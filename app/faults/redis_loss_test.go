@@ -250,6 +250,26 @@ func TestRedisEmptiedInTheMiddleOfARun(t *testing.T) {
 	}
 }
 
+// What is acknowledged while the copy is being brought back is in it when it answers again.
+func TestAWriteInTheMiddleOfARun(t *testing.T) {
+	ctx := context.Background()
+	url, schema := servers.Postgres(t)
+	redis := servers.StartRedis(t, servers.RedisOptions{})
+	online := &interrupted{}
+	p := newInProcess(t, url, schema, redis.URL(), "featurestore", time.Now, online.wrap)
+	require.NoError(t, p.write(ctx, "known", 1, value.NoTime))
+
+	command(t, redis, "FLUSHALL")
+	online.after = func() {
+		require.NoError(t, p.write(ctx, "known", 2, value.NoTime))
+		require.NoError(t, p.write(ctx, "new", 2, value.NoTime))
+	}
+	p.materialize(t)
+	require.Nil(t, online.after, "the run was interrupted")
+	require.EqualValues(t, 2, p.read(t, "known"))
+	require.EqualValues(t, 2, p.read(t, "new"))
+}
+
 // interrupted is an online store where something happens once, after a run has written its first batch.
 type interrupted struct {
 	store.Online

@@ -141,6 +141,11 @@ func (c *copying) run(ctx context.Context) (bool, error) {
 		if err := online.Sweep(ctx, c.group); err != nil { // its rows may hold what this store never had
 			return false, fmt.Errorf("sweep: %w", err)
 		}
+		// What was written meanwhile may be swept too, and is not in this snapshot: begin again with one that has it.
+		swept := c.from
+		swept.Watermark, swept.Server = store.Watermark{}, server
+		_, err := online.Swap(ctx, c.group, c.from, swept)
+		return false, err
 	}
 	if c.from.Server == "" {
 		// An empty store looks as it did before if it is emptied again. A state that occurs once tells the two apart.

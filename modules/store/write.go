@@ -203,27 +203,33 @@ func (s *Store) writeOnline(ctx context.Context, rows *Rows, fence int64) string
 	if !s.onlineUsable() {
 		return OnlinePending
 	}
-	merged, err := s.online.Merge(ctx, rows.Group, fence, false, s.PackRows(rows))
+	packedRows, unmarked := s.PackRows(rows), false
 	for range maxAttempts {
-		if err != nil || !merged.Refused {
-			break
-		}
-		// Something was taken back since the fence was read: what these rows hold may be among it.
-		s.fences.learn(rows.Group, merged.Fence)
-		var current *Current
-		if current, err = s.currentOf(ctx, rows.Group, rows.Keys); err != nil {
+		merged, err := s.online.Merge(ctx, rows.Group, fence, unmarked, packedRows)
+		switch {
+		case err != nil:
+			s.onlineFailed("write "+rows.Group.Name, err)
 			return OnlinePending
+		case merged.Refused:
+			// Something was taken back since the fence was read: what these rows hold may be among it.
+			fence = merged.Fence
+			s.fences.learn(rows.Group, fence)
+			current, err := s.currentOf(ctx, rows.Group, rows.Keys)
+			if err != nil {
+				return OnlinePending
+			}
+			packedRows = s.PackCurrent(current)
+		case merged.Unmarked:
+			// The run that brings the copy back may have read the offline store before this commit. With these rows in it nevertheless,
+			// the copy lacks nothing that was acknowledged when it gets its marker.
+			unmarked = true
+		case unmarked:
+			return OnlinePending
+		default:
+			return OnlineWritten
 		}
-		merged, err = s.online.Merge(ctx, rows.Group, merged.Fence, false, s.PackCurrent(current))
 	}
-	if err != nil {
-		s.onlineFailed("write "+rows.Group.Name, err)
-		return OnlinePending
-	}
-	if merged.Refused || merged.Unmarked {
-		return OnlinePending
-	}
-	return OnlineWritten
+	return OnlinePending
 }
 
 // currentOf reads entities' newest values from the offline store.
