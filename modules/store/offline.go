@@ -92,7 +92,7 @@ type Snapshot interface {
 
 // Range says which observations. The zero Range is all of them.
 type Range struct {
-	Key   *Key     // of one entity, newest first; otherwise in no particular order
+	Key   *Key     // of one entity, newest first; without Key, After and Limit as they came in; otherwise in no particular order
 	From  *int64   // event time ≥ From, if not nil
 	To    *int64   // event time < To, if not nil
 	After Position // at or above that position in the order of ingestion, if not ""

@@ -11,7 +11,7 @@ import (
 	"featurestore/modules/store"
 )
 
-// Observations streams rows as the server reads them. Each batch is new memory, which the caller may keep; ingest times are
+// Observations streams rows as the server gives them. Each batch is new memory, which the caller may keep; ingest times are
 // always there. The Rows carry of.Run.
 func (s *snapshot) Observations(ctx context.Context, group *registry.Group, features []*registry.Feature, of store.Range, yield func(*store.Rows) error) error {
 	l, err := s.layout(ctx, group)
@@ -75,6 +75,8 @@ func (s *snapshot) observationsQuery(l layout, group *registry.Group, features [
 		text += " ORDER BY o.event_time DESC, o.ingest_id DESC"
 	case of.After != "":
 		text += " ORDER BY o.ingest_xid" // a snapshot does not sort: this is the index, also in a table without statistics
+	case of.Limit == 0:
+		text += " ORDER BY o.ingest_id" // on disk: no index has this order
 	}
 	if of.Limit != 0 {
 		text += fmt.Sprintf(" LIMIT %d", of.Limit)

@@ -21,14 +21,15 @@ func (o *offline) observations() {
 	two := o.see(group, Seen{TextKey("x"), noon, Values{"a": value.OfInt(2)}})
 	same := o.see(group, Seen{TextKey("x"), noon, Values{"a": value.OfInt(2)}}, Seen{TextKey("y"), noon - 1, Values{"b": value.Null()}})
 	o.look(func(s store.Snapshot) {
-		got := o.entries(s, group, store.Range{})
-		slices.SortFunc(got, func(a, b entry) int { return int(a.id - b.id) })
-		require.Equal(o, []entry{
+		// In the order in which they came in, so that of a tie the same one is the newest when they are loaded again.
+		wanted := []entry{
 			{"x", noon, one.IngestIDs[0], ints(1, 1, 1)},
 			{"x", noon, two.IngestIDs[0], []value.Value{value.OfInt(2), {}, {}}},
 			{"x", noon, same.IngestIDs[0], []value.Value{value.OfInt(2), {}, {}}},
 			{"y", noon - 1, same.IngestIDs[1], []value.Value{{}, value.Null(), {}}},
-		}, got)
+		}
+		require.Equal(o, wanted, o.entries(s, group, store.Range{}))
+		require.Equal(o, wanted, o.entries(s, group, store.Range{From: new(int64(noon - 1)), To: new(int64(noon + 1))}))
 		// Of some features: rows that observe none of them may be left out, no other.
 		some := map[int64]value.Value{}
 		require.NoError(o, s.Observations(o.ctx, group, group.Features[1:2], store.Range{}, func(rows *store.Rows) error {
