@@ -166,7 +166,8 @@ func (l *loading) rows(ctx context.Context) error {
 			return err
 		}
 		if len(batch.Columns) == 0 { // none of its rows could be read
-			l.reject(batch)
+			l.loaded.Received += int64(len(batch.Bad))
+			l.reject(batch.Bad)
 			continue
 		}
 		if again, err := l.bind(ctx, batch); err != nil {
@@ -209,18 +210,16 @@ func (l *loading) bad(number int64, column, shown, reason string) {
 	}
 }
 
-// reject notes the rows of a batch that could not be read.
-func (l *loading) reject(batch *table.Batch) {
-	l.loaded.Received += int64(len(batch.Bad))
-	for _, b := range batch.Bad {
+// reject notes rows that could not be read.
+func (l *loading) reject(unread []table.BadRow) {
+	for _, b := range unread {
 		l.bad(b.Number, b.Column, b.Value, b.Reason)
 	}
 }
 
 // add converts a batch and hands its good rows on. Once a row is bad that refuses the load, the rest is only looked at.
 func (l *loading) add(ctx context.Context, batch *table.Batch) error {
-	l.loaded.Received += int64(batch.Rows)
-	l.reject(batch)
+	l.loaded.Received += int64(batch.Rows + len(batch.Bad))
 	n := len(l.features)
 	features := make([]*registry.Feature, n)
 	for i, c := range l.features {
@@ -229,9 +228,17 @@ func (l *loading) add(ctx context.Context, batch *table.Batch) error {
 	rows := &Rows{Group: l.group, Features: features, Run: l.loaded.Run,
 		Keys: make([]Key, 0, batch.Rows), EventTimes: make([]int64, 0, batch.Rows), Values: make([]value.Value, 0, batch.Rows*n)}
 	keys := make([]value.Value, 0, batch.Rows*len(l.keys))
+	unread := batch.Bad
 	for r := range batch.Rows {
+		n := 0
+		for n < len(unread) && unread[n].Number < batch.Number(r) {
+			n++
+		}
+		l.reject(unread[:n])
+		unread = unread[n:]
 		keys = l.row(rows, keys, batch, r)
 	}
+	l.reject(unread)
 	if len(rows.Keys) == 0 || len(l.loaded.Bad) > 0 && !l.request.SkipBad {
 		return nil
 	}
