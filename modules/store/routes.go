@@ -73,7 +73,7 @@ func (s *Store) Routes(api huma.API) {
 		OperationID: "training-set", Method: http.MethodPost, Path: "/training-sets", Tags: tables,
 		Summary: "Make a training set",
 		Description: "The body is a spine: a table with join keys, a time, and any other columns. The answer has the same rows and columns in the same order, and the " +
-			"features as they were at each row's time. Where most of the first rows find nothing at all, the header X-Unmatched-Rows says so.",
+			"features as they were at each row's time. Where most of the first rows find no value that counts, the header X-Unmatched-Rows says so, with an example.",
 		RequestBody: tableBody(api, httpapi.Schema[trainingSetBody](api)), Responses: tableAnswer("The spine with the features"),
 	}, s.trainingSet)
 	httpapi.Register(api, huma.Operation{

@@ -34,9 +34,10 @@ type Requested struct {
 // Head is what is known of a training set before its first row is written.
 type Head struct {
 	Columns   []table.Column
-	Unmatched int    // of the first Rows rows, how many found nothing in any feature
+	Unmatched int    // of the first Rows rows, how many found nothing that counts in any feature
 	Rows      int    // rows looked at so far
 	Example   string // a key that found nothing
+	Stored    string // where so many found nothing that it is to be said: a key that is stored; "" if there is none
 }
 
 // TrainingSet answers every row of the spine, in its order, with the features' values as they were at the row's time (rule 8). It
@@ -106,6 +107,7 @@ type chunk struct {
 	times   []int64
 	keys    map[string][]Key
 	current []*Current // by share
+	head    *Head      // of the first chunk
 }
 
 func (j *join) read(ctx context.Context, out chan<- *chunk) error {
@@ -291,6 +293,7 @@ func (r *TrainingRequest) columns() []table.Column {
 }
 
 func (j *join) lookUp(ctx context.Context, in <-chan *chunk, out chan<- *chunk) error {
+	first := true
 	for c := range in {
 		for i := range j.shares {
 			sh := &j.shares[i]
@@ -303,6 +306,12 @@ func (j *join) lookUp(ctx context.Context, in <-chan *chunk, out chan<- *chunk) 
 				}
 			}
 			c.current = append(c.current, current)
+		}
+		if first {
+			first, c.head = false, &Head{Columns: j.outColumns(), Rows: c.rows}
+			if err := j.lookAtUnmatched(ctx, c); err != nil {
+				return err
+			}
 		}
 		select {
 		case out <- c:
@@ -332,10 +341,8 @@ func (j *join) write(in <-chan *chunk, begin func(Head) (table.Writer, error)) e
 	answers := make([]Cell, len(j.request.Features))
 	for c := range in {
 		if out == nil {
-			head := Head{Columns: j.outColumns(), Rows: c.rows}
-			j.lookAtUnmatched(c, &head)
 			var err error
-			if out, err = begin(head); err != nil {
+			if out, err = begin(*c.head); err != nil {
 				return err
 			}
 		}
@@ -388,19 +395,41 @@ func (r *TrainingRequest) appendAnswer(cells []table.Cell, a Cell) []table.Cell 
 	return cells
 }
 
-// lookAtUnmatched counts the rows that found nothing at all, for a warning.
-func (j *join) lookAtUnmatched(c *chunk, head *Head) {
-	answers := make([]Cell, len(j.request.Features))
+// lookAtUnmatched counts the rows of the first chunk that found nothing, for a warning.
+func (j *join) lookAtUnmatched(ctx context.Context, c *chunk) error {
+	head, answers := c.head, make([]Cell, len(j.request.Features))
 	for r := range c.rows {
 		j.answer(c, r, answers)
-		if slices.ContainsFunc(answers, func(a Cell) bool { return a.Status != NotFound }) {
+		// Whether an expired value is found at all depends on what else is asked for, so it counts as none.
+		if slices.ContainsFunc(answers, func(a Cell) bool { return a.Status == Present || a.Status == NullValue }) {
 			continue
 		}
 		if head.Unmatched == 0 {
-			for _, v := range c.keys[j.keys[0].entityType.Name][r].Values {
-				head.Example += string(value.AppendText(nil, v)) + " "
-			}
+			head.Example = plainKey(c.keys[j.keys[0].entityType.Name][r])
 		}
 		head.Unmatched++
 	}
+	if !j.store.disagrees(head) {
+		return nil
+	}
+	group := j.shares[0].group // of the entity type of the example
+	err := j.snapshot.Observations(ctx, group, nil, Range{Limit: 1}, func(rows *Rows) error {
+		for _, key := range rows.Keys {
+			head.Stored = plainKey(key)
+		}
+		return nil
+	})
+	return unavailable("look for a key of "+group.Name, err)
+}
+
+// plainKey shows the values of a key to a person.
+func plainKey(key Key) string {
+	var b []byte
+	for i, v := range key.Values {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = value.AppendText(b, v)
+	}
+	return string(b)
 }

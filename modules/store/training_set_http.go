@@ -187,14 +187,22 @@ func (s *Store) spineOf(in *trainingSetInput) (*spooled, error) {
 	return &spooled{strings.NewReader(spine), func() error { return nil }}, nil
 }
 
-// warnOfUnmatched says in a header and in the log that most rows found nothing, which mostly means that keys are written in another way.
+// disagrees tells whether so many rows found nothing that it is to be said: mostly keys are written in another way than in the store.
+func (s *Store) disagrees(head *Head) bool {
+	return float64(head.Unmatched) > s.config.DisagreementRate*float64(head.Rows)
+}
+
+// warnOfUnmatched says in a header and in the log that most rows found nothing, with a key of theirs against one that is stored.
 func (s *Store) warnOfUnmatched(w io.Writer, head Head) {
-	if head.Unmatched == 0 || float64(head.Unmatched) <= s.config.DisagreementRate*float64(head.Rows) {
+	if !s.disagrees(&head) {
 		return
 	}
-	example := strconv.QuoteToASCII(fault.Shorten(strings.TrimSpace(head.Example)))
+	example := strconv.QuoteToASCII(fault.Shorten(head.Example))
+	if head.Stored != "" {
+		example += " against " + strconv.QuoteToASCII(fault.Shorten(head.Stored))
+	}
 	httpapi.SetHeader(w, unmatchedHeader, fmt.Sprintf("%d of the first %d, for example %s", head.Unmatched, head.Rows, example))
-	s.log.Warn("most rows of a training set found no observation at all; are the keys written as they were stored?",
+	s.log.Warn("most rows of a training set found no value that counts; are the keys written as they were stored?",
 		"unmatched", head.Unmatched, "rows", head.Rows, "example", example)
 }
 
