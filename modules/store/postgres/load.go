@@ -127,7 +127,7 @@ func (l *load) Add(ctx context.Context, rows *store.Rows) error {
 			}
 		}
 		if l.buffer = b; len(b) >= copyBytes {
-			if err := l.send(); err != nil {
+			if err := l.send(ctx); err != nil {
 				return err
 			}
 		}
@@ -149,13 +149,21 @@ func (l *load) places(rows *store.Rows) []int {
 	return places
 }
 
-func (l *load) send() error {
+func (l *load) send(ctx context.Context) error {
 	_, err := l.rows.Write(l.buffer)
 	l.buffer = l.buffer[:0]
-	if err != nil {
-		return writeError(fmt.Errorf("loading group %s: %w", l.group.Name, err))
+	return l.copyError(ctx, err)
+}
+
+// copyError is the error of a COPY; of one that ctx broke off, whatever its connection says, that of ctx.
+func (l *load) copyError(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return writeError(fmt.Errorf("loading group %s: %w", l.group.Name, err))
 }
 
 func (l *load) Commit(ctx context.Context) error {
@@ -164,14 +172,12 @@ func (l *load) Commit(ctx context.Context) error {
 	}
 	defer context.AfterFunc(ctx, l.cancel)()
 	l.buffer = append(l.buffer, 0xff, 0xff) // the end of the rows
-	err := l.send()
+	err := l.send(ctx)
 	if err == nil {
 		l.rows.Close()
-		err = <-l.copied
-		l.copied <- err
-		if err != nil {
-			err = writeError(fmt.Errorf("loading group %s: %w", l.group.Name, err))
-		}
+		copied := <-l.copied
+		l.copied <- copied
+		err = l.copyError(ctx, copied)
 	}
 	if err != nil {
 		l.end()

@@ -55,6 +55,7 @@ func RunOffline(t *testing.T, engine OfflineEngine) {
 		{"entities are told apart whatever their keys are", (*offline).keys},
 		{"a load appears whole with its commit", (*offline).loadCommit},
 		{"an aborted load leaves nothing", (*offline).loadAbort},
+		{"a cancelled load says so and leaves nothing", (*offline).loadCancelled},
 		{"a load that was open in a crash leaves nothing", (*offline).loadCrash},
 		{"abort after commit does nothing", (*offline).loadAbortAfterCommit},
 		{"a load keeps no memory of the rows it was given", (*offline).loadMemory},

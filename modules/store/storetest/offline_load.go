@@ -64,6 +64,28 @@ func (o *offline) loadAbort() {
 	require.Equal(o, value.OfInt(3), o.now(group, TextKey("x"))[0])
 }
 
+func (o *offline) loadCancelled() {
+	group := Group(1, "purchases", Customers, counts...)
+	o.ensure(group)
+	seen := make([]Seen, 1000)
+	for i := range seen {
+		seen[i] = Seen{TextKey(fmt.Sprint(i)), noon, Values{"a": value.OfInt(1), "b": value.OfInt(2), "c": value.OfInt(3)}}
+	}
+	rows := RowsOf(group, seen...)
+	for run := range int64(10) {
+		ctx, cancel := context.WithCancel(o.ctx)
+		load, err := o.store.Load(ctx, group, run+1)
+		require.NoError(o, err)
+		time.AfterFunc(time.Duration(run)*3*time.Millisecond, cancel)
+		for err == nil {
+			err = load.Add(ctx, rows)
+		}
+		require.ErrorIs(o, err, context.Canceled)
+		require.NoError(o, load.Abort(o.ctx))
+	}
+	require.Zero(o, o.count(group))
+}
+
 func (o *offline) loadCrash() {
 	group := Group(1, "purchases", Customers, counts...)
 	o.ensure(group)
