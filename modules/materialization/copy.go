@@ -35,9 +35,6 @@ func (m *Materialization) Group(ctx context.Context, group *registry.Group, mode
 	lock.Lock()
 	defer lock.Unlock()
 	for range attempts {
-		if err := m.store.Prepare(ctx, group); err != nil {
-			return Progress{}, err
-		}
 		c := &copying{m: m, group: group, progress: Progress{Mode: mode}, report: report, began: time.Now()}
 		done, err := c.run(ctx)
 		if errors.Is(err, store.ErrOutdated) {
@@ -83,6 +80,9 @@ type copying struct {
 
 // run answers false where the group's state changed under it and nothing may be concluded.
 func (c *copying) run(ctx context.Context) (bool, error) {
+	if err := c.m.store.Prepare(ctx, c.group); err != nil {
+		return false, err
+	}
 	online, offline := c.m.store.Online(), c.m.store.Offline()
 	server, err := online.Run(ctx)
 	if err != nil {

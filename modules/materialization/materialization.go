@@ -194,6 +194,9 @@ func (m *Materialization) tickAll(ctx context.Context) {
 			continue
 		}
 		_, err := m.Group(ctx, group, Incremental, nil)
+		if _, known := m.catalog.Catalog().GroupByID(group.ID); !known {
+			continue // deleted meanwhile
+		}
 		m.note(ctx, group, err)
 	}
 }

@@ -30,6 +30,7 @@ func (r *Registry) change(ctx context.Context, dryRun bool, plan func(*planner))
 	r.changing.Lock()
 	defer r.changing.Unlock()
 	var out *outcome
+	retired := false
 	err := r.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		state, err := begin(tx)
 		if err != nil {
@@ -47,16 +48,64 @@ func (r *Registry) change(ctx context.Context, dryRun bool, plan func(*planner))
 		if len(out.edits) == 0 {
 			return errNothing
 		}
+		if len(p.vacant) > 0 && r.Guards.Retire != nil {
+			retired = true
+			if err := r.retire(ctx, p.vacant); err != nil {
+				return err
+			}
+		}
 		if err := write(tx, out.edits, p.nextID); err != nil {
 			return fmt.Errorf("write to the registry: %w", err)
 		}
 		return nil
 	})
 	if err != nil && !errors.Is(err, errNothing) {
+		if retired {
+			r.reopen(ctx)
+		}
 		return nil, unavailable(err)
 	}
 	r.publish(out.after)
 	return out, nil
+}
+
+// retire makes sure that groups have no rows and get none while the change is under way, nor afterwards by those who do not know of it.
+func (r *Registry) retire(ctx context.Context, groups []*Group) error {
+	for _, g := range groups {
+		used, err := r.Guards.Retire(ctx, g)
+		if err != nil {
+			return err
+		}
+		if used {
+			return valuesStored(g)
+		}
+	}
+	return nil
+}
+
+// reopen lets groups be written again that a change retired and did not delete, since it failed or its process died. No change is under way
+// meanwhile. Where it cannot be done now, the poll tries again.
+func (r *Registry) reopen(ctx context.Context) {
+	if r.Guards.Reopen == nil {
+		return
+	}
+	err := r.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if _, err := begin(tx); err != nil {
+			return err
+		}
+		catalog, err := r.newer(ctx, tx)
+		if err == nil {
+			err = r.Guards.Reopen(ctx, catalog.Groups())
+		}
+		if err == nil {
+			err = errNothing
+		}
+		return err
+	})
+	r.closed.Store(!errors.Is(err, errNothing))
+	if r.closed.Load() {
+		r.log.Warn("groups that a change retired may not be writable yet; it is tried again", "error", err)
+	}
 }
 
 // firstPlanned is the first id of a dry run: none of them is ever stored.

@@ -16,6 +16,11 @@ type Guards struct {
 	// InUse tells whether rows of the group are stored. While there are, its join keys keep their types and it is not deleted.
 	InUse func(ctx context.Context, group *Group) (bool, error)
 
+	// Retire ends writing to a group that must have no rows from now on, in one step with finding out that it has none; used says that it
+	// has some, and then nothing has changed. Reopen takes that back for those of the groups that are retired as they are.
+	Retire func(ctx context.Context, group *Group) (used bool, err error)
+	Reopen func(ctx context.Context, groups []*Group) error
+
 	// Exact answers a fault of kind Conflict if some stored value of an INTEGER feature is no exact FLOAT (beyond 2^53).
 	// nil: all are.
 	Exact func(ctx context.Context, feature *Feature) error
@@ -38,6 +43,7 @@ type planner struct {
 	joinKeys map[int64][]JoinKey // of entity types that are to be
 	sizes    map[int64]int       // how many features groups will have
 	claimed  map[claim]*edit     // short names that new features get
+	vacant   []*Group            // must have no rows when this is done
 	plan     Plan
 	problems *fault.Error
 	breaking *fault.Error

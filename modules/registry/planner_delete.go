@@ -37,6 +37,10 @@ func (p *planner) inUseBy(e *edit, users []Named) {
 	p.fail(refused)
 }
 
+func valuesStored(group *Group) error {
+	return fault.New(fault.Conflict, "in-use", "values are stored in the group %s; it can be deleted, and its join keys can change, only while nothing is", group.Name)
+}
+
 func (p *planner) dropGroup(e *edit) {
 	group := p.before.groupsByID[e.after.id].group
 	users := p.before.readers(Named{kindGroup, group.Name}, p.kinds)
@@ -51,7 +55,7 @@ func (p *planner) dropGroup(e *edit) {
 	}
 	p.inUseBy(e, users)
 	if p.err == nil && p.inUse(group) {
-		p.fail(fault.New(fault.Conflict, "in-use", "values are stored in the group %s; a group can be deleted only while nothing is", group.Name))
+		p.fail(valuesStored(group))
 	}
 	for _, f := range group.Features {
 		p.remove(f)

@@ -93,6 +93,7 @@ func (p *planner) inUse(g *Group) bool {
 	if err != nil {
 		p.fail(err)
 	}
+	p.vacant = append(p.vacant, g)
 	return used
 }
 

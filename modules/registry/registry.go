@@ -30,6 +30,7 @@ type Registry struct {
 	publishing   sync.Mutex // held while the catalog is replaced
 	catalog      atomic.Pointer[Catalog]
 	installation string
+	closed       atomic.Bool // groups may be retired that should not be
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -78,6 +79,7 @@ func (r *Registry) Start(ctx context.Context) error {
 		return fmt.Errorf("start the registry: %w", err)
 	}
 	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
+	r.reopen(ctx)
 	r.done = make(chan struct{})
 	go r.poll(ctx)
 	return nil
@@ -138,6 +140,9 @@ func (r *Registry) poll(ctx context.Context) {
 		case <-ticker.C:
 		}
 		_, err := r.Refresh(ctx)
+		if err == nil && r.closed.Load() {
+			r.reopen(ctx)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return

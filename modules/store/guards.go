@@ -9,7 +9,7 @@ import (
 
 // Guards are what the registry asks before it changes what values depend on.
 func (s *Store) Guards() registry.Guards {
-	return registry.Guards{InUse: s.inUse, Exact: s.exact}
+	return registry.Guards{InUse: s.inUse, Retire: s.retire, Reopen: s.reopen, Exact: s.exact}
 }
 
 // inUse tells whether any observation of the group is stored.
@@ -25,6 +25,16 @@ func (s *Store) inUse(ctx context.Context, group *registry.Group) (bool, error) 
 		return nil
 	})
 	return found, unavailable("look for rows of "+group.Name, err)
+}
+
+// retire ends writing to a group that has no rows. An outage is a problem that the caller may retry.
+func (s *Store) retire(ctx context.Context, group *registry.Group) (bool, error) {
+	used, err := s.offline.Retire(ctx, group)
+	return used, unavailable("retire "+group.Name, err)
+}
+
+func (s *Store) reopen(ctx context.Context, groups []*registry.Group) error {
+	return unavailable("reopen groups", s.offline.Reopen(ctx, groups))
 }
 
 // exact answers a fault if a FLOAT could not keep some stored value of an INTEGER feature exactly.

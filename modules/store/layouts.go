@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -29,7 +30,7 @@ func (l *layouts) learn(group *registry.Group) {
 	}
 }
 
-// Prepare makes sure that the offline store has the group's table with all of its columns. The online copy of a table that was
+// Prepare makes sure that the offline store has the group's table with all of its columns; ErrOutdated says that it has been deleted. The online copy of a table that was
 // just made is complete as it is, so it gets its marker at once.
 func (s *Store) Prepare(ctx context.Context, group *registry.Group) error {
 	if s.layouts.has(group) {
@@ -40,6 +41,9 @@ func (s *Store) Prepare(ctx context.Context, group *registry.Group) error {
 		return unavailable("prepare "+group.Name, err)
 	}
 	created, err := s.offline.EnsureLayout(ctx, group)
+	if errors.Is(err, ErrOutdated) { // it was retired: who does not know that it has been deleted reads the registry again
+		return err
+	}
 	if err != nil {
 		return unavailable("prepare "+group.Name, err)
 	}

@@ -256,10 +256,11 @@ func (l *loading) add(ctx context.Context, batch *table.Batch) error {
 }
 
 func (l *loading) open(ctx context.Context) (Load, error) {
-	if err := l.store.Prepare(ctx, l.group); err != nil {
-		return nil, err
+	err := l.store.Prepare(ctx, l.group)
+	var load Load
+	if err == nil {
+		load, err = l.store.offline.Load(ctx, l.group, l.loaded.Run)
 	}
-	load, err := l.store.offline.Load(ctx, l.group, l.loaded.Run)
 	if errors.Is(err, ErrOutdated) {
 		if _, err = l.store.definitions.Refresh(ctx); err == nil {
 			err = fault.New(fault.Busy, "definitions-changing", "the group %s was changed while the load began: send it again", l.group.Name)

@@ -26,9 +26,17 @@ type Offline interface {
 	Identity(ctx context.Context) (string, error)
 
 	// EnsureLayout makes the group's table, or adds the columns it lacks, and raises the stored layout version to the group's
-	// (never lowers it). It can be repeated after a crash. created says that this call made the table. Where a lock cannot be had
+	// (never lowers it). For a group that was retired it answers ErrOutdated. It can be repeated after a crash. created says that this call made the table. Where a lock cannot be had
 	// within 200 ms it tries again, for five seconds in all, and then answers a fault of kind Busy.
 	EnsureLayout(ctx context.Context, group *registry.Group) (created bool, err error)
+
+	// Retire ends writing to a group, in one step with finding out that no row of it is stored: rows for its layout, or an older one,
+	// are ErrOutdated from then on, those of open loads too, and so is EnsureLayout for it. used says that rows are stored, and then
+	// nothing has changed. Waiting is as with EnsureLayout.
+	Retire(ctx context.Context, group *registry.Group) (used bool, err error)
+
+	// Reopen takes that back for those of the groups that are retired under the layout they have.
+	Reopen(ctx context.Context, groups []*registry.Group) error
 
 	// Append stores all of the rows or none, in one transaction, durably, and fills in IngestIDs, and EventTimes where they
 	// were value.NoTime. Within a Rows and from one Append to the next that starts after it, ingest ids ascend.

@@ -14,12 +14,13 @@ import (
 	"featurestore/app/fault"
 	"featurestore/modules/registry"
 	"featurestore/modules/registry/value"
+	"featurestore/modules/store"
 )
 
 // layout is what __layouts says of one group's table.
 type layout struct {
 	table   string
-	version int
+	version int      // below 0: retired under that version
 	keys    []string // "customer_id STRING"
 	columns []string // of features
 }
@@ -44,6 +45,9 @@ func (l layout) fits(wanted layout) bool {
 	return l.version >= wanted.version && slices.Equal(l.keys, wanted.keys) && len(l.missing(wanted)) == 0
 }
 
+// retired tells whether the group was retired under the wanted layout or a newer one.
+func (l layout) retired(wanted layout) bool { return l.version < 0 && -l.version >= wanted.version }
+
 func (l layout) missing(wanted layout) (columns []string) {
 	for _, column := range wanted.columns {
 		if !l.has(column) {
@@ -64,34 +68,44 @@ const (
 // While a load of the group is open, which holds the table, a column cannot be added: that is the fault of kind Busy.
 func (o *Offline) EnsureLayout(ctx context.Context, group *registry.Group) (created bool, err error) {
 	want := wanted(group)
-	doing := "the layout of group " + group.Name
 	found, exists, err := o.readLayout(ctx, o.writers, group.ID, "")
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", doing, err)
+		return false, fmt.Errorf("the layout of group %s: %w", group.Name, err)
 	}
 	if exists && found.fits(want) {
 		return false, nil
 	}
+	err = o.changing(ctx, group, func(tx pgx.Tx) (err error) {
+		created, err = o.changeLayout(ctx, tx, group, want)
+		return err
+	})
+	return created && err == nil, err
+}
+
+// changing runs a transaction that needs the group's table for itself, again while others hold it or are at the same.
+func (o *Offline) changing(ctx context.Context, group *registry.Group, change func(pgx.Tx) error) error {
 	for end := time.Now().Add(layoutTime); ; {
-		err := pgx.BeginFunc(ctx, o.writers, func(tx pgx.Tx) (err error) {
-			created, err = o.changeLayout(ctx, tx, group, want)
-			return err
+		err := pgx.BeginFunc(ctx, o.writers, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '`+lockTimeout+`'`); err != nil {
+				return err
+			}
+			return change(tx)
 		})
 		switch code(err) {
 		case lockNotAvailable, deadlockDetected, serializationFailure, duplicateTable, duplicateColumn, duplicateObject, uniqueViolation:
 			// others are at it, or hold the table
 		default:
 			if err != nil {
-				err = fmt.Errorf("%s: %w", doing, err)
+				err = fmt.Errorf("the layout of group %s: %w", group.Name, err)
 			}
-			return created && err == nil, err
+			return err
 		}
 		if time.Now().After(end) {
-			return false, fault.New(fault.Busy, "layout-busy", "the table of group %s is in use, by a load or a long transaction, and cannot be changed now: try again later",
+			return fault.New(fault.Busy, "layout-busy", "the table of group %s is in use, by a load or a long transaction, and cannot be changed now: try again later",
 				group.Name).Because(err)
 		}
 		if err := pause(ctx, attempts); err != nil {
-			return false, err
+			return err
 		}
 	}
 }
@@ -111,12 +125,12 @@ func (o *Offline) readLayout(ctx context.Context, q querier, group int64, suffix
 }
 
 func (o *Offline) changeLayout(ctx context.Context, tx pgx.Tx, group *registry.Group, want layout) (created bool, err error) {
-	if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '`+lockTimeout+`'`); err != nil {
-		return false, err
-	}
 	found, exists, err := o.readLayout(ctx, tx, group.ID, " FOR UPDATE")
 	if err != nil {
 		return false, err
+	}
+	if exists && found.retired(want) {
+		return false, fmt.Errorf("group %s, version %d: %w", group.Name, want.version, store.ErrOutdated)
 	}
 	if exists && !slices.Equal(found.keys, want.keys) {
 		if err := o.dropEmpty(ctx, tx, group, found); err != nil {

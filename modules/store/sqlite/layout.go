@@ -18,7 +18,7 @@ import (
 // layout is what __layouts says of one group's table.
 type layout struct {
 	table   string
-	version int
+	version int      // below 0: retired under that version
 	keys    []string // "customer_id STRING"
 	columns []string // of features: "avg_order_value_90d REAL"
 }
@@ -151,12 +151,13 @@ func (o *Offline) changeLayout(c *conn, group *registry.Group) (created bool, er
 	if err != nil {
 		return false, err
 	}
+	if found != nil && found.version < 0 && -found.version >= wanted.version {
+		return false, fmt.Errorf("version %d: %w", wanted.version, store.ErrOutdated)
+	}
 	if found != nil && found.version >= wanted.version && slices.Equal(found.keys, wanted.keys) && len(found.missing(wanted)) == 0 {
 		return false, nil
 	}
-	o.ledger.layouts++
-	clear(o.inserts)
-	c.forgetLayouts()
+	o.layoutChanges(c)
 	if found != nil && !slices.Equal(found.keys, wanted.keys) {
 		if err := dropEmpty(c, group, found); err != nil {
 			return false, err
@@ -168,6 +169,13 @@ func (o *Offline) changeLayout(c *conn, group *registry.Group) (created bool, er
 		return true, createTable(c, group, wanted)
 	}
 	return false, addColumns(c, group, found, wanted)
+}
+
+// layoutChanges makes everybody read layouts again.
+func (o *Offline) layoutChanges(c *conn) {
+	o.ledger.layouts++
+	clear(o.inserts)
+	c.forgetLayouts()
 }
 
 // dropEmpty removes the table of a group whose join keys have changed, if it has no rows.

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 
 	"featurestore/modules/registry"
 	"featurestore/modules/registry/value"
@@ -18,6 +19,7 @@ type load struct {
 	offline *Offline
 	group   *registry.Group
 	run     int64
+	keys    []string // of the layout
 	insert  *insert
 	sorter  *sorter
 	began   int64 // the event time of rows without one
@@ -32,7 +34,7 @@ func (o *Offline) Load(ctx context.Context, group *registry.Group, run int64) (s
 	err := o.writer.do(ctx, single, func(c *conn) error {
 		found, err := checkLayout(c, group)
 		if err == nil {
-			l.insert = newInsert(found, group)
+			l.keys, l.insert = found.keys, newInsert(found, group)
 		}
 		return err
 	})
@@ -99,7 +101,14 @@ func (l *load) Commit(ctx context.Context) error {
 	}
 	o := l.offline
 	var open openLoad
-	err := o.writer.do(ctx, alone, func(c *conn) (err error) {
+	err := o.writer.do(ctx, alone, func(c *conn) error {
+		found, err := c.layoutOf(l.group.ID)
+		if err == nil && (found == nil || found.version < 0 || !slices.Equal(found.keys, l.keys)) { // retired, or made anew after that
+			err = store.ErrOutdated
+		}
+		if err != nil {
+			return err
+		}
 		open, err = o.reserve(c, l.group.ID, l.run, l.sorter.count)
 		return err
 	})

@@ -43,6 +43,10 @@ func TestLateCommits(t *testing.T) {
 	eachPair(t, func(t *testing.T, pair storetest.Pair) { storetest.RunLateCommits(t, pair, 200) })
 }
 
+func TestDeletions(t *testing.T) {
+	eachPair(t, func(t *testing.T, pair storetest.Pair) { storetest.RunDeletions(t, pair, count(100, 1000)) })
+}
+
 func TestWriters(t *testing.T) {
 	eachPair(t, func(t *testing.T, pair storetest.Pair) { storetest.RunWriters(t, pair, count(10_000, 200_000)) })
 }
