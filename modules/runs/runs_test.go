@@ -22,8 +22,12 @@ var quick = Config{Poll: 20 * time.Millisecond, Lease: 300 * time.Millisecond, K
 
 // process is a Runs of its own on a database, as another process would have one. It is stopped with the test.
 func process(t *testing.T, db *gorm.DB, handle func(*Runs)) *Runs {
+	return processWith(t, db, quick, handle)
+}
+
+func processWith(t *testing.T, db *gorm.DB, config Config, handle func(*Runs)) *Runs {
 	require.NoError(t, Migrate(t.Context(), db))
-	r := New(db, quick, time.Now, slog.New(slog.DiscardHandler))
+	r := New(db, config, time.Now, slog.New(slog.DiscardHandler))
 	if handle != nil {
 		handle(r)
 	}
@@ -93,8 +97,10 @@ func TestEachRunIsDoneOnceByManyProcesses(t *testing.T) {
 		done := map[string]int{}
 		var atOnce, most atomic.Int32
 		var first *Runs
+		patient := quick // a process that is held up is not taken for dead
+		patient.Lease = time.Minute
 		for range 4 {
-			r := process(t, open(), func(r *Runs) {
+			r := processWith(t, open(), patient, func(r *Runs) {
 				r.Handle("count", 2, func(_ context.Context, run *Active) (any, error) {
 					most.Store(max(most.Load(), atOnce.Add(1)))
 					defer atOnce.Add(-1)
