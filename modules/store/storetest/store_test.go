@@ -22,7 +22,7 @@ func count(n, full int) int {
 
 func TestPairs(t *testing.T) {
 	eachPair(t, func(t *testing.T, pair storetest.Pair) {
-		storetest.RunStore(t, pair, scripts, count(5_000, 100_000))
+		storetest.RunStore(t, pair, scripts, count(5_000, 25_000))
 	})
 }
 
