@@ -42,6 +42,9 @@ type Offline interface {
 	// were value.NoTime. Within a Rows and from one Append to the next that starts after it, ingest ids ascend.
 	Append(ctx context.Context, rows []*Rows) error
 
+	// Idempotency is Append and Commit for requests that are stored once, however often they come.
+	Idempotency
+
 	// Load begins a bulk load of one group under a run's id.
 	Load(ctx context.Context, group *registry.Group, run int64) (Load, error)
 
@@ -60,6 +63,10 @@ type Load interface {
 	// Add takes rows, of the group and under its layout, and keeps none of their memory.
 	Add(ctx context.Context, rows *Rows) error
 	Commit(ctx context.Context) error
+
+	// CommitOnce is Commit that also remembers the request that the rows came with, in the transaction that makes them appear, or fails
+	// with ErrKnown.
+	CommitOnce(ctx context.Context, request *KeyedRequest) error
 	Abort(ctx context.Context) error
 }
 

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -13,18 +14,31 @@ import (
 // that as one transaction. Rows without an event time get the time at which it began, the same for all of them. When ctx
 // ends during the commit, or the connection breaks, the rows may be stored or not.
 func (o *Offline) Append(ctx context.Context, rows []*store.Rows) error {
+	return o.AppendOnce(ctx, rows, nil)
+}
+
+// AppendOnce sends the insert of the keys first. Where another transaction has just inserted one of them, it waits for its end.
+func (o *Offline) AppendOnce(ctx context.Context, rows []*store.Rows, requests []*store.KeyedRequest) error {
 	for _, r := range rows {
 		if err := check(r); err != nil {
 			return err
 		}
 	}
 	batch := o.batchOf(rows)
-	for attempt := 1; len(batch.statements) > 0; attempt++ {
+	batch.requests = sortedByKey(requests)
+	for attempt := 1; len(batch.statements)+len(requests) > 0; attempt++ {
 		err := batch.run(ctx)
 		if err == nil {
 			break
 		}
-		if !lost(err) || attempt == attempts {
+		if code(err) == invalidSquareRoot {
+			if known, failed := o.tell(ctx, requests); known || failed != nil {
+				return cmp.Or(failed, store.ErrKnown)
+			} // its time ended, or it was released, just now
+		} else if !lost(err) {
+			return writeError(err)
+		}
+		if attempt == attempts {
 			return writeError(err)
 		}
 		if err := pause(ctx, attempt); err != nil {
@@ -37,6 +51,7 @@ func (o *Offline) Append(ctx context.Context, rows []*store.Rows) error {
 // batch is the inserts of one transaction.
 type batch struct {
 	offline    *Offline
+	requests   []*store.KeyedRequest // in the order of their keys, so that two batches never wait for each other
 	statements []batchInsert
 }
 
@@ -88,15 +103,27 @@ func (b *batch) run(ctx context.Context) error {
 	for i, s := range b.statements {
 		texts[i] = s.insert.text
 	}
+	if len(b.requests) > 0 {
+		texts = append(texts, b.offline.rememberText())
+	}
 	prepared, err := prepareAll(ctx, conn, texts...)
 	if err != nil {
 		return fmt.Errorf("preparing an insert: %w", err)
 	}
 	var pipeline pgconn.Batch
+	if len(b.requests) > 0 {
+		pipeline.ExecStatement(prepared[len(b.statements)], rememberParameters(b.requests), binaryFormat, binaryFormat)
+	}
 	for i, s := range b.statements {
 		pipeline.ExecStatement(prepared[i], s.insert.parameters(s.run, s.spans), binaryFormat, binaryFormat)
 	}
 	answer := conn.ExecBatch(ctx, &pipeline)
+	var at int64
+	if len(b.requests) > 0 && answer.NextResult() {
+		for result := answer.ResultReader(); result.NextRow(); {
+			at = decodeTime(result.Values()[0])
+		}
+	}
 	for i := range b.statements {
 		s := &b.statements[i]
 		s.ids, s.times = s.ids[:0], s.times[:0]
@@ -110,6 +137,9 @@ func (b *batch) run(ctx context.Context) error {
 	}
 	if err := answer.Close(); err != nil {
 		return fmt.Errorf("inserting: %w", err)
+	}
+	for _, r := range b.requests {
+		r.At = at
 	}
 	for _, s := range b.statements {
 		if len(s.ids) != s.count {

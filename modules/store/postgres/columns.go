@@ -50,6 +50,7 @@ var typeIDs = map[value.Type]uint32{
 }
 
 const (
+	byteaID    = 17
 	smallintID = 21
 	integerID  = 23
 )

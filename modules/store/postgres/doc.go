@@ -16,8 +16,9 @@
 // There are two indexes: (join keys, event_time DESC, ingest_id DESC), which gives an entity's newest observation
 // first and breaks ties without a sort, and (ingest_xid) for what came in since.
 //
-// Two tables are the store's own: __store says which store this is, __layouts which columns each group's table has and for
-// which version of the group. Names of groups cannot collide with these.
+// Three tables are the store's own: __store says which store this is, __layouts which columns each group's table has and for
+// which version of the group, __idempotency holds the requests that had a key, each remembered in the transaction of its rows. Names
+// of groups cannot collide with these.
 //
 // Writers and the adding of columns meet on the lock of the group's table: an insert holds it in ROW EXCLUSIVE mode and
 // looks at __layouts afterwards, so it either comes before a new column or sees that its layout is outdated.

@@ -12,6 +12,7 @@ import (
 // PostgreSQL's error codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 const (
 	divisionByZero       = "22012" // how an insert's guard fails: see insert
+	invalidSquareRoot    = "2201F" // how a known key fails: see rememberText
 	undefinedTable       = "42P01"
 	undefinedColumn      = "42703"
 	undefinedSchema      = "3F000"

@@ -166,7 +166,10 @@ func (l *load) copyError(ctx context.Context, err error) error {
 	return writeError(fmt.Errorf("loading group %s: %w", l.group.Name, err))
 }
 
-func (l *load) Commit(ctx context.Context) error {
+func (l *load) Commit(ctx context.Context) error { return l.CommitOnce(ctx, nil) }
+
+// CommitOnce remembers the request as the transaction's last step, so that its key is locked for a moment only.
+func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) error {
 	if l.ended {
 		return errors.New("the load has ended")
 	}
@@ -178,6 +181,9 @@ func (l *load) Commit(ctx context.Context) error {
 		copied := <-l.copied
 		l.copied <- copied
 		err = l.copyError(ctx, copied)
+	}
+	if err == nil && request != nil {
+		err = l.remember(ctx, request)
 	}
 	if err != nil {
 		l.end()

@@ -53,6 +53,17 @@ func (o *Offline) prepareSchema(ctx context.Context) error {
 				version    integer NOT NULL,
 				join_keys  text[] NOT NULL,
 				columns    text[] NOT NULL)`,
+			`CREATE TABLE IF NOT EXISTS ` + o.table("__idempotency") + ` (
+				key         bytea PRIMARY KEY,
+				fingerprint bytea NOT NULL,
+				at          timestamptz NOT NULL DEFAULT now(),
+				until       timestamptz NOT NULL,
+				run_id      bigint NOT NULL,
+				reserved    boolean NOT NULL,
+				status      integer NOT NULL,
+				answer      bytea NOT NULL,
+				outcome     text COLLATE "C" NOT NULL)`,
+			`CREATE INDEX IF NOT EXISTS __idempotency_until ON ` + o.table("__idempotency") + ` (until)`,
 		} {
 			if _, err := tx.Exec(ctx, table); err != nil {
 				return err

@@ -13,9 +13,18 @@ import (
 
 // Append waits for its turn in the writer's next commit.
 func (o *Offline) Append(ctx context.Context, rows []*store.Rows) error {
-	a := &appending{offline: o, rows: rows}
+	return o.AppendOnce(ctx, rows, nil)
+}
+
+// AppendOnce waits for its turn in the writer's next commit. Where a request is known, that commit is one without these rows, so that
+// the others in it are not harmed.
+func (o *Offline) AppendOnce(ctx context.Context, rows []*store.Rows, requests []*store.KeyedRequest) error {
+	a := &appending{offline: o, rows: rows, requests: requests}
 	if err := o.writer.do(ctx, single, a.do); err != nil {
 		return fmt.Errorf("appending to the offline store: %w", err)
+	}
+	if a.known {
+		return tell(requests, a.earlier)
 	}
 	for i, r := range rows {
 		r.IngestIDs = a.ids[i]
@@ -26,14 +35,22 @@ func (o *Offline) Append(ctx context.Context, rows []*store.Rows) error {
 
 // appending is one call of Append. What it finds is given to the caller after the commit only.
 type appending struct {
-	offline *Offline
-	rows    []*store.Rows
-	ids     [][]int64
-	times   [][]int64
+	offline  *Offline
+	rows     []*store.Rows
+	requests []*store.KeyedRequest
+	ids      [][]int64
+	times    [][]int64
+	earlier  []*store.Remembered
+	known    bool
 }
 
-func (a *appending) do(c *conn) error {
+func (a *appending) do(c *conn) (err error) {
 	o, now := a.offline, a.offline.clock.time()
+	if len(a.requests) > 0 {
+		if a.earlier, a.known, err = remember(c, now, a.requests); err != nil || a.known {
+			return err
+		}
+	}
 	a.ids, a.times = make([][]int64, len(a.rows)), make([][]int64, len(a.rows))
 	for i, rows := range a.rows {
 		l, err := checkLayout(c, rows.Group)

@@ -18,10 +18,11 @@
 // itself (sqlite_…) in group__<name>. The one index is (join keys, event_time), ascending: read backwards it gives an entity's newest
 // observation first and, since it ends in ingest_id, breaks ties without a sort; a load in the same order appends to it.
 //
-// Three tables are the store's own. __store is one row: identity, the next ingest id, the clock, and how often layouts have changed.
+// Four tables are the store's own. __store is one row: identity, the next ingest id, the clock, and how often layouts have changed.
 // __layouts says which columns each group's table has, and for which version of the group. __loads are the loads that are open,
 // as ranges of ingest ids: who reads leaves those rows out, the position stays below them, and what a crash left of them is
 // removed after the next start. A load's range is reserved before its first row is inserted and given up with its last.
+// __idempotency holds the requests that had a key, each remembered in the transaction of its rows.
 //
 // One goroutine writes (writer.go). Readers have connections of their own, a snapshot is a read transaction on one of them.
 //

@@ -90,16 +90,22 @@ func (l *load) Abort(context.Context) error {
 }
 
 // Commit makes the rows appear with its last transaction. Until then they are hidden, and if it fails they are removed.
-func (l *load) Commit(ctx context.Context) error {
+func (l *load) Commit(ctx context.Context) error { return l.CommitOnce(ctx, nil) }
+
+// CommitOnce remembers the request in that last transaction.
+func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) error {
 	if l.ended {
 		return errEnded
 	}
 	l.ended = true
 	defer l.sorter.close() //nolint:errcheck // the file has no name any more
-	if l.sorter.count == 0 {
-		return nil
-	}
 	o := l.offline
+	if l.sorter.count == 0 {
+		if request == nil {
+			return nil
+		}
+		return o.AppendOnce(ctx, nil, []*store.KeyedRequest{request})
+	}
 	var open openLoad
 	err := o.writer.do(ctx, alone, func(c *conn) error {
 		found, err := c.layoutOf(l.group.ID)
@@ -114,7 +120,7 @@ func (l *load) Commit(ctx context.Context) error {
 	})
 	if err == nil {
 		if err = l.insertAll(ctx, open); err == nil {
-			err = o.writer.do(ctx, alone, open.end)
+			err = o.appear(ctx, open, request)
 		}
 		if err != nil {
 			err = errors.Join(err, o.remove(context.WithoutCancel(ctx), open))
@@ -127,6 +133,26 @@ func (l *load) Commit(ctx context.Context) error {
 		o.options.Log.Warn("the log could not be cut after a load; it is tried again after the next", "error", err)
 	}
 	return nil
+}
+
+// appear ends an open load; with the request that it came with, if that is not nil.
+func (o *Offline) appear(ctx context.Context, open openLoad, request *store.KeyedRequest) error {
+	if request == nil {
+		return o.writer.do(ctx, alone, open.end)
+	}
+	requests := []*store.KeyedRequest{request}
+	var earlier []*store.Remembered
+	known := false
+	err := o.writer.do(ctx, alone, func(c *conn) (err error) {
+		if earlier, known, err = remember(c, o.clock.time(), requests); err != nil || known {
+			return err
+		}
+		return open.end(c)
+	})
+	if err == nil && known {
+		err = tell(requests, earlier)
+	}
+	return err
 }
 
 // chunk is the rows of one step, ready to be bound.

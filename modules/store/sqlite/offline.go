@@ -87,6 +87,9 @@ func OpenOffline(path string, options Options) (*Offline, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.run(idempotencySchema); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())
+	}
 	o := &Offline{path: path, options: options.filled(), inserts: map[layoutOf]*insert{}}
 	dest := make([]driver.Value, 4)
 	if _, err := c.row(dest, "SELECT identity, next_id, clock, layouts FROM __store"); err != nil {
