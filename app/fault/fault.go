@@ -40,7 +40,7 @@ type Error struct {
 	Slug       string
 	Detail     string
 	Violations []Violation
-	RetryAfter int   // seconds, with Busy
+	RetryAfter int   // seconds; 0: none, with Busy 1
 	cause      error // for the log only
 }
 

@@ -36,7 +36,7 @@ const (
 	load     = "POST /rows/spending"
 )
 
-var badCases = slices.Concat(badNames, badValues, badTimes, badEntities, badBodies, badQueries, badReads, badTables, badSpines, badDefinitions)
+var badCases = slices.Concat(badNames, badValues, badTimes, badEntities, badBodies, badQueries, badReads, badTables, badSpines, badDefinitions, badKeys)
 
 var badNames = []badCase{
 	{"a feature in upper case", storeOne, `{"Score": 1}`, "", 422, "invalid-definition", "Score"},

@@ -20,6 +20,8 @@ type Config struct {
 	SpoolFolder      string        // where such bodies are kept meanwhile; "": the system's folder for temporary files
 	LoadErrors       int           // bad rows that a refused load lists
 	DisagreementRate float64       // of rows of a training set that find nothing, above which the answer says so
+
+	IdempotencyRetention time.Duration // how long a request is remembered that has an Idempotency-Key
 }
 
 // DefaultConfig holds what config/default.yaml explains.
@@ -37,6 +39,8 @@ func DefaultConfig() Config {
 		MaxSpooledBytes:  4 << 30,
 		LoadErrors:       100,
 		DisagreementRate: 0.5,
+
+		IdempotencyRetention: 24 * time.Hour,
 	}
 }
 
@@ -61,5 +65,6 @@ func (c Config) Validate() []error {
 	wrong(c.MaxSpooledBytes < 1024, "store.max_spooled is %d bytes: use at least 1 KiB", c.MaxSpooledBytes)
 	wrong(c.LoadErrors < 1, "store.load_errors is %d: use at least 1", c.LoadErrors)
 	wrong(c.DisagreementRate < 0 || c.DisagreementRate > 1, "store.disagreement_rate is %g: use 0 to 1", c.DisagreementRate)
+	wrong(c.IdempotencyRetention <= 0, "store.idempotency_retention is %s: use more than nothing", c.IdempotencyRetention)
 	return errs
 }

@@ -27,7 +27,10 @@ type served struct {
 	definitions *registry.Registry
 	offline     store.Offline
 	folder      string
-	down        atomic.Pointer[string] // the engine that does not answer now: "online", "offline"
+	down        atomic.Pointer[string]        // the engine that does not answer now: "online", "offline"
+	held        atomic.Pointer[chan struct{}] // requests with keys wait before their commit until it is closed; nil: they do not
+	waiting     atomic.Int64                  // how many of them wait
+	later       atomic.Int64                  // µs, how far the offline store's clock is ahead of noon
 }
 
 // noon is where the clock of these tests stands.
@@ -44,7 +47,8 @@ func serve(t *testing.T, change ...func(*store.Config)) *served {
 	require.NoError(t, err)
 	require.NoError(t, s.definitions.Start(t.Context()))
 	t.Cleanup(s.definitions.Stop)
-	s.offline, err = sqlite.OpenOffline(filepath.Join(s.folder, "offline.db"), sqlite.Options{Now: clock, Log: log})
+	ticking := func() time.Time { return noon.Add(time.Duration(s.later.Load()) * time.Microsecond) }
+	s.offline, err = sqlite.OpenOffline(filepath.Join(s.folder, "offline.db"), sqlite.Options{Now: ticking, Log: log})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.offline.Close()) })
 	online, err := sqlite.OpenOnline(filepath.Join(s.folder, "online.db"), sqlite.Options{Now: clock, Log: log})
@@ -112,6 +116,25 @@ func (f flakyOffline) Append(ctx context.Context, rows []*store.Rows) error {
 		return err
 	}
 	return f.Offline.Append(ctx, rows)
+}
+
+func (f flakyOffline) AppendOnce(ctx context.Context, rows []*store.Rows, requests []*store.KeyedRequest) error {
+	if held := f.served.held.Load(); held != nil {
+		f.served.waiting.Add(1)
+		<-*held
+		f.served.waiting.Add(-1)
+	}
+	if err := f.served.fails("offline"); err != nil {
+		return err
+	}
+	return f.Offline.AppendOnce(ctx, rows, requests)
+}
+
+func (f flakyOffline) Recall(ctx context.Context, key [32]byte) (*store.Remembered, error) {
+	if err := f.served.fails("offline"); err != nil {
+		return nil, err
+	}
+	return f.Offline.Recall(ctx, key)
 }
 
 func (f flakyOffline) Load(ctx context.Context, group *registry.Group, run int64) (store.Load, error) {

@@ -23,6 +23,8 @@ type LoadRequest struct {
 	Presence   bool           // the column "presence" lists the features that each row observed
 	Create     bool           // columns that nobody registered become drafts
 	SkipBad    bool           // bad rows are left out, instead of refusing the load
+
+	once *keyedLoad // nil: it has no key
 }
 
 // Loaded says what became of a load: Received = Stored + Duplicate + Rejected + Quarantined + Erased (rule 13). It is the result of
@@ -104,6 +106,9 @@ func (l *loading) finish() error {
 			result = refusedLoad{loaded.Bad}
 		}
 	}
+	if err != nil && l.request.once != nil {
+		l.giveUp(context.WithoutCancel(ctx))
+	}
 	if failed := l.active.Finish(context.WithoutCancel(ctx), result, err); failed != nil {
 		s.log.Error("the end of a load could not be recorded", "run", loaded.Run, "error", failed)
 	}
@@ -142,7 +147,15 @@ func (l *loading) begin(ctx context.Context) error {
 		return unavailable("begin a load", err)
 	}
 	l.active, l.loaded.Run = active, active.ID()
-	return nil
+	if l.request.once == nil {
+		return nil
+	}
+	if err = l.reserve(ctx); err != nil {
+		if failed := active.Finish(context.WithoutCancel(ctx), nil, err); failed != nil {
+			l.store.log.Error("the end of a load could not be recorded", "run", l.loaded.Run, "error", failed)
+		}
+	}
+	return err
 }
 
 func (l *loading) run(ctx context.Context) error {
@@ -192,13 +205,16 @@ func (l *loading) rows(ctx context.Context) error {
 		}
 		return problem
 	}
-	if l.load == nil {
+	if l.load == nil && l.request.once == nil {
 		return nil // no row was good
 	}
 	for i := range l.features {
 		if n := l.features[i].nulls; n > 0 {
 			l.loaded.Nulls[l.features[i].feature.Name] = n
 		}
+	}
+	if l.request.once != nil {
+		return l.commitOnce(ctx)
 	}
 	return unavailable("commit a load", l.load.Commit(ctx))
 }

@@ -17,13 +17,13 @@ func (s *Store) Routes(api huma.API) {
 		Summary: "Store an observation of one entity",
 		Description: "The body is an object of features and their values; event_time in it, or in the query, says when they were true. A name that nobody " +
 			"registered becomes a draft. The answer comes after the values are durable.",
-		RequestBody: jsonBody[map[string]any](api), Responses: httpapi.Answers[storedAnswer](api, "It is stored"),
+		RequestBody: jsonBody[map[string]any](api), Responses: httpapi.Replays(httpapi.Answers[storedAnswer](api, "It is stored")),
 	}, s.storeOne)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "store-many", Method: http.MethodPost, Path: "/store/{entity_type}", Tags: writing,
 		Summary:     "Store many observations in one transaction",
 		Description: "The body is {\"rows\": […]} or a table whose columns are the join keys, the time and features, by short name or group:feature.",
-		RequestBody: tableBody(api, httpapi.Schema[storeManyBody](api)), Responses: httpapi.Answers[storedManyAnswer](api, "All rows are stored"),
+		RequestBody: tableBody(api, httpapi.Schema[storeManyBody](api)), Responses: httpapi.Replays(httpapi.Answers[storedManyAnswer](api, "All rows are stored")),
 	}, s.storeMany)
 
 	httpapi.Direct[getFeatureInput](api, huma.Operation{
@@ -62,7 +62,7 @@ func (s *Store) Routes(api huma.API) {
 		Summary: "Load a table of any size into a group",
 		Description: "It appears whole or not at all. The rows carry the id of the run, and a run that brings them online is started. With Prefer: respond-async " +
 			"the body is kept in a temporary file and the load goes on after the answer.",
-		RequestBody: tableBody(api, nil), Responses: loadAnswers(api),
+		RequestBody: tableBody(api, nil), Responses: httpapi.Replays(loadAnswers(api)),
 	}, s.loadRows)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "export-rows", Method: http.MethodGet, Path: "/rows/{group}", Tags: tables,

@@ -16,6 +16,7 @@ import (
 
 type loadInput struct {
 	httpapi.Payload
+	httpapi.Idempotent
 	Group      string `path:"group" doc:"The group" example:"customer_purchases"`
 	OnError    string `query:"on_error" enum:"reject_all,skip" default:"reject_all" doc:"reject_all: a bad row refuses the load; skip: bad rows are left out"`
 	TimeColumn string `query:"time_column" doc:"The column of event times; default event_time, else event_timestamp, else every row is as of now"`
@@ -61,6 +62,17 @@ func (s *Store) loadRows(ctx context.Context, in *loadInput) (*loadOutput, error
 	wait, err := waitOf(in.Wait)
 	if err != nil {
 		return nil, err
+	}
+	keyed, err := in.Keyed()
+	if err != nil {
+		return nil, err
+	}
+	if keyed != nil {
+		out, err := s.loadRowsOnce(ctx, in, request, wait, keyed)
+		if err != nil {
+			io.CopyN(io.Discard, &in.Payload, drained) //nolint:errcheck // the error that counts is known
+		}
+		return out, err
 	}
 	if prefersAsync(in.Prefer) {
 		return s.loadLater(ctx, in, request)

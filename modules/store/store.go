@@ -43,6 +43,7 @@ type Store struct {
 	fences  fences
 	markers markers
 	plans   plans
+	flights flights
 	writes  chan *write
 	stopped chan struct{}
 	lanes   sync.WaitGroup
@@ -61,6 +62,7 @@ func New(config Config, definitions Definitions, work *runs.Runs, offline Offlin
 		log:     log.With("module", "store"),
 		layouts: layouts{known: map[int64]int{}},
 		fences:  fences{known: map[int64]int64{}},
+		flights: flights{held: map[[32]byte]int{}},
 		writes:  make(chan *write, 4096),
 		stopped: make(chan struct{}),
 	}
@@ -84,6 +86,8 @@ func (s *Store) Start(ctx context.Context) error {
 		s.lanes.Add(1)
 		go s.writeLane()
 	}
+	s.lanes.Add(1)
+	go s.forgetRequests()
 	return nil
 }
 

@@ -16,6 +16,9 @@ type Written struct {
 	Stored     map[string]string // names as sent → names of the features
 	Registered []string          // features registered as drafts by this write
 	Online     string            // "written"; "pending": accepted, and brought online later; "none": event groups have no online copy
+
+	Answer   []byte // of WriteOnce
+	Replayed bool   // the request was stored before, and Answer is all that is known of it
 }
 
 // Outcomes of the online half of a write.
@@ -30,6 +33,11 @@ const maxAttempts = 10 // of a write whose definitions change under it
 // Write stores observations of one entity type, all or none, and answers after the offline store has committed them. Names that
 // nobody registered become drafts.
 func (s *Store) Write(ctx context.Context, entityType string, observations []Observation) (*Written, error) {
+	return s.write(ctx, entityType, observations, nil)
+}
+
+// write is Write, or with once WriteOnce.
+func (s *Store) write(ctx context.Context, entityType string, observations []Observation, once *Once) (*Written, error) {
 	if len(observations) > s.config.MaxRows {
 		return nil, fault.New(fault.TooLarge, "too-many-rows",
 			"%d rows are more than the %d that one call may store: load them with POST /rows/{group}", len(observations), s.config.MaxRows).
@@ -39,6 +47,11 @@ func (s *Store) Write(ctx context.Context, entityType string, observations []Obs
 	var registered []string
 	for range maxAttempts {
 		c, err := s.check(catalog, entityType, observations)
+		if once != nil && (err != nil || len(c.unregistered)+len(c.widen) > 0) { // it may have been right, and is not to change anything twice
+			if written, err := s.repeated(ctx, once); written != nil || err != nil {
+				return written, err
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +74,17 @@ func (s *Store) Write(ctx context.Context, entityType string, observations []Obs
 			}
 			continue
 		}
-		w, err := s.commit(ctx, c.rows)
+		var request *KeyedRequest
+		if once != nil {
+			request = once.keyed(c.written(registered), c.rows, s.config.IdempotencyRetention)
+		}
+		w, err := s.commit(ctx, c.rows, request)
+		if errors.Is(err, ErrKnown) {
+			if written, err := s.repeated(ctx, once); written != nil || err != nil {
+				return written, err
+			}
+			continue // the load that had the key has ended
+		}
 		if errors.Is(err, ErrOutdated) {
 			if catalog, err = s.definitions.Refresh(ctx); err != nil {
 				return nil, err
@@ -71,36 +94,53 @@ func (s *Store) Write(ctx context.Context, entityType string, observations []Obs
 		if err != nil {
 			return nil, err
 		}
-		written := &Written{Stored: c.stored, Registered: registered, Online: w.online}
-		for _, start := range c.starts[:len(c.starts)-1] {
-			written.EventTimes = append(written.EventTimes, w.rows[start].EventTimes[0])
+		written := c.written(registered)
+		written.Online = w.online
+		if once != nil {
+			request.Outcome = quoted(w.online)
+			written.Answer = request.answer()
 		}
 		return written, nil
 	}
 	return nil, fault.New(fault.Busy, "definitions-changing", "the definitions of %s kept changing while the values were being stored: try again", entityType)
 }
 
+// written is what is known of the answer: event times and all after the commit, before it value.NoTime for those that it gives.
+func (c *checked) written(registered []string) *Written {
+	w := &Written{Stored: c.stored, Registered: registered}
+	for _, start := range c.starts[:len(c.starts)-1] {
+		w.EventTimes = append(w.EventTimes, c.rows[start].EventTimes[0])
+	}
+	return w
+}
+
 // write is one request on its way through a lane.
 type write struct {
-	rows   []*Rows
-	online string
-	err    error
-	done   chan struct{}
+	rows    []*Rows
+	request *KeyedRequest // nil: it has no key
+	online  string
+	err     error
+	done    chan struct{}
 }
 
 // commit hands rows to a lane and waits until they are committed and, if possible, online.
-func (s *Store) commit(ctx context.Context, rows []*Rows) (*write, error) {
+func (s *Store) commit(ctx context.Context, rows []*Rows, request *KeyedRequest) (*write, error) {
 	for _, r := range rows {
 		if err := s.Prepare(ctx, r.Group); err != nil {
 			return nil, err
 		}
 	}
-	w := &write{rows: rows, done: make(chan struct{})}
+	w := &write{rows: rows, request: request, done: make(chan struct{})}
+	if request != nil {
+		s.flights.hold(request.Key)
+	}
 	select {
 	case s.writes <- w:
 	case <-s.stopped:
+		s.letGo(w)
 		return nil, fault.New(fault.Busy, "stopping", "the server is stopping; nothing was stored")
 	case <-ctx.Done():
+		s.letGo(w)
 		return nil, ctx.Err()
 	}
 	select {
@@ -162,7 +202,13 @@ func (s *Store) writeGroup(group []*write) {
 	for i, rows := range combined {
 		fences[i] = s.fences.of(rows.Group)
 	}
-	err := s.offline.Append(ctx, combined)
+	err := s.append(ctx, combined, keyedOf(group))
+	if errors.Is(err, ErrKnown) {
+		if others := s.letKnownGo(group); len(others) > 0 {
+			s.writeGroup(others)
+		}
+		return
+	}
 	if err != nil {
 		_, faulty := fault.As(err)
 		if len(group) > 1 && (faulty || errors.Is(err, ErrOutdated)) {
@@ -176,7 +222,7 @@ func (s *Store) writeGroup(group []*write) {
 			if !errors.Is(err, ErrOutdated) {
 				w.err = unavailable("append", err)
 			}
-			close(w.done)
+			s.letGo(w)
 		}
 		return
 	}
@@ -187,6 +233,7 @@ func (s *Store) writeGroup(group []*write) {
 			online[rows.Group.ID] = s.writeOnline(ctx, rows, fences[i])
 		}
 	}
+	keyed := false
 	for _, w := range group {
 		w.online = OnlineNone
 		for _, rows := range w.rows {
@@ -194,7 +241,14 @@ func (s *Store) writeGroup(group []*write) {
 				w.online = outcome
 			}
 		}
-		close(w.done)
+		if w.request == nil {
+			close(w.done)
+		} else {
+			keyed = true
+		}
+	}
+	if keyed {
+		s.settle(ctx, group)
 	}
 }
 

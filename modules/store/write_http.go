@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"time"
 
 	"featurestore/app/fault"
@@ -15,6 +16,7 @@ const eventTimeMember = "event_time"
 
 type storeOneInput struct {
 	httpapi.Payload
+	httpapi.Idempotent
 	EntityPath
 	EventTime string `query:"event_time" doc:"When it was true; default now. It may stand in the body instead" example:"2026-01-31T12:00:00Z"`
 	TimeZone  string `query:"time_zone" doc:"The zone of times without an offset; without it they are refused" example:"Europe/Berlin"`
@@ -40,7 +42,12 @@ func (s *Store) storeOne(r *httpapi.Request, b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := s.jsonText(r.Payload())
+	payload := r.Payload()
+	keyed, err := payload.Keyed()
+	if err != nil {
+		return nil, err
+	}
+	text, err := s.jsonText(payload)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +55,15 @@ func (s *Store) storeOne(r *httpapi.Request, b []byte) ([]byte, error) {
 	if err := readObservation(text, &o); err != nil {
 		return nil, err
 	}
-	written, err := s.Write(r.Context(), r.Path("entity_type"), []Observation{o})
+	observations := []Observation{o}
+	var written *Written
+	if keyed == nil {
+		written, err = s.Write(r.Context(), r.Path("entity_type"), observations)
+	} else {
+		keyed.Write([]byte(text)) //nolint:errcheck // a fingerprint takes everything
+		written, err = s.writeKeyed(r.Context(), payload, keyed, r.Path("entity_type"), observations,
+			func(b []byte, w *Written) []byte { return appendStoredOne(b, observations[0].Fields, w) })
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -56,12 +71,29 @@ func (s *Store) storeOne(r *httpapi.Request, b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b = appendEntity(b, entityType, key)
-	b = appendTime(appendMember(b, "event_time"), written.EventTimes[0])
-	b = appendStored(appendMember(b, "stored"), o.Fields, written.Stored)
-	b = appendTexts(appendMember(b, "registered"), written.Registered)
-	b = appendTextMember(b, "online", written.Online)
-	return append(b, '}'), nil
+	b = appendEntity(b, entityType, key) // no key remembers this part: nothing of an entity is kept where it cannot be erased
+	if keyed != nil {
+		return append(b, written.Answer...), nil
+	}
+	return appendStoredOne(b, o.Fields, written), nil
+}
+
+// appendStoredOne writes the answer behind the entity.
+func appendStoredOne(b []byte, fields []Field, w *Written) []byte {
+	b = appendEventTime(appendMember(b, "event_time"), w.EventTimes[0])
+	b = appendStored(appendMember(b, "stored"), fields, w.Stored)
+	b = appendTexts(appendMember(b, "registered"), w.Registered)
+	return append(appendOnline(b, w.Online), '}')
+}
+
+// writeKeyed is WriteOnce of a call with a key. What is replayed says so in a header.
+func (s *Store) writeKeyed(ctx context.Context, payload *httpapi.Payload, keyed *httpapi.Keyed, entityType string, observations []Observation,
+	answer func([]byte, *Written) []byte) (*Written, error) {
+	written, err := s.WriteOnce(ctx, entityType, observations, &Once{Key: keyed.Key, Fingerprint: keyed.Fingerprint(), Answer: answer})
+	if err == nil && written.Replayed {
+		payload.Replayed()
+	}
+	return written, err
 }
 
 // readObservation reads a body {feature: value, …} with an optional event_time.

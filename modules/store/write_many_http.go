@@ -20,6 +20,7 @@ import (
 
 type storeManyInput struct {
 	httpapi.Payload
+	httpapi.Idempotent
 	EntityType string `path:"entity_type" doc:"The entity type" example:"customer"`
 	TimeColumn string `query:"time_column" doc:"In a table: the column of event times; default event_time, else event_timestamp, else every row is as of now"`
 	TimeZone   string `query:"time_zone" doc:"The zone of times without an offset; without it they are refused" example:"Europe/Berlin"`
@@ -53,29 +54,43 @@ type storedManyAnswer struct {
 
 // storeMany stores many observations in one transaction.
 func (s *Store) storeMany(ctx context.Context, in *storeManyInput) (*httpapi.Bytes, error) {
-	observations, err := s.readObservations(in)
+	keyed, err := in.Keyed()
 	if err != nil {
 		return nil, err
+	}
+	observations, err := s.readObservations(in, keyed)
+	if err != nil {
+		return nil, err
+	}
+	write := func(b []byte, w *Written) []byte { return appendStoredMany(b, in.EntityType, observations, w) }
+	if keyed != nil {
+		written, err := s.writeKeyed(ctx, &in.Payload, keyed, in.EntityType, observations, write)
+		if err != nil {
+			return nil, err
+		}
+		return answered(written.Answer), nil
 	}
 	written, err := s.Write(ctx, in.EntityType, observations)
 	if err != nil {
 		return nil, err
 	}
+	return answered(write(make([]byte, 0, 512+32*len(observations)), written)), nil
+}
+
+func appendStoredMany(b []byte, entityType string, observations []Observation, w *Written) []byte {
 	n := int64(len(observations))
-	b := make([]byte, 0, 512+32*n)
-	b = value.AppendJSONString(first(b, "entity_type"), in.EntityType)
+	b = value.AppendJSONString(first(b, "entity_type"), entityType)
 	b = appendCounts(b, &Loaded{Received: n, Stored: n})
 	b = append(appendMember(b, "event_times"), '[')
-	for i, t := range written.EventTimes {
+	for i, t := range w.EventTimes {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendTime(b, t)
+		b = appendEventTime(b, t)
 	}
-	b = appendStored(appendMember(append(b, ']'), "features"), distinctFields(observations), written.Stored)
-	b = appendTexts(appendMember(b, "registered"), written.Registered)
-	b = appendTextMember(b, "online", written.Online)
-	return answered(append(b, '}')), nil
+	b = appendStored(appendMember(append(b, ']'), "features"), distinctFields(observations), w.Stored)
+	b = appendTexts(appendMember(b, "registered"), w.Registered)
+	return append(appendOnline(b, w.Online), '}')
 }
 
 // distinctFields are the fields that observations have, each name once, in the order in which they first occur.
@@ -105,8 +120,8 @@ func appendCounts(b []byte, l *Loaded) []byte {
 	return b
 }
 
-// readObservations reads {"rows": [{…}]} or any format of a table.
-func (s *Store) readObservations(in *storeManyInput) ([]Observation, error) {
+// readObservations reads {"rows": [{…}]} or any format of a table; the body goes into the fingerprint of a request with a key.
+func (s *Store) readObservations(in *storeManyInput, keyed *httpapi.Keyed) ([]Observation, error) {
 	zone, err := zoneOf(in.TimeZone)
 	if err != nil {
 		return nil, err
@@ -114,6 +129,9 @@ func (s *Store) readObservations(in *storeManyInput) ([]Observation, error) {
 	body, err := in.Bytes(s.config.MaxBodyBytes)
 	if err != nil {
 		return nil, err
+	}
+	if keyed != nil {
+		keyed.Write(body) //nolint:errcheck // a fingerprint takes everything
 	}
 	entityType, _ := s.definitions.Catalog().EntityType(in.EntityType)
 	r := &observationReader{store: s, in: in, zone: zone, entityType: entityType}
