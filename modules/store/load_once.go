@@ -77,7 +77,7 @@ func (k *keyedLoad) describe(l *loading) error {
 	if err != nil {
 		return err
 	}
-	k.request.Answer = append(text[:len(text)-1], ',', markOutcome, '}')
+	k.request.Answer = append(text[:len(text)-1], ',', MarkOutcome, '}')
 	k.request.Outcome = `"online":` + quoted(OnlineNone)
 	if l.loaded.Stored > 0 && l.group.Kind == registry.Features {
 		k.request.Outcome = `"online":` + quoted(OnlinePending)

@@ -19,26 +19,26 @@ type Once struct {
 	Fingerprint [32]byte
 
 	// Answer appends the answer. It is asked before the commit, when event times may be value.NoTime and Online is "": there it
-	// puts markTime and markOutcome.
+	// puts MarkTime and MarkOutcome.
 	Answer func(b []byte, w *Written) []byte
 }
 
 // Marks stand in a remembered answer for what only the commit, or what follows it, knows. No JSON holds these bytes.
 const (
-	markTime    = 0 // the time of the transaction
-	markOutcome = 1
+	MarkTime    = 0 // the time of the transaction
+	MarkOutcome = 1
 )
 
 // answer is the answer with everything filled in.
 func (r *Remembered) answer() []byte {
-	b := bytes.ReplaceAll(r.Answer, []byte{markTime}, appendTime(nil, r.At))
-	return bytes.ReplaceAll(b, []byte{markOutcome}, []byte(r.Outcome))
+	b := bytes.ReplaceAll(r.Answer, []byte{MarkTime}, appendTime(nil, r.At))
+	return bytes.ReplaceAll(b, []byte{MarkOutcome}, []byte(r.Outcome))
 }
 
 // appendEventTime writes a time that may be known after the commit only.
 func appendEventTime(b []byte, us int64) []byte {
 	if us == value.NoTime {
-		return append(b, markTime)
+		return append(b, MarkTime)
 	}
 	return appendTime(b, us)
 }
@@ -46,7 +46,7 @@ func appendEventTime(b []byte, us int64) []byte {
 // appendOnline writes the outcome of the online half, which may be known after the commit only.
 func appendOnline(b []byte, online string) []byte {
 	if online == "" {
-		return append(appendMember(b, "online"), markOutcome)
+		return append(appendMember(b, "online"), MarkOutcome)
 	}
 	return appendTextMember(b, "online", online)
 }

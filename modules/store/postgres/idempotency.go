@@ -3,7 +3,6 @@ package postgres
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -67,13 +66,17 @@ func sortedByKey(requests []*store.KeyedRequest) []*store.KeyedRequest {
 
 // tell fills in what is remembered already of requests; known says that something is.
 func (o *Offline) tell(ctx context.Context, requests []*store.KeyedRequest) (known bool, err error) {
+	keys := make([][]byte, len(requests))
+	for i, r := range requests {
+		keys[i] = r.Key[:]
+	}
+	found, err := o.recall(ctx, keys)
+	if err != nil {
+		return false, err
+	}
 	for _, r := range requests {
-		found, err := o.Recall(ctx, r.Key)
-		if err != nil {
-			return false, err
-		}
-		if found != nil && !(found.Reserved && found.Run == r.Run) {
-			r.Earlier, known = found, true
+		if earlier := found[r.Key]; earlier != nil && !(earlier.Reserved && earlier.Run == r.Run) {
+			r.Earlier, known = earlier, true
 		}
 	}
 	return known, nil
@@ -106,19 +109,29 @@ func (l *load) remember(ctx context.Context, request *store.KeyedRequest) error 
 
 // Recall reads what was committed last.
 func (o *Offline) Recall(ctx context.Context, key [32]byte) (*store.Remembered, error) {
-	var r store.Remembered
-	var fingerprint []byte
-	err := o.writers.QueryRow(ctx, `SELECT fingerprint, (extract(epoch FROM at) * 1000000)::bigint, run_id, reserved, status, answer, outcome FROM `+
-		o.table("__idempotency")+` WHERE key = $1 AND until > clock_timestamp()`, key[:]).
-		Scan(&fingerprint, &r.At, &r.Run, &r.Reserved, &r.Status, &r.Answer, &r.Outcome)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
+	found, err := o.recall(ctx, [][]byte{key[:]})
+	return found[key], err
+}
+
+func (o *Offline) recall(ctx context.Context, keys [][]byte) (map[[32]byte]*store.Remembered, error) {
+	rows, err := o.writers.Query(ctx, `SELECT key, fingerprint, (extract(epoch FROM at) * 1000000)::bigint, run_id, reserved, status, answer, outcome
+		FROM `+o.table("__idempotency")+` WHERE key = ANY($1) AND until > clock_timestamp()`, keys)
 	if err != nil {
-		return nil, fmt.Errorf("looking for an earlier request: %w", err)
+		return nil, fmt.Errorf("looking for earlier requests: %w", err)
 	}
-	copy(r.Fingerprint[:], fingerprint)
-	return &r, nil
+	found := map[[32]byte]*store.Remembered{}
+	var key, fingerprint, answer []byte
+	var r store.Remembered
+	_, err = pgx.ForEachRow(rows, []any{&key, &fingerprint, &r.At, &r.Run, &r.Reserved, &r.Status, &answer, &r.Outcome}, func() error {
+		one := r
+		one.Fingerprint, one.Answer = [32]byte(fingerprint), answer
+		found[[32]byte(key)] = &one
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for earlier requests: %w", err)
+	}
+	return found, nil
 }
 
 // Release waits for a commit that is under way with that key.

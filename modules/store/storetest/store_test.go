@@ -50,3 +50,7 @@ func TestDeletions(t *testing.T) {
 func TestWriters(t *testing.T) {
 	eachPair(t, func(t *testing.T, pair storetest.Pair) { storetest.RunWriters(t, pair, count(10_000, 200_000)) })
 }
+
+func TestKeyedWrites(t *testing.T) {
+	eachPair(t, func(t *testing.T, pair storetest.Pair) { storetest.RunKeyedWrites(t, pair, count(2_000, 20_000)) })
+}
