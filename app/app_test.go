@@ -114,7 +114,8 @@ func TestDescription(t *testing.T) {
 		Paths   map[string]map[string]struct {
 			OperationID string
 			Summary     string
-			Responses   map[string]any
+			Parameters  []struct{ Name, In string }
+			Responses   map[string]struct{ Headers map[string]any }
 		}
 	}
 	require.NoError(t, json.Unmarshal([]byte(body), &document))
@@ -131,6 +132,11 @@ func TestDescription(t *testing.T) {
 		"/rows/{group}", "/training-sets", "/materialize", "/runs", "/healthz", "/readyz", "/version",
 	} {
 		require.Contains(t, document.Paths, path)
+	}
+	for path, status := range map[string]string{"/store/{entity_type}/{entity_id}": "200", "/store/{entity_type}": "200", "/rows/{group}": "202"} {
+		operation := document.Paths[path]["post"]
+		require.Contains(t, operation.Parameters, struct{ Name, In string }{"Idempotency-Key", "header"}, path)
+		require.Contains(t, operation.Responses[status].Headers, "Idempotency-Replayed", path)
 	}
 }
 

@@ -26,6 +26,7 @@ type served struct {
 	*httpapitest.Server
 	definitions *registry.Registry
 	offline     store.Offline
+	values      *store.Store
 	folder      string
 	down        atomic.Pointer[string]        // the engine that does not answer now: "online", "offline"
 	held        atomic.Pointer[chan struct{}] // requests with keys wait before their commit until it is closed; nil: they do not
@@ -60,6 +61,7 @@ func serve(t *testing.T, change ...func(*store.Config)) *served {
 	}
 	work := runs.New(db, runs.DefaultConfig(), time.Now, log)
 	values := store.New(config, s.definitions, work, flakyOffline{s.offline, s}, flakyOnline{online, s}, clock, log)
+	s.values = values
 	values.PublishWith(publisher{work})
 	work.Handle("materialization", 1, s.publish(values))
 	require.NoError(t, values.Start(t.Context()))

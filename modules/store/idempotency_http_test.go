@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -218,4 +220,40 @@ func TestKeysAreForgotten(t *testing.T) {
 			s.later.Add(1)
 		}
 	}
+
+	const many = 1_200 // more than are removed in one step
+	var requests []*store.KeyedRequest
+	for i := range many {
+		requests = append(requests, &store.KeyedRequest{Key: [32]byte{byte(i), byte(i >> 8)}})
+	}
+	require.NoError(t, s.offline.AppendOnce(t.Context(), nil, requests))
+	require.NoError(t, s.offline.AppendOnce(t.Context(), nil, []*store.KeyedRequest{{Key: [32]byte{1, 1, 1}, Keep: time.Hour}}))
+	require.NoError(t, s.values.ForgetRequests(t.Context()))
+	require.Equal(t, 1, s.remembered(t))
+}
+
+// remembered counts the requests that the offline store keeps, those whose time is over too.
+func (s keyServer) remembered(t *testing.T) (n int) {
+	t.Helper()
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(s.folder, "offline.db")+"?mode=ro")
+	require.NoError(t, err)
+	defer db.Close()
+	require.NoError(t, db.QueryRow("SELECT count(*) FROM __idempotency").Scan(&n))
+	return n
+}
+
+// Neither a key nor what it was given for can be read where it is kept: an entity that is erased is not there.
+func TestKeysAndEntitiesAreNotKept(t *testing.T) {
+	s := serveKeys(t)
+	for _, c := range withKey[:2] {
+		answer := s.send(t, c.request, c.body, c.headers, "a-key-that-is-seen-nowhere "+c.name)
+		require.Equal(t, 200, answer.Status, answer.Body)
+	}
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(s.folder, "offline.db")+"?mode=ro")
+	require.NoError(t, err)
+	defer db.Close()
+	kept := strings.Join(texts(t, db, "SELECT CAST(key AS TEXT) || fingerprint || answer || outcome FROM __idempotency"), " ")
+	require.NotEmpty(t, kept)
+	require.NotContains(t, kept, "a-key-that")
+	require.NotContains(t, kept, "once")
 }
