@@ -228,12 +228,12 @@ func (c *copying) read(ctx context.Context, snapshot store.Snapshot, batches cha
 		}
 	}
 	if c.progress.Mode == Full {
-		return snapshot.Current(ctx, c.group, c.group.Features, func(current *store.Current) error {
+		return snapshot.Current(ctx, c.group, c.group.Stored(), func(current *store.Current) error {
 			return send(c.m.store.PackCurrent(current))
 		})
 	}
 	since := store.Range{After: c.from.Watermark.Position}
-	return snapshot.Observations(ctx, c.group, c.group.Features, since, func(rows *store.Rows) error {
+	return snapshot.Observations(ctx, c.group, c.group.Stored(), since, func(rows *store.Rows) error {
 		return send(c.m.store.PackRows(rows))
 	})
 }

@@ -41,10 +41,20 @@ type FeatureAnswer struct {
 	Default     json.RawMessage `json:"default"`
 	Reason      string          `json:"reason" doc:"Why it is deprecated or archived"`
 	Replacement string          `json:"replacement" doc:"What to use instead"`
+	Aliases     []string        `json:"aliases,omitempty" doc:"The names that it had before, which lead to it too"`
+
+	OlderGenerations []GenerationAnswer `json:"older_generations,omitempty" doc:"What it was under other value types, the oldest first: read as name@version, never written"`
+}
+
+// GenerationAnswer is an earlier generation of a feature's values.
+type GenerationAnswer struct {
+	ValueType    value.Type `json:"value_type"`
+	FirstVersion int        `json:"first_version" doc:"The first version of the definition that had these values"`
+	LastVersion  int        `json:"last_version"`
 }
 
 func (c *Catalog) featureAnswer(f *Feature) FeatureAnswer {
-	return FeatureAnswer{
+	answer := FeatureAnswer{
 		AboutAnswer: f.answer(),
 		EntityType:  f.Group.EntityType.Name,
 		Group:       f.Group.Name,
@@ -60,7 +70,12 @@ func (c *Catalog) featureAnswer(f *Feature) FeatureAnswer {
 		Default:     orNull(f.Default),
 		Reason:      f.Reason,
 		Replacement: f.Replacement,
+		Aliases:     f.Aliases,
 	}
+	for _, g := range f.Older {
+		answer.OlderGenerations = append(answer.OlderGenerations, GenerationAnswer{g.ValueType, g.FirstVersion, g.Version})
+	}
+	return answer
 }
 
 func (c *Catalog) featureAnswers(features []*Feature) *[]FeatureAnswer {
@@ -139,16 +154,12 @@ func (c *Catalog) entityTypeAnswer(et *EntityType, whole bool) EntityTypeAnswer 
 // ServiceAnswer is a feature service as the API shows it.
 type ServiceAnswer struct {
 	AboutAnswer
-	Features    []string `json:"features" doc:"group:feature, in order"`
+	Features    []string `json:"features" doc:"group:feature, in order; with @version where the service reads the values that the version had"`
 	EntityTypes []string `json:"entity_types" doc:"Of whom the features are"`
 }
 
 func (c *Catalog) serviceAnswer(s *Service) ServiceAnswer {
-	answer := ServiceAnswer{AboutAnswer: s.answer()}
-	var document serviceDocument
-	if c.services[s.Name].definition.read(&document) == nil {
-		answer.Features = document.Features // with the versions that were asked for
-	}
+	answer := ServiceAnswer{AboutAnswer: s.answer(), Features: s.References}
 	for _, f := range s.Features {
 		if name := f.Group.EntityType.Name; !slices.Contains(answer.EntityTypes, name) {
 			answer.EntityTypes = append(answer.EntityTypes, name)

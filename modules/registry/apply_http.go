@@ -13,6 +13,7 @@ import (
 
 type applyInput struct {
 	httpapi.Payload
+	BreakingInput
 	DryRun bool `query:"dry_run" doc:"Change nothing; answer the plan of what would be done"`
 }
 
@@ -30,7 +31,7 @@ func (r *Registry) postApply(ctx context.Context, in *applyInput) (*planOutput, 
 	if err != nil {
 		return nil, err
 	}
-	plan, err := r.Apply(ctx, body, in.ContentType, in.DryRun)
+	plan, err := r.Apply(ctx, body, in.ContentType, Options{DryRun: in.DryRun, AllowBreaking: in.AllowBreaking})
 	if err != nil {
 		return nil, err
 	}

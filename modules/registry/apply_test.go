@@ -36,7 +36,7 @@ rules:
 
 func apply(t testing.TB, r *registry.Registry, file string) *registry.Plan {
 	t.Helper()
-	plan, err := r.Apply(ctx, []byte(file), "", false)
+	plan, err := r.Apply(ctx, []byte(file), "", registry.Options{})
 	require.NoError(t, err)
 	return plan
 }
@@ -44,7 +44,7 @@ func apply(t testing.TB, r *registry.Registry, file string) *registry.Plan {
 func TestAFileIsApplied(t *testing.T) {
 	r := start(t)
 	before := describe(r.Catalog())
-	dry, err := r.Apply(ctx, []byte(file), "", true)
+	dry, err := r.Apply(ctx, []byte(file), "", registry.Options{DryRun: true})
 	require.NoError(t, err)
 	require.Equal(t, before, describe(r.Catalog()), "a dry run changes nothing")
 	require.True(t, dry.DryRun)
@@ -136,15 +136,15 @@ func TestRefusedChanges(t *testing.T) {
 			r := start(t)
 			apply(t, r, file)
 			before := describe(r.Catalog())
-			_, err := r.Apply(ctx, []byte(c.file+"\nentity_types2:\n"), "", false)
+			_, err := r.Apply(ctx, []byte(c.file+"\nentity_types2:\n"), "", registry.Options{})
 			requireFault(t, err, "invalid-definition")
-			_, err = r.Apply(ctx, []byte(c.file), "", false)
+			_, err = r.Apply(ctx, []byte(c.file), "", registry.Options{})
 			requireFault(t, err, c.slug)
 			require.ErrorContains(t, err, c.want)
 			_, err = r.Refresh(ctx)
 			require.NoError(t, err)
 			require.Equal(t, before, describe(r.Catalog()))
-			plan, err := r.Apply(ctx, []byte(c.file), "", true)
+			plan, err := r.Apply(ctx, []byte(c.file), "", registry.Options{DryRun: true})
 			if c.slug == "breaking-change" {
 				require.NoError(t, err)
 				require.NotEmpty(t, plan.Breaking)
@@ -170,7 +170,7 @@ groups:
       - {name: event_time, value_type: NUMBER, frequency: HOURLEY, tags: [a, a, ""], docs_url: "ftp://x", metadata: [1]}
       - 7
 servces: []
-`), "", false)
+`), "", registry.Options{})
 	f := mustFault(t, err)
 	var places []string
 	for _, v := range f.Violations {
@@ -191,7 +191,7 @@ func TestAServiceNamesAVersionOfItsFile(t *testing.T) {
 features: [{name: old, entity_type: e, value_type: FLOAT, status: deprecated, replacement: f}, {name: f, entity_type: e, value_type: FLOAT}]
 services: [{name: s, features: ["e:f@1"]}]`)
 	exported := export(t, r, "application/yaml")
-	plan, err := start(t).Apply(ctx, exported, "application/yaml", false)
+	plan, err := start(t).Apply(ctx, exported, "application/yaml", registry.Options{})
 	require.NoError(t, err)
 	require.Len(t, plan.Created, 5)
 
@@ -200,7 +200,7 @@ services: [{name: s, features: ["e:f@1"]}]`)
 		`{"features": [{"name": "old", "entity_type": "e", "replacement": "f"}], "services": [{"name": "s", "features": ["e:old@2"]}]}`: "the newest is 1", // it is so already
 		`{"features": [{"name": "f", "entity_type": "e", "unit": "EUR"}], "services": [{"name": "s", "features": ["e:f@3"]}]}`:          "the newest is 2",
 	} {
-		_, err := r.Apply(ctx, []byte(file), "", false)
+		_, err := r.Apply(ctx, []byte(file), "", registry.Options{})
 		require.ErrorContains(t, err, newest, file)
 	}
 	plan = apply(t, r, `{"features": [{"name": "f", "entity_type": "e", "unit": "EUR"}], "services": [{"name": "s", "features": ["e:f@2"]}]}`)
@@ -219,7 +219,7 @@ func TestAnAnswerCanBeApplied(t *testing.T) {
 }
 
 func TestAGroupWithoutAnEntityTypeIsReportedOnce(t *testing.T) {
-	_, err := start(t).Apply(ctx, []byte(`groups: [{name: g, features: [{name: x, value_type: FLOAT, entity_type: e}]}]`), "", false)
+	_, err := start(t).Apply(ctx, []byte(`groups: [{name: g, features: [{name: x, value_type: FLOAT, entity_type: e}]}]`), "", registry.Options{})
 	require.Len(t, mustFault(t, err).Violations, 1, "%v", err)
 	require.ErrorContains(t, err, "groups[0].entity_type: must be given")
 }
@@ -275,7 +275,7 @@ groups:
 		"# only a comment\n": "empty-body",
 		"\xff":               "invalid-yaml",
 	} {
-		_, err := r.Apply(ctx, []byte(text), "application/yaml", false)
+		_, err := r.Apply(ctx, []byte(text), "application/yaml", registry.Options{})
 		f := mustFault(t, err)
 		require.Contains(t, f.Slug+" "+f.Error(), want, "%.100q", text)
 	}
@@ -300,7 +300,7 @@ func TestAnyTextSurvivesAnExport(t *testing.T) {
 		_, err := r.Define(ctx, "service", "", []byte(body), registry.Options{})
 		require.NoError(rt, err, "%q", text)
 		file := export(t, r, "application/yaml")
-		plan, err := r.Apply(ctx, file, "application/yaml", false)
+		plan, err := r.Apply(ctx, file, "application/yaml", registry.Options{})
 		require.NoError(rt, err, "%s", file)
 		require.Empty(rt, plan.Changed, "%s", file)
 	})

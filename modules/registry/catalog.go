@@ -172,8 +172,8 @@ func (c *Catalog) ShortNames(f *Feature) []string {
 }
 
 // Resolve finds the feature that a reference means inside an entity type: a short name, or group:feature, either with @version.
-// A version must be one whose values have the type that the feature has now. Faults: unknown-entity-type, unknown-feature,
-// unknown-version.
+// With a version it is the generation of values that the version had: the newest one, or one of its Older. Former names lead to the
+// feature too. Faults: unknown-entity-type, unknown-feature, invalid-version, unknown-version.
 func (c *Catalog) Resolve(entityType, reference string) (*Feature, error) {
 	entry := c.types[entityType]
 	if entry == nil || entry.entityType == nil {
@@ -194,7 +194,7 @@ func (c *Catalog) Resolve(entityType, reference string) (*Feature, error) {
 			fault.Shorten(reference), entityType, DidYouMean(name, entry.names(c, strings.Contains(name, ":"))))
 	}
 	if pinned {
-		return f, c.checkVersion(f, version)
+		return f.at(version)
 	}
 	return f, nil
 }
@@ -231,7 +231,7 @@ func (c *Catalog) ResolveReference(reference string) (*Feature, error) {
 		return nil, fault.New(fault.NotFound, "unknown-feature", "there is no feature %q%s", fault.Shorten(reference), DidYouMean(name, names))
 	}
 	if pinned {
-		return f, c.checkVersion(f, version)
+		return f.at(version)
 	}
 	return f, nil
 }
@@ -262,21 +262,27 @@ func (e *typeEntry) names(c *Catalog, full bool) iter.Seq[string] {
 	}
 }
 
-// checkVersion refuses a version that never was, or whose values had another type.
-func (c *Catalog) checkVersion(f *Feature, text string) error {
+// at is the generation of the feature's values that a version of its definition had.
+func (f *Feature) at(text string) (*Feature, error) {
 	version, err := strconv.Atoi(text)
-	generation := c.groupsByID[f.Group.ID].definitions[f.Name].layout.Generation
-	switch {
-	case err != nil || version < 1 || strconv.Itoa(version) != text:
-		return fault.New(fault.Invalid, "invalid-version", "%q is no version of %s: write a number, such as %s@%d",
+	if err != nil || version < 1 || strconv.Itoa(version) != text {
+		return nil, fault.New(fault.Invalid, "invalid-version", "%q is no version of %s: write a number, such as %s@%d",
 			fault.Shorten(text), f.Reference(), f.Name, f.Version)
-	case version > f.Version:
-		return fault.New(fault.NotFound, "unknown-version", "%s has no version %d; the newest is %d", f.Reference(), version, f.Version)
-	case version < generation:
-		return fault.New(fault.NotFound, "unknown-version", "the values of version %d of %s had another type and cannot be read; the oldest version that can is %d",
-			version, f.Reference(), generation)
 	}
-	return nil
+	if version > f.Version {
+		return nil, fault.New(fault.NotFound, "unknown-version", "%s has no version %d; the newest is %d", f.Reference(), version, f.Version)
+	}
+	for _, g := range append([]*Feature{f}, f.Older...) {
+		if g.FirstVersion <= version && version <= g.Version {
+			return g, nil
+		}
+	}
+	oldest := f
+	if len(f.Older) > 0 {
+		oldest = f.Older[0]
+	}
+	return nil, fault.New(fault.NotFound, "unknown-version", "the values of version %d of %s cannot be read any more; the oldest version that can is %d",
+		version, f.Reference(), oldest.FirstVersion)
 }
 
 // UnknownEntityType is the fault unknown-entity-type, with near names.
@@ -333,47 +339,4 @@ func (c *Catalog) at(p place) *definition {
 // groupsOf are the groups of an entity type.
 func (c *Catalog) groupsOf(entityType int64) []*Group {
 	return slices.DeleteFunc(slices.Clone(c.groupList), func(g *Group) bool { return g.EntityType.ID != entityType })
-}
-
-// users are the definitions that depend on a feature, beside its own group.
-func (c *Catalog) users(f *Feature, kinds []*Kind) []Named {
-	var users []Named
-	if f.Group.IDColumn == f.Name {
-		users = append(users, Named{kindGroup, f.Group.Name})
-	}
-	for other := range c.Features() {
-		if other.Replacement == f.Reference() && other.ID != f.ID {
-			users = append(users, Named{kindFeature, other.Reference()})
-		}
-	}
-	for _, s := range c.serviceList {
-		if slices.ContainsFunc(s.Features, func(of *Feature) bool { return of.ID == f.ID }) {
-			users = append(users, Named{kindService, s.Name})
-		}
-	}
-	return append(users, c.readers(Named{kindFeature, f.Reference()}, kinds)...)
-}
-
-// readers are the definitions of other modules' kinds that say that they depend on the one named.
-func (c *Catalog) readers(of Named, kinds []*Kind) []Named {
-	var readers []Named
-	for _, d := range c.otherList {
-		i := slices.IndexFunc(kinds, func(k *Kind) bool { return k.Name == d.Kind })
-		if i < 0 || kinds[i].Reads == nil {
-			continue
-		}
-		members, err := decodeMembers(d.Document)
-		if err == nil && slices.Contains(kinds[i].Reads(members), of) {
-			readers = append(readers, Named{d.Kind, d.Name})
-		}
-	}
-	return readers
-}
-
-func sentence(names []Named) string {
-	texts := make([]string, len(names))
-	for i, n := range names {
-		texts[i] = n.String()
-	}
-	return strings.Join(texts, ", ")
 }

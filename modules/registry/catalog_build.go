@@ -2,9 +2,9 @@ package registry
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // with is the catalog after some definitions changed; c itself stays as it is. What did not change is shared, so that the work
@@ -168,6 +168,9 @@ func (b *builder) makeGroup(entry *groupEntry, changed []*definition) error {
 	entry.definitions = orEmpty(maps.Clone(entry.definitions))
 	for _, d := range changed {
 		entry.definitions[d.name] = d
+		for _, alias := range d.layout.Aliases {
+			entry.definitions[alias] = d
+		}
 	}
 	if !entry.definition.live() {
 		return nil
@@ -178,7 +181,11 @@ func (b *builder) makeGroup(entry *groupEntry, changed []*definition) error {
 	}
 	put := func(f *Feature) {
 		entry.features[f.Name] = f
+		for _, alias := range f.Aliases {
+			entry.features[alias] = f
+		}
 		group.Features = append(group.Features, f)
+		group.Older = append(group.Older, f.Older...)
 	}
 	for _, d := range changed {
 		if !d.live() {
@@ -191,13 +198,13 @@ func (b *builder) makeGroup(entry *groupEntry, changed []*definition) error {
 		put(f)
 	}
 	for name, f := range old {
-		if entry.features[name] == nil && entry.definitions[name].live() {
-			copied := *f
-			copied.Group = group
-			put(&copied)
+		if name == f.Name && entry.features[name] == nil && entry.definitions[name].live() {
+			put(f.in(group))
 		}
 	}
-	slices.SortFunc(group.Features, func(x, y *Feature) int { return cmp.Compare(x.Ordinal, y.Ordinal) })
+	byOrdinal := func(x, y *Feature) int { return cmp.Compare(x.Ordinal, y.Ordinal) }
+	slices.SortFunc(group.Features, byOrdinal)
+	slices.SortFunc(group.Older, byOrdinal)
 	entry.group = group
 	return nil
 }
@@ -248,12 +255,11 @@ func (b *builder) putServices(changed []*definition) error {
 		}
 		service := &Service{About: entry.definition.about(document.aboutDocument)}
 		for _, reference := range document.Features {
-			name, _, _ := strings.Cut(reference, "@")
-			f, err := b.next.ResolveReference(name)
+			f, err := b.next.ResolveReference(reference)
 			if err != nil {
-				return err
+				return fmt.Errorf("read the stored service %s: %w", entry.definition.name, err)
 			}
-			service.Features = append(service.Features, f)
+			service.Features, service.References = append(service.Features, f), append(service.References, reference)
 		}
 		entry.service = service
 	}

@@ -44,7 +44,7 @@ func TestConcurrentChangesAreNotLost(t *testing.T) {
 			for w := range writers {
 				wg.Go(func() {
 					for _, file := range files[w] {
-						plan, err := processes[w%2].Apply(ctx, []byte(file), "", false)
+						plan, err := processes[w%2].Apply(ctx, []byte(file), "", registry.Options{})
 						mutex.Lock()
 						failed = errors.Join(failed, err)
 						if err == nil {

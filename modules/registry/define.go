@@ -13,6 +13,9 @@ type Options struct {
 	DryRun  bool   // only answer the plan
 	IfMatch string // the ETag that the definition must have now; "": any, or none
 	Replace bool   // what the body leaves out is cleared; otherwise it stays as it is
+
+	// AllowBreaking lets value types change that are stored or read: a new generation of values begins beside the old one.
+	AllowBreaking bool
 }
 
 // Defined is a definition after a change.
@@ -49,13 +52,14 @@ func (r *Registry) define(ctx context.Context, w *wanted, body []byte, o Options
 	if err := settled(reading.problems); err != nil {
 		return nil, err
 	}
-	return r.want(ctx, o.DryRun, reading.found)
+	return r.want(ctx, o, reading.found)
 }
 
 // want changes the first of the definitions, and those inside of it.
-func (r *Registry) want(ctx context.Context, dryRun bool, all []*wanted) (*Defined, error) {
+func (r *Registry) want(ctx context.Context, o Options, all []*wanted) (*Defined, error) {
 	var defined *edit
-	out, err := r.change(ctx, dryRun, func(p *planner) {
+	out, err := r.change(ctx, o.DryRun, func(p *planner) {
+		p.allowBreaking = o.AllowBreaking
 		p.put(all)
 		i := slices.IndexFunc(p.edits, func(e *edit) bool { return e.named && e.kind == all[0].kind && e.at == all[0].at })
 		if i >= 0 {
@@ -68,8 +72,9 @@ func (r *Registry) want(ctx context.Context, dryRun bool, all []*wanted) (*Defin
 	return &Defined{Plan: out.plan, Catalog: out.after, Created: defined.creating(), Name: defined.label}, nil
 }
 
-// Apply makes the definitions of a file so, all or none. What the file does not name stays; the plan lists it.
-func (r *Registry) Apply(ctx context.Context, body []byte, contentType string, dryRun bool) (*Plan, error) {
+// Apply makes the definitions of a file so, all or none. What the file does not name stays; the plan lists it. Of the options, DryRun
+// and AllowBreaking count.
+func (r *Registry) Apply(ctx context.Context, body []byte, contentType string, o Options) (*Plan, error) {
 	value, err := parseFile(body, contentType)
 	if err != nil {
 		return nil, err
@@ -80,7 +85,8 @@ func (r *Registry) Apply(ctx context.Context, body []byte, contentType string, d
 		return nil, err
 	}
 	var notNamed []Named
-	out, err := r.change(ctx, dryRun, func(p *planner) {
+	out, err := r.change(ctx, o.DryRun, func(p *planner) {
+		p.allowBreaking = o.AllowBreaking
 		p.put(reading.found)
 		notNamed = p.notNamed()
 	})
@@ -111,7 +117,7 @@ func (r *Registry) addressed(ctx context.Context, entityType, reference string) 
 	}
 	w := &wanted{kind: featureKind, entityType: entityType, name: reference}
 	if f, err := catalog.Resolve(entityType, reference); err == nil {
-		w.name, w.group = f.Name, f.Group.Name
+		w.name, w.group, w.also = f.Name, f.Group.Name, f.Aliases
 	} else if group, name, ok := strings.Cut(reference, ":"); ok {
 		w.name, w.group = name, group
 	}
@@ -140,7 +146,43 @@ func (r *Registry) moveFeature(ctx context.Context, entityType, reference string
 			return nil, err
 		}
 	}
-	return r.want(ctx, o.DryRun, []*wanted{w})
+	return r.want(ctx, o, []*wanted{w})
+}
+
+// renameFeature gives a feature that exists another name; body is an object with new_name.
+func (r *Registry) renameFeature(ctx context.Context, entityType, reference string, body []byte, o Options) (*Defined, error) {
+	w, err := r.addressed(ctx, entityType, reference)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.Catalog().Resolve(entityType, reference); err != nil {
+		return nil, err
+	}
+	value, err := parseJSON(body)
+	if err != nil {
+		return nil, err
+	}
+	reading := newReader(nil)
+	w.renamedFrom, w.name = w.name, ""
+	w.renaming, w.ifMatch, w.members = true, o.IfMatch, Members{}
+	if value[0] != '{' {
+		reading.problems.At("", string(value), "expected an object, got %s", form(value))
+		return nil, settled(reading.problems)
+	}
+	for _, f := range fieldsOf(value) {
+		if f.name != "new_name" {
+			reading.problems.At(f.name, "", "unknown member; this call takes new_name")
+			continue
+		}
+		reading.name(&w.name, f.value, f.name, nameRule(featureKind))
+	}
+	if w.name == "" && len(reading.problems.Violations) == 0 {
+		reading.problems.At("new_name", "", "must be given")
+	}
+	if err := settled(reading.problems); err != nil {
+		return nil, err
+	}
+	return r.want(ctx, o, []*wanted{w})
 }
 
 // readMove reads the reason and the replacement.

@@ -49,12 +49,35 @@ type layout struct {
 	NextOrdinal   int   `json:"next_ordinal,omitempty"`
 
 	// Of a feature.
-	Ordinal    uint16   `json:"ordinal,omitempty"`
-	Columns    int      `json:"columns,omitempty"`    // how many columns of its name there are; the last is its own
-	Widened    string   `json:"widened,omitempty"`    // the INTEGER column from before it became FLOAT
-	Since      int      `json:"since,omitempty"`      // the group's schema version that brought it
-	Generation int      `json:"generation,omitempty"` // the version since which its values can be read under its type
-	ShortNames []string `json:"short_names,omitempty"`
+	Ordinal    uint16       `json:"ordinal,omitempty"`
+	Columns    int          `json:"columns,omitempty"`    // how many columns of its name there are; the last is its own
+	Widened    string       `json:"widened,omitempty"`    // the INTEGER column from before it became FLOAT
+	Since      int          `json:"since,omitempty"`      // the group's schema version that brought it
+	Generation int          `json:"generation,omitempty"` // the first version of the newest generation of its values
+	Older      []generation `json:"older,omitempty"`      // the generations before that, the oldest first
+	ShortNames []string     `json:"short_names,omitempty"`
+	Aliases    []string     `json:"aliases,omitempty"`    // its former names, the last one last
+	FirstName  string       `json:"first_name,omitempty"` // by which its columns are called; "": its name
+}
+
+// generation is where the values stand that a feature had under an earlier value type.
+type generation struct {
+	First     int        `json:"first"` // version of the definition; the next generation's first ends it
+	ValueType value.Type `json:"value_type"`
+	Ordinal   uint16     `json:"ordinal"`
+	Column    string     `json:"column"`
+	Widened   string     `json:"widened,omitempty"`
+	Since     int        `json:"since"`
+	Until     int        `json:"until"` // the group's schema version that began the next one
+}
+
+// columnOf is the name of the column in which the feature's newest values stand.
+func (d *definition) columnOf() string {
+	name := d.layout.FirstName
+	if name == "" {
+		name = d.name
+	}
+	return column(name, d.layout.Columns)
 }
 
 // column is the name of the n-th column made for a feature.
@@ -167,24 +190,49 @@ func (d *definition) feature(of *Group) (*Feature, error) {
 	if err := d.read(&document); err != nil {
 		return nil, err
 	}
-	return &Feature{
-		About:       d.about(document.aboutDocument),
-		Group:       of,
-		ValueType:   document.ValueType,
-		Status:      document.Status,
-		Ordinal:     d.layout.Ordinal,
-		Column:      column(d.name, d.layout.Columns),
-		Widened:     d.layout.Widened,
-		Since:       d.layout.Since,
-		Source:      document.Source,
-		Category:    document.Category,
-		Frequency:   document.Frequency,
-		Unit:        document.Unit,
-		DocsURL:     document.DocsURL,
-		Default:     document.Default,
-		Reason:      document.Reason,
-		Replacement: document.Replacement,
-	}, nil
+	f := &Feature{
+		About:        d.about(document.aboutDocument),
+		Group:        of,
+		ValueType:    document.ValueType,
+		Status:       document.Status,
+		Ordinal:      d.layout.Ordinal,
+		Column:       d.columnOf(),
+		Widened:      d.layout.Widened,
+		Since:        d.layout.Since,
+		FirstVersion: d.layout.Generation,
+		Aliases:      d.layout.Aliases,
+		Source:       document.Source,
+		Category:     document.Category,
+		Frequency:    document.Frequency,
+		Unit:         document.Unit,
+		DocsURL:      document.DocsURL,
+		Default:      document.Default,
+		Reason:       document.Reason,
+		Replacement:  document.Replacement,
+	}
+	for i, g := range d.layout.Older {
+		older := *f
+		older.ValueType, older.Ordinal, older.Column, older.Widened = g.ValueType, g.Ordinal, g.Column, g.Widened
+		older.Since, older.Until, older.FirstVersion, older.Version = g.Since, g.Until, g.First, d.layout.Generation-1
+		if i+1 < len(d.layout.Older) {
+			older.Version = d.layout.Older[i+1].First - 1
+		}
+		older.Older, older.Default = f.Older[:i:i], nil
+		f.Older = append(f.Older, &older)
+	}
+	return f, nil
+}
+
+// in is the feature, with the generations before it, in a group that was made anew.
+func (f *Feature) in(group *Group) *Feature {
+	copied := *f
+	copied.Group, copied.Older = group, nil
+	for i, g := range f.Older {
+		older := *g
+		older.Group, older.Older = group, copied.Older[:i:i]
+		copied.Older = append(copied.Older, &older)
+	}
+	return &copied
 }
 
 type serviceDocument struct {

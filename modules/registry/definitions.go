@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"cmp"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"featurestore/modules/registry/value"
@@ -63,19 +65,37 @@ type Group struct {
 	IDColumn      string        // of an event group, optional: the feature by which a retried row is known
 	SchemaVersion int           // from 1, raised whenever the columns change
 	Features      []*Feature    // in ascending Ordinal; archived ones too, deleted ones not
+	Older         []*Feature    // earlier generations of their values, which are only read; in ascending Ordinal
+}
+
+// Stored are all features that the group's rows hold values of, in ascending Ordinal: Features and Older. What is copied from one
+// store to the other is all of them; what is written, and what a row must observe to be whole, is Features.
+func (g *Group) Stored() []*Feature {
+	if len(g.Older) == 0 {
+		return g.Features
+	}
+	stored := slices.Concat(g.Features, g.Older)
+	slices.SortFunc(stored, func(a, b *Feature) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
+	return stored
 }
 
 // Feature is one attribute of an entity type. Its values stand offline in Column of the group's table and online under
-// Ordinal in the group's packed row.
+// Ordinal in the group's packed row. Another value type begins a new generation of values, in a column and under an ordinal of its own;
+// the one before it is a Feature too, among Older, which says of the definition what the newest version does.
 type Feature struct {
 	About
 	Group     *Group
 	ValueType value.Type
 	Status    Status
 	Ordinal   uint16 // within the group, never reused
-	Column    string // the feature's name, or name__N after an earlier column of that name
+	Column    string // the first name that the feature had, or name__N after an earlier column of that name
 	Widened   string // the INTEGER column whose older values read as FLOAT; "" if there is none. Never both non-null in a row
 	Since     int    // the first SchemaVersion of the group that has this feature
+	Until     int    // the first SchemaVersion that has the next generation in its place; 0: this is the newest
+
+	FirstVersion int        // the versions FirstVersion to Version of the definition are of this generation
+	Older        []*Feature // the generations before this one, the oldest first
+	Aliases      []string   // the names that it had before, which lead to it for ever
 
 	Source      string
 	Category    string
@@ -90,10 +110,14 @@ type Feature struct {
 // Reference is "group:feature".
 func (f *Feature) Reference() string { return f.Group.Name + ":" + f.Name }
 
+// Called tells whether that is the feature's name, or was.
+func (f *Feature) Called(name string) bool { return f.Name == name || slices.Contains(f.Aliases, name) }
+
 // Service is the list of features that one model uses, in order.
 type Service struct {
 	About
-	Features []*Feature
+	Features   []*Feature // of the generation that was asked for
+	References []string   // of each: group:feature, with @version where it was asked for with one
 }
 
 // Unregistered asks for a feature that a write named and nobody registered.

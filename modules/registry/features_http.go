@@ -83,12 +83,17 @@ func (r *Registry) getFeature(_ context.Context, in *FeaturePath) (*output, erro
 	return shown(f.Version, c.featureAnswer(f)), nil
 }
 
-func (r *Registry) postFeature(ctx context.Context, in *DefinitionInput) (*output, error) {
+func (r *Registry) postFeature(ctx context.Context, in *struct {
+	DefinitionInput
+	BreakingInput
+}) (*output, error) {
 	body, err := in.read()
 	if err != nil {
 		return nil, err
 	}
-	d, err := r.Define(ctx, kindFeature, "", body, in.options(false))
+	options := in.options(false)
+	options.AllowBreaking = in.AllowBreaking
+	d, err := r.Define(ctx, kindFeature, "", body, options)
 	if err != nil {
 		return nil, err
 	}
@@ -106,12 +111,15 @@ func featureChanged(d *Defined, dryRun bool) *output {
 func (r *Registry) putFeature(ctx context.Context, in *struct {
 	FeaturePath
 	DefinitionInput
+	BreakingInput
 }) (*output, error) {
 	body, err := in.read()
 	if err != nil {
 		return nil, err
 	}
-	d, err := r.defineFeature(ctx, in.EntityType, in.Name, body, in.options(true))
+	options := in.options(true)
+	options.AllowBreaking = in.AllowBreaking
+	d, err := r.defineFeature(ctx, in.EntityType, in.Name, body, options)
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +151,23 @@ func (r *Registry) moved(ctx context.Context, in *moveInput, to Status) (*output
 		return nil, err
 	}
 	d, err := r.moveFeature(ctx, in.EntityType, in.Name, to, body, in.options(false))
+	if err != nil {
+		return nil, err
+	}
+	return featureChanged(d, in.DryRun), nil
+}
+
+// renameBody is the body of the call that renames.
+type renameBody struct {
+	NewName string `json:"new_name" doc:"The feature's name from now on; the one it has leads to it for ever"`
+}
+
+func (r *Registry) postRename(ctx context.Context, in *moveInput) (*output, error) {
+	body, err := in.read()
+	if err != nil {
+		return nil, err
+	}
+	d, err := r.renameFeature(ctx, in.EntityType, in.Name, body, in.options(false))
 	if err != nil {
 		return nil, err
 	}

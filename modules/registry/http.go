@@ -33,6 +33,11 @@ type DefinitionInput struct {
 	httpapi.Payload
 }
 
+// BreakingInput is what the calls take that can change value types.
+type BreakingInput struct {
+	AllowBreaking bool `query:"allow_breaking" doc:"Let value types change that are stored or read: a new generation of values begins, the old one stays readable as name@version"`
+}
+
 // read reads the body, which is JSON whether or not the request says so.
 func (in *DefinitionInput) read() ([]byte, error) {
 	if t := in.ContentType; t != "" && t != "application/json" && !strings.HasSuffix(t, "+json") {

@@ -68,7 +68,7 @@ func (k *Kind) memberNames() []string {
 	names := []string{"name"}
 	switch k {
 	case featureKind:
-		names = append(names, "entity_type", "group")
+		names = append(names, "entity_type", "group", "renamed_from")
 	case groupKind:
 		names = append(names, "features")
 	}

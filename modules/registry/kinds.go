@@ -48,7 +48,7 @@ var featureKind = &Kind{
 		{Name: "docs_url", Read: readURL},
 		{Name: "default", TakesEmpty: true, Read: ReadFree},
 	}),
-	shown: append([]string{"reference", "short_names"}, shownAbout...),
+	shown: append([]string{"reference", "short_names", "aliases", "older_generations"}, shownAbout...),
 	kept:  lifecycle,
 }
 

@@ -56,22 +56,41 @@ func (r *Registry) get(kind *Kind, show show) func(context.Context, *NamePath) (
 
 func (r *Registry) post(kind *Kind, show show) func(context.Context, *DefinitionInput) (*output, error) {
 	return func(ctx context.Context, in *DefinitionInput) (*output, error) {
-		return r.defineNamed(ctx, kind, "", in, false, show)
+		return r.defineNamed(ctx, kind, "", in, in.options(false), show)
 	}
 }
 
 func (r *Registry) put(kind *Kind, show show) func(context.Context, *namedInput) (*output, error) {
 	return func(ctx context.Context, in *namedInput) (*output, error) {
-		return r.defineNamed(ctx, kind, in.Name, &in.DefinitionInput, true, show)
+		return r.defineNamed(ctx, kind, in.Name, &in.DefinitionInput, in.options(true), show)
 	}
 }
 
-func (r *Registry) defineNamed(ctx context.Context, kind *Kind, name string, in *DefinitionInput, replace bool, show show) (*output, error) {
+func (r *Registry) postGroup(ctx context.Context, in *struct {
+	DefinitionInput
+	BreakingInput
+}) (*output, error) {
+	options := in.options(false)
+	options.AllowBreaking = in.AllowBreaking
+	return r.defineNamed(ctx, groupKind, "", &in.DefinitionInput, options, showGroup)
+}
+
+func (r *Registry) putGroup(ctx context.Context, in *struct {
+	NamePath
+	DefinitionInput
+	BreakingInput
+}) (*output, error) {
+	options := in.options(true)
+	options.AllowBreaking = in.AllowBreaking
+	return r.defineNamed(ctx, groupKind, in.Name, &in.DefinitionInput, options, showGroup)
+}
+
+func (r *Registry) defineNamed(ctx context.Context, kind *Kind, name string, in *DefinitionInput, options Options, show show) (*output, error) {
 	body, err := in.read()
 	if err != nil {
 		return nil, err
 	}
-	d, err := r.Define(ctx, kind.Name, name, body, in.options(replace))
+	d, err := r.Define(ctx, kind.Name, name, body, options)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ type Plan struct {
 	Created         []Named    `json:"created" doc:"Definitions that are new"`
 	Changed         []Change   `json:"changed" doc:"Definitions that change, member by member"`
 	Deleted         []Named    `json:"deleted" doc:"Definitions that are deleted"`
-	Breaking        []Breaking `json:"breaking" doc:"Changes that are refused because they would break what is stored or reads it"`
+	Breaking        []Breaking `json:"breaking" doc:"Changes that break what is stored or reads it; they are refused, unless they are of a value type and allow_breaking allows them"`
 	Unchanged       []Named    `json:"unchanged" doc:"Definitions that were named and are so already"`
 	ShortNamesTaken []Taken    `json:"short_names_taken" doc:"Features that are reached by group:feature only, because another had their name first"`
 	NotNamed        []Named    `json:"not_named" doc:"Definitions that the file does not name; they stay"`
@@ -22,14 +22,16 @@ type Change struct {
 	Members []MemberChange `json:"members"`
 }
 
-// Breaking is a change that is refused.
+// Breaking is a change that is refused, or was allowed although it breaks something.
 type Breaking struct {
 	Kind    string          `json:"kind"`
 	Name    string          `json:"name"`
 	Member  string          `json:"member"`
 	From    json.RawMessage `json:"from"`
 	To      json.RawMessage `json:"to"`
-	Readers []Named         `json:"readers" doc:"What it would break; empty if only the values that are stored"`
+	Readers []Named         `json:"readers" doc:"What it breaks; empty if only the values that are stored. What names a version goes on reading what that version had, and is not among them"`
+	Allowed bool            `json:"allowed" doc:"Whether it is done"`
+	Text    string          `json:"text" doc:"What it comes to, or why it is refused"`
 }
 
 // Taken is a short name that another feature of the entity type had first.

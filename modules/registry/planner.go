@@ -34,14 +34,18 @@ type planner struct {
 	kinds   []*Kind
 	require []string
 	guards  Guards
-	now     time.Time
-	nextID  int64
+
+	allowBreaking bool      // value types may change, whatever reads them
+	all           []*wanted // what the request wants
+	now           time.Time
+	nextID        int64
 
 	edits    []*edit // in the order in which they were begun
 	byPlace  map[place]*edit
 	byID     map[int64]*edit
 	joinKeys map[int64][]JoinKey // of entity types that are to be
 	sizes    map[int64]int       // how many features groups will have
+	columns  map[int64]int       // how many columns of features their tables will have
 	claimed  map[claim]*edit     // short names that new features get
 	vacant   []*Group            // must have no rows when this is done
 	plan     Plan
@@ -61,6 +65,7 @@ type edit struct {
 	is     Members // of after
 
 	named         bool // the request names it, not only something that belongs to it
+	renamed       bool
 	relaid        bool // its layout differs
 	newGeneration bool // the values of a feature begin anew
 	refused       bool // a member that was asked for would break something and stays as it is
@@ -72,25 +77,33 @@ func (e *edit) creating() bool { return !e.before.live() }
 func newPlanner(ctx context.Context, before *Catalog, r *Registry, nextID int64) *planner {
 	return &planner{
 		ctx: ctx, before: before, kinds: r.kinds, require: r.config.Require, guards: r.Guards, now: r.Clock().UTC().Truncate(time.Microsecond), nextID: nextID,
-		byPlace: map[place]*edit{}, byID: map[int64]*edit{}, joinKeys: map[int64][]JoinKey{}, sizes: map[int64]int{}, claimed: map[claim]*edit{},
+		byPlace: map[place]*edit{}, byID: map[int64]*edit{}, joinKeys: map[int64][]JoinKey{}, sizes: map[int64]int{}, columns: map[int64]int{}, claimed: map[claim]*edit{},
 		problems: newProblems(),
 		breaking: fault.New(fault.Conflict, "breaking-change", "the change would break what is stored or what reads it"),
 	}
 }
 
-// begin finds the edit of a definition or begins one.
+// begin finds the edit of a definition or begins one. A former name leads to the definition, unless that was deleted: then it comes back
+// under the name that is asked for.
 func (p *planner) begin(kind *Kind, parent int64, name, label, at string) *edit {
 	where := place{kind.Name, parent, name}
+	before := p.before.at(where)
+	if before.live() && before.name != name {
+		where, label = before.place, strings.TrimSuffix(label, name)+before.name
+	}
 	if e := p.byPlace[where]; e != nil {
 		return e
 	}
-	e := &edit{kind: kind, label: label, at: at, before: p.before.at(where), is: Members{}, was: Members{}}
+	e := &edit{kind: kind, label: label, at: at, before: before, is: Members{}, was: Members{}}
 	if e.before == nil {
 		e.after = definition{place: where, id: p.nextID, createdAt: p.now}
 		p.nextID++
 	} else {
 		e.after = *e.before
 		e.after.layout.ShortNames = slices.Clone(e.before.layout.ShortNames)
+		if before.name != name && !before.live() {
+			e.rename(name)
+		}
 	}
 	e.after.status = Active
 	if e.before.live() {
@@ -109,6 +122,15 @@ func (p *planner) begin(kind *Kind, parent int64, name, label, at string) *edit 
 	p.byPlace[where] = e
 	p.byID[e.after.id] = e
 	return e
+}
+
+// changes are the members in which the definition differs from before, its name among them.
+func (e *edit) changes() []MemberChange {
+	changes := e.kind.compare(e.was, e.is)
+	if e.renamed {
+		changes = append([]MemberChange{{Member: "name", From: QuoteText(e.before.name), To: QuoteText(e.after.name)}}, changes...)
+	}
+	return changes
 }
 
 func (p *planner) fail(err error) {
@@ -186,6 +208,7 @@ func (e *edit) differs(member string) bool {
 
 // put plans all that a request wants.
 func (p *planner) put(all []*wanted) {
+	p.all = all
 	for _, step := range []struct {
 		kind *Kind
 		plan func(*wanted)
@@ -278,7 +301,7 @@ func (e *edit) nextVersion() int {
 	if e.before != nil {
 		was = e.before.version
 	}
-	if e.deleting || e.creating() || len(e.kind.compare(e.was, e.is)) > 0 {
+	if e.deleting || e.creating() || len(e.changes()) > 0 {
 		return was + 1
 	}
 	return was
@@ -288,7 +311,7 @@ func (e *edit) nextVersion() int {
 // anything to write.
 func (p *planner) settleVersion(e *edit, revision int64) bool {
 	name := Named{e.kind.Name, e.label}
-	changes := e.kind.compare(e.was, e.is)
+	changes := e.changes()
 	e.after.version = e.nextVersion()
 	switch {
 	case e.deleting:

@@ -20,7 +20,7 @@ func (p *planner) drop(e *edit, w *wanted) {
 	case featureKind:
 		p.dropFeature(e)
 	default:
-		p.inUseBy(e, p.before.readers(Named{e.kind.Name, e.label}, p.kinds))
+		p.inUseBy(e, p.before.users(Named{e.kind.Name, e.label}, p.kinds))
 	}
 	e.deleting = true
 }
@@ -43,9 +43,9 @@ func valuesStored(group *Group) error {
 
 func (p *planner) dropGroup(e *edit) {
 	group := p.before.groupsByID[e.after.id].group
-	users := p.before.readers(Named{kindGroup, group.Name}, p.kinds)
+	users := p.before.users(Named{kindGroup, group.Name}, p.kinds)
 	for _, f := range group.Features {
-		for _, user := range p.before.users(f, p.kinds) {
+		for _, user := range p.before.users(Named{kindFeature, f.Reference()}, p.kinds) {
 			inside := user.Kind == kindGroup && user.Name == group.Name ||
 				user.Kind == kindFeature && slices.ContainsFunc(group.Features, func(g *Feature) bool { return g.Reference() == user.Name })
 			if !inside && !slices.Contains(users, user) {
@@ -64,7 +64,7 @@ func (p *planner) dropGroup(e *edit) {
 
 func (p *planner) dropFeature(e *edit) {
 	f := p.before.groupsByID[e.after.parent].features[e.after.name]
-	p.inUseBy(e, p.before.users(f, p.kinds))
+	p.inUseBy(e, p.before.users(Named{kindFeature, f.Reference()}, p.kinds))
 	if p.err == nil && f.Status != Draft {
 		p.fail(fault.New(fault.Conflict, "not-a-draft", "the feature %s is %s; only drafts can be deleted, others are deprecated and archived", e.label, f.Status))
 	}

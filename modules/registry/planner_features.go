@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"math"
 	"strings"
 
 	"featurestore/modules/registry/value"
@@ -17,7 +16,10 @@ func (p *planner) feature(w *wanted) {
 	if of == nil {
 		return
 	}
-	e := p.begin(featureKind, group.after.id, w.name, group.label+":"+w.name, w.at)
+	e := p.featureNamed(w, group, of)
+	if e == nil {
+		return
+	}
 	p.name(e, w)
 	e.merge(w)
 	p.settleStatus(e, w)
@@ -51,8 +53,10 @@ func (p *planner) groupOf(w *wanted) *edit {
 		return nil
 	}
 	if entry := p.before.types[w.entityType]; w.group == "" && entry != nil && entry.entityType != nil {
-		if f := entry.short[w.name]; f != nil && f.Name == w.name {
-			return p.groupNamed(f.Group.Name, join(w.at, "name"))
+		for _, name := range []string{w.name, w.renamedFrom} {
+			if f := entry.short[name]; f != nil && f.Called(name) {
+				return p.groupNamed(f.Group.Name, join(w.at, "name"))
+			}
 		}
 	}
 	of := p.typeNamed(w.entityType, join(w.at, "entity_type"))
@@ -98,28 +102,11 @@ func (p *planner) createFeature(e, group, of *edit, at string) {
 	p.newColumn(e, group, at)
 }
 
-// newColumn lets the feature's values begin anew, where there never were any.
-func (p *planner) newColumn(e, group *edit, at string) {
-	p.relay(group)
-	layout := &group.after.layout
-	if layout.NextOrdinal > math.MaxUint16 {
-		p.problems.At(join(at, "name"), e.after.name, "the group %s has had %d features and value types, and more are not possible; use another group", group.label, math.MaxUint16)
-		return
-	}
-	group.relaid = true
-	e.after.layout.Ordinal = uint16(layout.NextOrdinal)
-	layout.NextOrdinal++
-	e.after.layout.Columns++
-	e.after.layout.Widened = ""
-	e.after.layout.Since = layout.SchemaVersion
-	e.newGeneration, e.relaid = true, true
-}
-
 // countFeature adds one to the features that the group will have.
 func (p *planner) countFeature(group *edit) int {
 	n, known := p.sizes[group.after.id]
-	if entry := p.before.groupsByID[group.after.id]; !known && entry != nil {
-		n = len(entry.features)
+	if entry := p.before.groupsByID[group.after.id]; !known && entry != nil && entry.group != nil {
+		n = len(entry.group.Features)
 	}
 	p.sizes[group.after.id] = n + 1
 	return n + 1
@@ -139,48 +126,6 @@ func (p *planner) keys(of *edit) []JoinKey {
 		p.joinKeys[of.after.id] = keys
 	}
 	return keys
-}
-
-// changeType handles another value type: a draft of INTEGER widens to FLOAT, other drafts begin anew while nothing reads them,
-// and everything else is refused.
-func (p *planner) changeType(e, group *edit, at string) {
-	if !e.differs("value_type") || e.is["value_type"] == nil {
-		return
-	}
-	was, _ := value.ParseType(textOf(e.was["value_type"]))
-	is, _ := value.ParseType(e.text("value_type"))
-	f, ok := p.before.Feature(p.before.groupsByID[group.after.id].group, e.after.name)
-	if !ok {
-		return
-	}
-	switch users := p.before.users(f, p.kinds); {
-	case f.Status == Draft && was == value.Integer && is == value.Float:
-		p.widen(e, group, f)
-	case f.Status == Draft && len(users) == 0:
-		p.newColumn(e, group, at)
-	case len(users) == 0:
-		p.refuse(e, at, "value_type", nil, "the value type of %s is %s and cannot become %s: what is stored could no longer be read; register a feature of another name",
-			e.label, was, is)
-	default:
-		p.refuse(e, at, "value_type", users, "the value type of %s is %s and cannot become %s: that would break %s; register a feature of another name",
-			e.label, was, is, sentence(users))
-	}
-}
-
-// widen makes FLOAT of a draft of INTEGER: new values go to a new column, under the same ordinal, and older ones are read as
-// FLOAT.
-func (p *planner) widen(e, group *edit, f *Feature) {
-	if p.guards.Exact != nil {
-		if err := p.guards.Exact(p.ctx, f); err != nil {
-			p.fail(err)
-			return
-		}
-	}
-	p.relay(group)
-	e.is["value_type"] = QuoteText(value.Float.String())
-	e.after.layout.Widened = f.Column
-	e.after.layout.Columns++
-	e.relaid = true
 }
 
 func (p *planner) checkDefault(e *edit, at string) {
@@ -216,12 +161,12 @@ type claim struct {
 	name       string
 }
 
-// claimShortNames gives new features the short names that are free: their own first, then the one without the entity type's
+// claimShortNames gives features with new names the short names that are free: their own first, then the one without the entity type's
 // name before it.
 func (p *planner) claimShortNames() {
 	for _, strip := range []bool{false, true} {
 		for _, e := range p.edits {
-			if e.kind != featureKind || !e.creating() {
+			if e.kind != featureKind || e.deleting || !e.creating() && !e.renamed {
 				continue
 			}
 			group := p.byID[e.after.parent]

@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"fmt"
+
 	"featurestore/modules/registry/value"
 )
 
@@ -99,12 +101,18 @@ func (p *planner) inUse(g *Group) bool {
 
 // refuse notes a change that would break something, and takes it out of the plan.
 func (p *planner) refuse(e *edit, at, member string, readers []Named, format string, args ...any) {
+	p.breaks(e, member, readers, false, format, args...)
+	p.breaking.At(join(at, member), string(e.is[member]), format, args...)
+	e.is[member], e.refused = e.was[member], true
+}
+
+// breaks notes a change that breaks something.
+func (p *planner) breaks(e *edit, member string, readers []Named, allowed bool, format string, args ...any) {
 	if readers == nil {
 		readers = []Named{}
 	}
-	p.plan.Breaking = append(p.plan.Breaking, Breaking{e.kind.Name, e.label, member, orNull(e.was[member]), orNull(e.is[member]), readers})
-	p.breaking.At(join(at, member), string(e.is[member]), format, args...)
-	e.is[member], e.refused = e.was[member], true
+	p.plan.Breaking = append(p.plan.Breaking, Breaking{e.kind.Name, e.label, member, orNull(e.was[member]), orNull(e.is[member]), readers,
+		allowed, fmt.Sprintf(format, args...)})
 }
 
 // relay raises the group's schema version, once in a change: its columns are others afterwards.

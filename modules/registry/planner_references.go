@@ -12,7 +12,7 @@ func (p *planner) refers() bool {
 	return slices.ContainsFunc(p.edits, func(e *edit) bool {
 		switch e.kind {
 		case featureKind:
-			return e.differs("replacement")
+			return e.renamed || e.differs("replacement")
 		case groupKind:
 			return e.differs("id_column")
 		case serviceKind:
@@ -28,19 +28,18 @@ func (p *planner) settleReferences() error {
 	if err != nil {
 		return err
 	}
+	renaming := slices.ContainsFunc(p.edits, func(e *edit) bool { return e.renamed })
+	refers := func(e *edit, member string) bool {
+		return !e.deleting && e.is[member] != nil && (renaming || e.differs(member))
+	}
 	services := false
 	for _, e := range p.edits {
 		switch {
-		case e.kind == featureKind && e.is["replacement"] != nil && e.differs("replacement"):
+		case e.kind == featureKind && refers(e, "replacement"):
 			p.settleReplacement(e, after)
-		case e.kind == groupKind && e.is["id_column"] != nil && e.differs("id_column"):
-			group, _ := after.Group(e.after.name)
-			if name := e.text("id_column"); group != nil {
-				if _, ok := after.Feature(group, name); !ok {
-					p.problems.At(join(e.at, "id_column"), name, "the group has no feature of that name")
-				}
-			}
-		case e.kind == serviceKind && e.differs("features"):
+		case e.kind == groupKind && refers(e, "id_column"):
+			p.settleIDColumn(e, after)
+		case e.kind == serviceKind && refers(e, "features"):
 			services = true
 		}
 	}
@@ -52,7 +51,7 @@ func (p *planner) settleReferences() error {
 		return err
 	}
 	for _, e := range p.edits {
-		if e.kind == serviceKind && e.differs("features") {
+		if e.kind == serviceKind && refers(e, "features") {
 			p.settleServiceFeatures(e, after)
 		}
 	}
@@ -78,6 +77,20 @@ func (p *planner) tentative() (*Catalog, error) {
 		}
 	}
 	return p.before.with(changed)
+}
+
+func (p *planner) settleIDColumn(e *edit, after *Catalog) {
+	group, ok := after.Group(e.after.name)
+	if !ok {
+		return
+	}
+	name := e.text("id_column")
+	f, ok := after.Feature(group, name)
+	if !ok {
+		p.problems.At(join(e.at, "id_column"), name, "the group has no feature of that name")
+		return
+	}
+	e.is["id_column"] = QuoteText(f.Name)
 }
 
 func (p *planner) settleReplacement(e *edit, after *Catalog) {
@@ -107,7 +120,7 @@ func (p *planner) settleServiceFeatures(e *edit, after *Catalog) {
 		case f.Group.Kind == Events:
 			p.problems.At(at, reference, "the group %s is of kind events and has no newest values that a service could read", f.Group.Name)
 		case seen[f]:
-			p.problems.At(at, reference, "the feature %s is given twice", f.Reference())
+			p.problems.At(at, reference, "the same values of the feature %s are given twice", f.Reference())
 		}
 		seen[f] = true
 		_, version, pinned := strings.Cut(reference, "@")

@@ -151,7 +151,7 @@ func TestCatalogIsWhatIsStored(t *testing.T) {
 				_, err = registry.DeleteFeature(r, ctx, et, feature)
 			case 9:
 				body := fmt.Sprintf(`{"rules": [{"name": %q, "feature": %q, "params": {"max": %d}}]}`, feature, et+":"+feature, step)
-				_, err = r.Apply(ctx, []byte(body), "", rapid.Bool().Draw(rt, "dry run"))
+				_, err = r.Apply(ctx, []byte(body), "", registry.Options{DryRun: rapid.Bool().Draw(rt, "dry run")})
 			}
 			if _, ok := fault.As(err); err != nil && !ok {
 				rt.Fatalf("step %d: %v", step, err)
@@ -186,14 +186,14 @@ func TestCatalogIsWhatIsStored(t *testing.T) {
 
 		for _, accept := range []string{"application/yaml", "application/json"} {
 			file := export(t, r, accept)
-			plan, err := r.Apply(ctx, file, accept, false)
+			plan, err := r.Apply(ctx, file, accept, registry.Options{})
 			require.NoError(rt, err, string(file))
 			require.Empty(rt, plan.Created)
 			require.Empty(rt, plan.Changed)
 			require.Empty(rt, plan.NotNamed)
 		}
 		copied := begin(empty())
-		_, err = copied.Apply(ctx, export(t, r, "application/yaml"), "", false)
+		_, err = copied.Apply(ctx, export(t, r, "application/yaml"), "", registry.Options{})
 		require.NoError(rt, err)
 		require.Equal(rt, string(export(t, r, "application/yaml")), string(export(t, copied, "application/yaml")))
 	})

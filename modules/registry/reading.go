@@ -17,8 +17,19 @@ type wanted struct {
 	replace bool    // what was not said is cleared; otherwise it stays
 	ifMatch string  // the ETag that it must have now; "" if none was asked for
 
-	entityType string // of a feature; "" if not given
-	group      string
+	entityType  string // of a feature; "" if not given
+	group       string
+	renamedFrom string   // of a feature: the name that it had
+	renaming    bool     // by a call of its own, which has new_name
+	also        []string // of a feature that an URL names: other names of it, which the body can repeat
+}
+
+// nameMember is the member of the request that gives the name.
+func (w *wanted) nameMember() string {
+	if w.renaming {
+		return "new_name"
+	}
+	return "name"
 }
 
 // reader turns requests into what is wanted and collects all that is wrong with them.
@@ -104,7 +115,11 @@ func (r *reader) definition(w *wanted, value json.RawMessage) {
 		switch {
 		case f.name == "name":
 			named = named || f.value[0] != 'n'
-			r.name(&w.name, f.value, at, nameRule(w.kind))
+			if f.value[0] != '"' || !slices.Contains(w.also, unquote(f.value)) {
+				r.name(&w.name, f.value, at, nameRule(w.kind))
+			}
+		case f.name == "renamed_from" && w.kind == featureKind:
+			r.name(&w.renamedFrom, f.value, at, CheckName)
 		case f.name == "entity_type" && w.kind == featureKind:
 			r.name(&w.entityType, f.value, at, CheckName)
 		case f.name == "group" && w.kind == featureKind:

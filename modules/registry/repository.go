@@ -101,7 +101,7 @@ func (e *edit) history() (action, changes string, err error) {
 		action = "created"
 	default:
 		action = "changed"
-		members = e.kind.compare(e.was, e.is)
+		members = e.changes()
 	}
 	text, err := json.Marshal(members)
 	return action, string(text), err

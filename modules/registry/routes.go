@@ -18,7 +18,8 @@ func (r *Registry) Routes(api huma.API) {
 	httpapi.Register(api, documented[FeatureAnswer](api, operation(post, "/features", "post-feature", features,
 		"Register or change a feature",
 		"Members that the body leaves out stay as they are; null clears one. An entity type that is new is made, with one join key of type STRING. "+
-			"Without a group the feature goes to its entity type's default group. Another value type is refused with 409."), true), r.postFeature)
+			"Without a group the feature goes to its entity type's default group. Another value type is refused with 409, unless allow_breaking allows it. "+
+			"renamed_from names the feature, by the name it had, that gets this one."), true), r.postFeature)
 	httpapi.Register(api, reading[FeatureAnswer](api, operation(get, "/features/{entity_type}/{name}", "get-feature", features,
 		"Read a feature's definition", "")), r.getFeature)
 	httpapi.Register(api, documented[FeatureAnswer](api, operation(put, "/features/{entity_type}/{name}", "put-feature", features,
@@ -31,16 +32,18 @@ func (r *Registry) Routes(api huma.API) {
 		"Say that a feature should no longer be used", "It is still served.")), r.deprecateFeature)
 	httpapi.Register(api, moving(api, operation(post, "/features/{entity_type}/{name}/archive", "archive-feature", features,
 		"Stop serving a feature unless it is asked for by name", "")), r.archiveFeature)
+	httpapi.Register(api, renaming(api, operation(post, "/features/{entity_type}/{name}/rename", "rename-feature", features,
+		"Give a feature another name", "Its former names lead to it for ever, and its column keeps the first. What refers to it gets the new one.")), r.postRename)
 
 	const groups = "Groups"
 	httpapi.Register(api, operation(get, "/groups", "list-groups", groups, "List groups", ""), r.listGroups)
 	httpapi.Register(api, documented[GroupAnswer](api, operation(post, "/groups", "post-group", groups,
 		"Register or change a group",
-		"With the features that the body names; others stay. Members that the body leaves out stay as they are; null clears one."), true), r.post(groupKind, showGroup))
+		"With the features that the body names; others stay. Members that the body leaves out stay as they are; null clears one."), true), r.postGroup)
 	httpapi.Register(api, reading[GroupAnswer](api, operation(get, "/groups/{name}", "get-group", groups,
 		"Read a group with its features", "")), r.get(groupKind, showGroup))
 	httpapi.Register(api, documented[GroupAnswer](api, operation(put, "/groups/{name}", "put-group", groups,
-		"Replace a group's definition", "And those of the features that the body names; others stay."), true), r.put(groupKind, showGroup))
+		"Replace a group's definition", "And those of the features that the body names; others stay."), true), r.putGroup)
 	httpapi.Register(api, operation(remove, "/groups/{name}", "delete-group", groups,
 		"Delete a group while nothing is stored in it", "With its features. What something uses is refused with 409."), r.remove(groupKind))
 	httpapi.Register(api, operation(get, "/groups/{name}/versions", "list-group-versions", groups,
@@ -85,6 +88,13 @@ func (r *Registry) Routes(api huma.API) {
 func moving(api huma.API, op huma.Operation) huma.Operation {
 	op = documented[FeatureAnswer](api, op, false)
 	op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{"application/json": {Schema: httpapi.Schema[moveBody](api)}}}
+	return op
+}
+
+// renaming documents the call that renames a feature.
+func renaming(api huma.API, op huma.Operation) huma.Operation {
+	op = documented[FeatureAnswer](api, op, false)
+	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: httpapi.Schema[renameBody](api)}}}
 	return op
 }
 

@@ -45,7 +45,7 @@ func TestWithinOneFileANameComesBeforeAShorterForm(t *testing.T) {
 	r := start(t)
 	_, err := r.Apply(ctx, []byte(`{"groups": [
 		{"name": "one", "entity_type": "customer", "features": [{"name": "customer_x", "value_type": "INTEGER"}]},
-		{"name": "two", "entity_type": "customer", "features": [{"name": "x", "value_type": "INTEGER"}]}]}`), "", false)
+		{"name": "two", "entity_type": "customer", "features": [{"name": "x", "value_type": "INTEGER"}]}]}`), "", registry.Options{})
 	require.NoError(t, err)
 	leadsTo(t, r, "x", "two:x")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"featurestore/modules/registry"
@@ -117,6 +118,16 @@ func resolution(asked string, f *registry.Feature) string {
 		return fmt.Sprintf("of the features of this name, the one of %s had the short name first", f.Group.Name)
 	case strings.TrimPrefix(f.Name, f.Group.EntityType.Name+"_"):
 		return fmt.Sprintf("%s also has the short name %s, which was free", f.Name, asked)
+	}
+	name, _, pinned := strings.Cut(asked, "@")
+	if _, behind, found := strings.Cut(name, ":"); found {
+		name = behind
+	}
+	switch {
+	case pinned && f.Until != 0:
+		return fmt.Sprintf("the values of %s up to version %d were of another type and stand beside the newer ones", f.Reference(), f.Version)
+	case slices.Contains(f.Aliases, name):
+		return fmt.Sprintf("%s is a former name of %s", name, f.Reference())
 	}
 	return fmt.Sprintf("it is another way to write %s", f.Reference())
 }

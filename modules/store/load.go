@@ -322,7 +322,7 @@ func (l *loading) row(rows *Rows, keys []value.Value, batch *table.Batch, r int)
 		if err != nil {
 			return bad(c.column, err.Error())
 		}
-		if v.IsNull() && (l.request.SkipNulls || present != nil && !slices.Contains(present, c.feature.Name)) {
+		if v.IsNull() && (l.request.SkipNulls || present != nil && !slices.ContainsFunc(present, c.feature.Called)) {
 			v = value.Value{}
 		}
 		if !v.IsAbsent() {

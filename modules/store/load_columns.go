@@ -92,8 +92,14 @@ func (l *loading) bindColumns(columns []string) (unknown []string, err error) {
 		}
 		feature := featureOf(l.group, name)
 		if feature == nil {
+			if older := olderOf(l.store.definitions.Catalog(), l.group, name); older != nil {
+				return nil, fault.New(fault.Unprocessable, "older-generation", "the column %s %s", name, onlyRead(older)).At("column "+name, "", "%s", onlyRead(older))
+			}
 			unknown = append(unknown, name)
 			continue
+		}
+		if slices.ContainsFunc(l.features, func(c loadColumn) bool { return c.feature == feature }) {
+			return nil, fault.New(fault.Unprocessable, "duplicate-column", "the feature %s is given twice, by two of its names", feature.Reference()).At("column "+name, "", "is given twice")
 		}
 		if feature.Status == registry.Archived {
 			return nil, fault.New(fault.Conflict, "feature-archived", "%s is archived: restore it before loading values", feature.Reference()).At("column "+name, "", "is archived")
@@ -109,11 +115,20 @@ func (l *loading) bindColumns(columns []string) (unknown []string, err error) {
 	return unknown, nil
 }
 
+// featureOf finds a feature of the group by its name, or one that it had.
 func featureOf(group *registry.Group, name string) *registry.Feature {
 	for _, f := range group.Features {
-		if f.Name == name {
+		if f.Called(name) {
 			return f
 		}
+	}
+	return nil
+}
+
+// olderOf finds the older generation of values that name@version means in the group; nil if it means none.
+func olderOf(catalog *registry.Catalog, group *registry.Group, name string) *registry.Feature {
+	if f, err := catalog.ResolveReference(group.Name + ":" + name); err == nil && f.Until != 0 {
+		return f
 	}
 	return nil
 }

@@ -154,7 +154,7 @@ func (c *checker) cut(o *Observation, key Key, fields []observed) {
 			Features: make([]*registry.Feature, n), Values: make([]value.Value, n)}
 		for i, f := range fields[:n] {
 			if i > 0 && f.feature == row.Features[i-1] {
-				c.problem.At(o.place(f.feature.Name), "", "is given twice, by its short name and by its group")
+				c.problem.At(o.place(f.feature.Name), "", "is given twice, by two of its names")
 			}
 			row.Features[i], row.Values[i] = f.feature, f.value
 		}
@@ -194,8 +194,12 @@ func (c *checker) field(o *Observation, f *Field) (*registry.Feature, value.Valu
 		c.register(o, f)
 		return nil, value.Value{}, false, nil
 	}
-	if feature.Status == registry.Archived {
+	switch {
+	case feature.Status == registry.Archived:
 		c.problem.At(o.place(f.Name), "", "is archived: restore it before storing values")
+		return nil, value.Value{}, false, nil
+	case feature.Until != 0:
+		c.problem.At(o.place(f.Name), "", "%s", onlyRead(feature))
 		return nil, value.Value{}, false, nil
 	}
 	v, err := f.Cell.Value(feature.ValueType, o.Zone)
@@ -214,6 +218,11 @@ func (c *checker) field(o *Observation, f *Field) (*registry.Feature, value.Valu
 	}
 	c.out.stored[f.Name] = feature.Name
 	return feature, v, true, nil
+}
+
+// onlyRead says that values of an older generation are not written.
+func onlyRead(f *registry.Feature) string {
+	return fmt.Sprintf("names the values that %s had up to version %d, of type %s, which are only read: store new ones as %s", f.Reference(), f.Version, f.ValueType, f.Name)
 }
 
 func (c *checker) resolve(name string) (*registry.Feature, error) {

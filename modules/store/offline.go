@@ -70,7 +70,8 @@ type Load interface {
 	Abort(ctx context.Context) error
 }
 
-// Snapshot is used by one goroutine at a time. Features passed in must be of the group, in ascending Ordinal.
+// Snapshot is used by one goroutine at a time. Features passed in must be of the group, its Older too, in ascending Ordinal. A whole row
+// observes those that the group had at the row's schema version: each from its Since on and before its Until.
 // A group that has no table yet reads as empty. One whose table has a newer layout than the definition passed in is not read at all
 // (ErrOutdated): its values may stand where that definition does not look.
 type Snapshot interface {

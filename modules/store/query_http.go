@@ -177,7 +177,13 @@ func ofService(catalog *registry.Catalog, entityType *registry.EntityType, name,
 				At(place+".service", name, "is not of %s alone", entityType.Name)
 		}
 	}
-	return shortNames(service.Features), nil
+	out := shortNames(service.Features)
+	for i := range out {
+		if out[i].Column != out[i].Feature.Name {
+			out[i].Column = service.References[i] // with the version, if it names one
+		}
+	}
+	return out, nil
 }
 
 func serviceOf(catalog *registry.Catalog, name, place string) (*registry.Service, error) {

@@ -87,7 +87,7 @@ func benchHandler(b *testing.B) (handler http.Handler, names []string) {
 		groups = append(groups, fmt.Sprintf(`{"name": "group_%d", "entity_type": "customer", "features": [%s]}`, g, strings.Join(features, ",")))
 	}
 	_, err = definitions.Apply(b.Context(), []byte(`{"entity_types": [{"name": "customer", "join_keys": [{"name": "customer_id", "value_type": "STRING"}]}], "groups": [`+
-		strings.Join(groups, ",")+`]}`), "application/json", false)
+		strings.Join(groups, ",")+`]}`), "application/json", registry.Options{})
 	require.NoError(b, err)
 
 	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)

@@ -38,7 +38,7 @@ func NewKey(values []value.Value) Key {
 type Stamp = packed.Stamp
 
 // Rows are observations of one group. Values holds len(Keys) × len(Features) values, row by row; an absent value was not
-// observed. Features are in ascending Ordinal.
+// observed. Features are in ascending Ordinal; of rows to be written, they are none of the group's Older.
 type Rows struct {
 	Group       *registry.Group
 	Features    []*registry.Feature

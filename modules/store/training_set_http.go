@@ -40,8 +40,8 @@ func (q *FeatureQuery) requested(catalog *registry.Catalog, features, service st
 		if err != nil {
 			return nil, err
 		}
-		for _, f := range found.Features {
-			out = append(out, Requested{Feature: f, Column: f.Name})
+		for i, f := range found.Features {
+			out = append(out, Requested{Feature: f, Column: found.References[i]})
 		}
 	case len(q.Features) > 0:
 		var err error
@@ -52,9 +52,7 @@ func (q *FeatureQuery) requested(catalog *registry.Catalog, features, service st
 		return nil, fault.New(fault.Invalid, "no-features", "name the features, or a service that lists them").
 			At(features, "", "is missing, and so is %s", service)
 	}
-	for i, f := range out {
-		out[i].Column = columnOf(f.Column, f.Feature, q.FullFeatureNames)
-	}
+	nameColumns(out, q.FullFeatureNames)
 	for i, f := range out {
 		if slices.ContainsFunc(out[:i], func(other Requested) bool { return other.Column == f.Column }) {
 			return nil, fault.New(fault.Conflict, "column-taken", "two features would have the column %q: ask with full_feature_names=true", f.Column).
@@ -64,17 +62,30 @@ func (q *FeatureQuery) requested(catalog *registry.Catalog, features, service st
 	return out, nil
 }
 
-// columnOf names the column of a feature that was asked for by a reference: without group and version, or group__feature.
-func columnOf(reference string, f *registry.Feature, full bool) string {
-	if full {
-		return f.Group.Name + "__" + f.Name
+// nameColumns names the columns of features that were asked for by references: without group and version, or group__feature. Where
+// several generations of one feature are asked for, those that were asked for with a version keep it.
+func nameColumns(requested []Requested, full bool) {
+	generations := map[int64]uint16{} // the ordinal that was seen first, by feature
+	several := map[int64]bool{}
+	for _, r := range requested {
+		if ordinal, seen := generations[r.Feature.ID]; seen && ordinal != r.Feature.Ordinal {
+			several[r.Feature.ID] = true
+		}
+		generations[r.Feature.ID] = r.Feature.Ordinal
 	}
-	_, name, found := strings.Cut(reference, ":")
-	if !found {
-		name = reference
+	for i, r := range requested {
+		name, version, pinned := strings.Cut(r.Column, "@")
+		if _, behind, found := strings.Cut(name, ":"); found {
+			name = behind
+		}
+		if full {
+			name = r.Feature.Group.Name + "__" + r.Feature.Name
+		}
+		if pinned && several[r.Feature.ID] {
+			name += "@" + version
+		}
+		requested[i].Column = name
 	}
-	name, _, _ = strings.Cut(name, "@")
-	return name
 }
 
 type trainingSetInput struct {

@@ -78,13 +78,14 @@ func (s *Store) viewOf(ctx context.Context, doing string, shares []share) (Snaps
 
 // in is the share with its group and features as they are defined now.
 func (sh share) in(group *registry.Group) (share, error) {
+	stored := group.Stored()
 	features, wanted := make([]*registry.Feature, len(sh.features)), slices.Clone(sh.wanted)
 	for i, f := range sh.features {
-		at := slices.IndexFunc(group.Features, func(g *registry.Feature) bool { return same(f, g) })
+		at := slices.IndexFunc(stored, func(g *registry.Feature) bool { return same(f, g) })
 		if at < 0 {
 			return share{}, fault.New(fault.NotFound, "unknown-feature", "the feature %s has just been deleted", f.Reference())
 		}
-		features[i] = group.Features[at]
+		features[i] = stored[at]
 	}
 	for i := range wanted {
 		wanted[i].feature = features[wanted[i].index]

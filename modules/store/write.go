@@ -298,7 +298,7 @@ func (s *Store) currentOf(ctx context.Context, group *registry.Group, keys []Key
 	for i := range times {
 		times[i] = snapshot.Now() + s.config.FutureTolerance.Microseconds()
 	}
-	return snapshot.AsOf(ctx, group, group.Features, keys, times, nil)
+	return snapshot.AsOf(ctx, group, group.Stored(), keys, times, nil)
 }
 
 // PackRows makes the online rows of single observations, each under its own stamp. One that observes none of the features is left out:

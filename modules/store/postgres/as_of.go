@@ -246,7 +246,7 @@ func (o observation) observes(feature *registry.Feature, column []byte) bool {
 		return true
 	}
 	if o.presence == nil {
-		return o.version >= feature.Since
+		return o.version >= feature.Since && (feature.Until == 0 || o.version < feature.Until)
 	}
 	for b := o.presence[min(arrayHead, len(o.presence)):]; len(b) >= 6; b = b[6:] {
 		if uint16(b[4])<<8|uint16(b[5]) == feature.Ordinal {

@@ -187,8 +187,11 @@ func (l layout) column(feature *registry.Feature) string {
 
 // observed is the SQL of the condition that the row o observes a feature.
 func (l layout) observed(feature *registry.Feature) string {
-	return fmt.Sprintf("(%s IS NOT NULL OR o.presence IS NULL AND o.schema_version >= %d OR %d = ANY (o.presence))",
-		l.column(feature), feature.Since, int16(feature.Ordinal))
+	whole := fmt.Sprintf("o.presence IS NULL AND o.schema_version >= %d", feature.Since)
+	if feature.Until != 0 {
+		whole += fmt.Sprintf(" AND o.schema_version < %d", feature.Until)
+	}
+	return fmt.Sprintf("(%s IS NOT NULL OR %s OR %d = ANY (o.presence))", l.column(feature), whole, int16(feature.Ordinal))
 }
 
 // IntegerBounds looks at all rows.

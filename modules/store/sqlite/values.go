@@ -96,7 +96,7 @@ func observed(version, presence driver.Value) observer {
 // observes tells whether the row observes the feature, which comes later than those that were asked for before.
 func (o *observer) observes(feature *registry.Feature) bool {
 	if o.whole {
-		return int64(feature.Since) <= o.version
+		return int64(feature.Since) <= o.version && (feature.Until == 0 || o.version < int64(feature.Until))
 	}
 	for o.rest != "" {
 		ordinal, end := 0, 0

@@ -39,8 +39,8 @@ func Group(id int64, name string, entityType *registry.EntityType, columns ...Co
 
 func newFeature(group *registry.Group, c Column, column string) *registry.Feature {
 	ordinal := uint16(1)
-	if n := len(group.Features); n > 0 {
-		ordinal = group.Features[n-1].Ordinal + 1
+	if stored := group.Stored(); len(stored) > 0 {
+		ordinal = stored[len(stored)-1].Ordinal + 1
 	}
 	return &registry.Feature{About: registry.About{ID: group.ID*1000 + int64(ordinal), Name: c.Name, Version: 1}, Group: group,
 		ValueType: c.Type, Status: registry.Active, Ordinal: ordinal, Column: column, Since: group.SchemaVersion}
@@ -68,6 +68,21 @@ func Widened(group *registry.Group, name string) *registry.Group {
 	return next
 }
 
+// Retyped is the group's next layout, in which a feature has another value type and the values that it had until now are its older
+// generation.
+func Retyped(group *registry.Group, name string, t value.Type) *registry.Group {
+	next := nextLayout(group)
+	older := FeatureOf(next, name)
+	older.Until = next.SchemaVersion
+	newer := newFeature(next, Column{name, t}, fmt.Sprintf("%s__%d", name, len(older.Older)+2))
+	newer.ID, newer.Version = older.ID, older.Version+1
+	newer.Older = append(slices.Clone(older.Older), older)
+	next.Features = append(slices.DeleteFunc(next.Features, func(f *registry.Feature) bool { return f == older }), newer)
+	next.Older = append(next.Older, older)
+	slices.SortFunc(next.Older, func(a, b *registry.Feature) int { return int(a.Ordinal) - int(b.Ordinal) })
+	return next
+}
+
 // WithTTL is the same layout with another TTL.
 func WithTTL(group *registry.Group, ttl time.Duration) *registry.Group {
 	same := nextLayout(group)
@@ -85,6 +100,12 @@ func nextLayout(group *registry.Group) *registry.Group {
 		copied := *f
 		copied.Group = &next
 		next.Features[i] = &copied
+	}
+	next.Older = make([]*registry.Feature, len(group.Older))
+	for i, f := range group.Older {
+		copied := *f
+		copied.Group = &next
+		next.Older[i] = &copied
 	}
 	return &next
 }

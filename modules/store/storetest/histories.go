@@ -23,7 +23,7 @@ const perCheck = 50
 
 // RunHistories tells random histories to a store and compares every way of asking with the oracle. A history is all that happens to
 // one entity: writes and loads, whole, partial and null, late, corrected and tied, in two groups and a default group with a
-// draft, while columns are added, a draft is widened, TTLs change, the clock moves and materialization runs.
+// draft, while columns are added, value types change, a draft is widened, TTLs change, the clock moves and materialization runs.
 func RunHistories(t *testing.T, pair Pair, histories int) {
 	checks := (histories + perCheck - 1) / perCheck
 	if testing.Short() {
@@ -222,7 +222,7 @@ func (h *telling) drawValue(c Column) value.Value {
 // step lets something happen.
 func (h *telling) step() {
 	spending, profile := h.name("spending"), h.name("profile")
-	switch rapid.SampledFrom([]string{"write", "write", "write", "write", "write", "write", "load", "load", "load", "load", "materialize", "full", "clock", "column", "ttl", "widen", "ask", "lose"}).Draw(h.T, "step") {
+	switch rapid.SampledFrom([]string{"write", "write", "write", "write", "write", "write", "load", "load", "load", "load", "materialize", "full", "clock", "column", "ttl", "retype", "widen", "ask", "lose"}).Draw(h.T, "step") {
 	case "write":
 		h.write(h.draw(spending, profile, h.entityType))
 	case "load":
@@ -239,6 +239,8 @@ func (h *telling) step() {
 		added := Column{fmt.Sprintf("added%d", len(h.columns[group])), rapid.SampledFrom([]value.Type{value.Integer, value.String, value.Float}).Draw(h.T, "type")}
 		h.columns[group] = append(h.columns[group], added)
 		h.change(group, map[string]any{"features": columnsAsJSON([]Column{added})})
+	case "retype":
+		h.retype(rapid.SampledFrom([]string{spending, profile}).Draw(h.T, "group"))
 	case "ttl":
 		var ttl any
 		if text := h.drawTTL(); text != "" {
@@ -258,9 +260,22 @@ func (h *telling) step() {
 	}
 }
 
+// retype gives a feature another value type: a new generation of its values begins.
+func (h *telling) retype(group string) {
+	i := rapid.IntRange(0, len(h.columns[group])-1).Draw(h.T, "retyped")
+	was := h.columns[group][i]
+	to := Column{was.Name, rapid.SampledFrom([]value.Type{value.Integer, value.String, value.Float}).Draw(h.T, "another type")}
+	if to.Type == was.Type {
+		to.Type = value.Boolean
+	}
+	h.columns[group] = slices.Clone(h.columns[group])
+	h.columns[group][i] = to
+	h.change(group, map[string]any{"features": columnsAsJSON([]Column{to})})
+}
+
 func (h *telling) change(group string, members map[string]any) {
 	members["name"], members["entity_type"] = group, h.entityType
-	require.NoError(h, h.world.Apply(map[string]any{"groups": []any{members}}))
+	require.NoError(h, h.world.apply(map[string]any{"groups": []any{members}}, registry.Options{AllowBreaking: true}))
 }
 
 // learn tells the oracle what the store has acknowledged.

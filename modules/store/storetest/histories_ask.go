@@ -20,7 +20,7 @@ const tolerance = 300 * second
 func (h *telling) ask() {
 	var features []*registry.Feature
 	for _, group := range h.groups() {
-		features = append(features, group.Features...)
+		features = append(features, group.Stored()...)
 	}
 	if rapid.Bool().Draw(h.T, "some features") {
 		features = rapid.SliceOfN(rapid.SampledFrom(features), 1, len(features)+2).Draw(h.T, "features") // in any order, some twice
@@ -155,7 +155,7 @@ func (h *telling) export() {
 // history compares all observations of one feature of one entity, newest first.
 func (h *telling) history() {
 	group := rapid.SampledFrom(h.groups()).Draw(h.T, "group of history")
-	feature := rapid.SampledFrom(group.Features).Draw(h.T, "feature of history")
+	feature := rapid.SampledFrom(group.Stored()).Draw(h.T, "feature of history")
 	key := rapid.SampledFrom(h.keys).Draw(h.T, "entity of history")
 	var wanted []Fact
 	for _, f := range h.oracle {

@@ -31,6 +31,8 @@ import (
 //	entity E(KEY TYPE, …)              an entity type and its join keys
 //	group G of E [ttl D] (F TYPE, …)   a group of features; events G of E (…): of events
 //	add G F TYPE                       adds a feature to a group
+//	retype G F TYPE [asked]            gives a feature another value type, allowing what that breaks, unless it only asks
+//	rename G F NAME                    gives a feature another name
 //	ttl G D                            changes a group's TTL; none: for ever
 //	write E ID [@TIME] F=VALUE …       stores one observation in one call; without a time: dated now
 //	write E:                           the same for the lines ID [@TIME] F=VALUE … below, in one call
@@ -53,7 +55,8 @@ import (
 // An ANSWER is VALUE@TIME, null@TIME, expired@TIME or never: the value, its status and its event time. expect without a
 // time asks as of now, from the online copy (before and after materialization, incremental and full), from history in its place, as it was at
 // that moment, and by a row of a training set: all must give that answer. With a time, or for one WAY (online, offline, at,
-// training), only those are asked that are named or can be. A feature is called by its short name or by group:feature.
+// training), only those are asked that are named or can be. A feature is called by its short name or by group:feature, either with
+// @VERSION.
 type Script struct {
 	Path  string
 	Cases []Case

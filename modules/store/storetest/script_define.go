@@ -3,6 +3,8 @@ package storetest
 import (
 	"fmt"
 	"strings"
+
+	"featurestore/modules/registry"
 )
 
 // bracketed reads "name(a T, b T)" and the like: what stands in the brackets, as name and type.
@@ -28,6 +30,7 @@ func (r *scriptRun) entity(words []string, _ []Line) error {
 	for _, k := range keys {
 		joinKeys = append(joinKeys, map[string]string{"name": k[0], "value_type": k[1]})
 	}
+	r.entityOf[before[1]] = before[1] // its default group
 	return r.Apply(map[string]any{"entity_types": []any{map[string]any{"name": r.own(before[1]), "join_keys": joinKeys}}})
 }
 
@@ -53,8 +56,20 @@ func (r *scriptRun) group(words []string, _ []Line) error {
 }
 
 func (r *scriptRun) add(words []string, _ []Line) error {
-	return r.Apply(map[string]any{"groups": []any{map[string]any{"name": r.own(words[1]), "entity_type": r.own(r.entityOf[words[1]]),
-		"features": []map[string]string{{"name": words[2], "value_type": words[3]}}}}})
+	return r.Apply(r.feature(words[1], map[string]string{"name": words[2], "value_type": words[3]}))
+}
+
+func (r *scriptRun) retype(words []string, _ []Line) error {
+	return r.apply(r.feature(words[1], map[string]string{"name": words[2], "value_type": words[3]}), registry.Options{AllowBreaking: len(words) == 4})
+}
+
+func (r *scriptRun) rename(words []string, _ []Line) error {
+	return r.Apply(r.feature(words[1], map[string]string{"name": words[3], "renamed_from": words[2]}))
+}
+
+// feature defines one feature of a group.
+func (r *scriptRun) feature(group string, members map[string]string) map[string]any {
+	return map[string]any{"groups": []any{map[string]any{"name": r.own(group), "entity_type": r.own(r.entityOf[group]), "features": []map[string]string{members}}}}
 }
 
 func (r *scriptRun) ttl(words []string, _ []Line) error {

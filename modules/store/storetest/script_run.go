@@ -85,6 +85,7 @@ func (r *scriptRun) all(statements []Statement) {
 func (r *scriptRun) run(s Statement) error {
 	do, ok := map[string]func(*scriptRun, []string, []Line) error{
 		"entity": (*scriptRun).entity, "group": (*scriptRun).group, "events": (*scriptRun).group, "add": (*scriptRun).add, "ttl": (*scriptRun).ttl,
+		"retype": (*scriptRun).retype, "rename": (*scriptRun).rename,
 		"write": (*scriptRun).write, "load": (*scriptRun).load, "online": (*scriptRun).online, "lose": (*scriptRun).lose, "clock": (*scriptRun).moveClock, "materialize": (*scriptRun).materialize,
 		"expect": (*scriptRun).expect, "train": (*scriptRun).train, "history": (*scriptRun).history, "export": (*scriptRun).export, "count": (*scriptRun).count,
 	}[s.Words[0]]

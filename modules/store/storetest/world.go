@@ -86,9 +86,14 @@ func (w *World) SetClock(us int64) { w.clock.Store(us) }
 // Apply makes definitions, given as what POST /apply takes in JSON.
 func (w *World) Apply(definitions map[string]any) error {
 	w.Helper()
+	return w.apply(definitions, registry.Options{})
+}
+
+func (w *World) apply(definitions map[string]any, options registry.Options) error {
+	w.Helper()
 	body, err := json.Marshal(definitions)
 	require.NoError(w, err)
-	_, err = w.Registry.Apply(w.ctx, body, "application/json", false)
+	_, err = w.Registry.Apply(w.ctx, body, "application/json", options)
 	return err
 }
 
