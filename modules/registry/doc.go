@@ -1,6 +1,6 @@
 // Package registry says what exists: entity types, feature groups, features and feature services, and every other kind of
 // definition that a module further right brings (Kind). It owns the tables registry_*, and the routes /entity-types,
-// /groups, /features, /services and /apply.
+// /groups, /features, /services, /lineage and /apply.
 //
 // How it is built:
 //

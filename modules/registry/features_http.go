@@ -9,7 +9,7 @@ import (
 
 type featuresInput struct {
 	PageInput
-	Search     string   `query:"search" doc:"Words that all occur in name, description, owner, source, category or tags"`
+	Search     string   `query:"search" doc:"Words that all occur in its names, tags, description, owner, source or category. Features that are called so come first, then those whose names begin with the word, or hold it, then those that say it in their tags, in their description, and elsewhere"`
 	Tag        []string `query:"tag" doc:"With this tag; with all of several"`
 	Owner      string   `query:"owner"`
 	EntityType string   `query:"entity_type"`
@@ -19,7 +19,7 @@ type featuresInput struct {
 
 type featuresOutput struct {
 	Body struct {
-		Features      []FeatureAnswer `json:"features" doc:"In the order in which they were registered"`
+		Features      []FeatureAnswer `json:"features" doc:"In the order in which they were registered; of a search, the best first"`
 		Total         int             `json:"total" doc:"How many there are on all pages"`
 		NextPageToken string          `json:"next_page_token,omitempty" doc:"Absent on the last page"`
 	}
@@ -40,29 +40,25 @@ func (r *Registry) listFeatures(_ context.Context, in *featuresInput) (*features
 			(in.Group == "" || f.Group.Name == in.Group) &&
 			(in.Owner == "" || f.Owner == in.Owner) &&
 			(in.Status == "" || f.Status == in.Status) &&
-			!slices.ContainsFunc(in.Tag, func(tag string) bool { return !slices.Contains(f.Tags, tag) }) &&
-			f.mentions(words) {
+			!slices.ContainsFunc(in.Tag, func(tag string) bool { return !slices.Contains(f.Tags, tag) }) {
 			found = append(found, f)
 		}
 	}
-	slices.SortFunc(found, func(a, b *Feature) int { return cmp.Compare(a.ID, b.ID) })
 	out := &featuresOutput{}
-	out.Body.Total = len(found)
-	found, next, err := page(found, func(f *Feature) int64 { return f.ID }, in.PageInput)
+	var next string
+	var err error
+	if len(words) > 0 {
+		found, out.Body.Total, next, err = c.search(found, words, in.PageInput)
+	} else {
+		slices.SortFunc(found, func(a, b *Feature) int { return cmp.Compare(a.ID, b.ID) })
+		out.Body.Total = len(found)
+		found, next, err = page(found, func(f *Feature) int64 { return f.ID }, in.PageInput)
+	}
 	if err != nil {
 		return nil, err
 	}
 	out.Body.Features, out.Body.NextPageToken = *c.featureAnswers(found), next
 	return out, nil
-}
-
-// mentions tells whether all of the words, in lower case, occur in what people read of the feature.
-func (f *Feature) mentions(words []string) bool {
-	if len(words) == 0 {
-		return true
-	}
-	text := strings.ToLower(strings.Join(append([]string{f.Reference(), f.Description, f.Owner, f.Source, f.Category}, f.Tags...), "\n"))
-	return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(text, word) })
 }
 
 // FeaturePath is how an URL names a feature.

@@ -254,6 +254,9 @@ func (p *planner) settle(revision int64, dryRun bool) (*outcome, error) {
 			return nil, err
 		}
 		if err := p.faults(dryRun); err != nil {
+			if p.err == nil && len(p.breaking.Violations) > 0 {
+				err = p.refused() // the mistakes may be about what it leaves out
+			}
 			return nil, err
 		}
 	}
@@ -287,10 +290,7 @@ func (p *planner) faults(dryRun bool) error {
 		return err
 	}
 	if !dryRun && len(p.breaking.Violations) > 0 {
-		if len(p.breaking.Violations) == 1 {
-			p.breaking.Detail = p.breaking.Violations[0].Message
-		}
-		return p.breaking
+		return p.refused()
 	}
 	return nil
 }
@@ -305,6 +305,14 @@ func (e *edit) nextVersion() int {
 		return was + 1
 	}
 	return was
+}
+
+// refused is the fault with all changes that would break something.
+func (p *planner) refused() error {
+	if len(p.breaking.Violations) == 1 {
+		p.breaking.Detail = p.breaking.Violations[0].Message
+	}
+	return p.breaking
 }
 
 // settleVersion gives the definition its next version if it changes, notes that in the plan, and tells whether there is

@@ -66,12 +66,13 @@ func (p *planner) groupOf(w *wanted) *edit {
 	return p.defaultGroup(of, w.at)
 }
 
-// settleStatus works out where the feature stands in its life: registering makes it active, and a draft that is registered too.
+// settleStatus works out where the feature stands in its life: registering makes it active, and a draft that is registered too; one that is
+// only renamed stays one.
 func (p *planner) settleStatus(e *edit, w *wanted) {
 	was := Status(textOf(e.was["status"]))
 	if w.members["status"] == nil {
 		e.is["status"] = e.was["status"]
-		if e.creating() || was == Draft {
+		if e.creating() || was == Draft && !w.renaming {
 			e.is["status"] = QuoteText(string(Active))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,10 +32,25 @@ func describe(c *registry.Catalog) string {
 	for _, g := range c.Groups() {
 		line("group %+v of %s %s %s %q %d", g.About, g.EntityType.Name, g.Kind, g.TTL, g.IDColumn, g.SchemaVersion)
 		for _, f := range g.Features {
-			line("  %+v %s %s %d %s %s %d %v %q %q", f.About, f.ValueType, f.Status, f.Ordinal, f.Column, f.Widened, f.Since, c.ShortNames(f), f.Reason, f.Replacement)
+			line("  %+v %s %s %d %s %s %d %v %v %q %q", f.About, f.ValueType, f.Status, f.Ordinal, f.Column, f.Widened, f.Since, c.ShortNames(f), f.Aliases, f.Reason, f.Replacement)
 			for _, name := range c.ShortNames(f) {
 				found, err := c.Resolve(g.EntityType.Name, name)
 				line("    %s: %v %v", name, found == f, err)
+			}
+			for _, name := range f.Aliases {
+				line("    %s: %v", name, must(c.Feature(g, name)) == f)
+			}
+			last := 0
+			for _, older := range append(slices.Clone(f.Older), f) {
+				line("    %d to %d: %s %d %s %s %d %d", older.FirstVersion, older.Version, older.ValueType, older.Ordinal, older.Column, older.Widened, older.Since, older.Until)
+				for _, version := range []int{older.FirstVersion, older.Version} {
+					found, err := c.Resolve(g.EntityType.Name, fmt.Sprintf("%s@%d", f.Reference(), version))
+					line("    %d: %v %v", version, found == older, err)
+				}
+				if older.FirstVersion > older.Version || last > 0 && older.FirstVersion != last+1 || older.Group != g || older.ID != f.ID || older != f && !slices.Contains(g.Older, older) {
+					line("    POINTS ASTRAY")
+				}
+				last = older.Version
 			}
 			if f.Group != g || g.EntityType != must(c.EntityType(g.EntityType.Name)) {
 				line("    POINTS ASTRAY")
@@ -43,8 +59,9 @@ func describe(c *registry.Catalog) string {
 	}
 	for _, s := range c.Services() {
 		line("service %+v", s.About)
-		for _, f := range s.Features {
-			line("  %s %d %v", f.Reference(), f.Version, f == must(c.Feature(f.Group, f.Name)) && f.Group == must(c.Group(f.Group.Name)))
+		for i, f := range s.Features {
+			found, err := c.ResolveReference(s.References[i])
+			line("  %s %s %d %v %v", s.References[i], f.Reference(), f.Version, f == found && f.Group == must(c.Group(f.Group.Name)), err)
 		}
 	}
 	for _, d := range c.Definitions("rule") {
@@ -63,8 +80,8 @@ func must[T any](v T, ok bool) T {
 // layoutOf is what the stores go by.
 func layoutOf(g *registry.Group) string {
 	layout := fmt.Sprint(g.EntityType.JoinKeys)
-	for _, f := range g.Features {
-		layout += fmt.Sprintf(" %d %s %s %s %d", f.Ordinal, f.Column, f.Widened, f.ValueType, f.Since)
+	for _, f := range g.Stored() {
+		layout += fmt.Sprintf(" %d %s %s %s %d %d", f.Ordinal, f.Column, f.Widened, f.ValueType, f.Since, f.Until)
 	}
 	return layout
 }
@@ -114,7 +131,7 @@ func TestCatalogIsWhatIsStored(t *testing.T) {
 		layouts := map[string]string{} // by group id and schema version
 		places := map[string]string{}  // by group id and column, or ordinal
 
-		actions := rapid.SliceOfN(rapid.IntRange(0, 9), 1, 25).Draw(rt, "actions")
+		actions := rapid.SliceOfN(rapid.IntRange(0, 11), 1, 25).Draw(rt, "actions")
 		for step, action := range actions {
 			before := describe(r.Catalog())
 			revision := r.Catalog().Revision()
@@ -152,6 +169,11 @@ func TestCatalogIsWhatIsStored(t *testing.T) {
 			case 9:
 				body := fmt.Sprintf(`{"rules": [{"name": %q, "feature": %q, "params": {"max": %d}}]}`, feature, et+":"+feature, step)
 				_, err = r.Apply(ctx, []byte(body), "", registry.Options{DryRun: rapid.Bool().Draw(rt, "dry run")})
+			case 10:
+				body := fmt.Sprintf(`{"name": %q, "entity_type": %q, "value_type": %q}`, feature, et, valueType.Draw(rt, "type"))
+				_, err = r.Define(ctx, "feature", "", []byte(body), registry.Options{AllowBreaking: true})
+			case 11:
+				_, err = registry.RenameFeature(r, ctx, et, feature, name.Draw(rt, "new name"))
 			}
 			if _, ok := fault.As(err); err != nil && !ok {
 				rt.Fatalf("step %d: %v", step, err)
@@ -168,9 +190,9 @@ func TestCatalogIsWhatIsStored(t *testing.T) {
 					require.Equal(rt, known, layoutOf(g), "the layout of group %s changed within schema version %d", g.Name, g.SchemaVersion)
 				}
 				layouts[version] = layoutOf(g)
-				for _, f := range g.Features {
+				for _, f := range g.Stored() {
 					for _, place := range []string{fmt.Sprint(g.ID, " column ", f.Column), fmt.Sprint(g.ID, " ordinal ", f.Ordinal)} {
-						generation := fmt.Sprint(f.Name, f.Since)
+						generation := fmt.Sprint(f.ID, " ", f.Since)
 						if known, ok := places[place]; ok {
 							require.Equal(rt, known, generation, "%s was used before", place)
 						}

@@ -76,6 +76,10 @@ func (r *Registry) Routes(api huma.API) {
 	httpapi.Register(api, operation(get, "/entity-types/{name}/versions", "list-entity-type-versions", entityTypes,
 		"Read what changed, and when", ""), r.versions(entityTypeKind))
 
+	httpapi.Register(api, operation(get, "/lineage/{kind}/{name}", "get-lineage", "Lineage",
+		"Read what a definition depends on, and what depends on it",
+		"To any depth: entity types, groups, features, services, and whatever else refers to them."), r.getLineage)
+
 	const apply = "Apply"
 	httpapi.Register(api, applying(operation(post, "/apply", "apply", apply,
 		"Make definitions so, all or none",
