@@ -163,7 +163,7 @@ func (r *Registry) renameFeature(ctx context.Context, entityType, reference stri
 		return nil, err
 	}
 	reading := newReader(nil)
-	w.renamedFrom, w.name = w.name, ""
+	w.renamedFrom, w.name = []string{w.name}, ""
 	w.renaming, w.ifMatch, w.members = true, o.IfMatch, Members{}
 	if value[0] != '{' {
 		reading.problems.At("", string(value), "expected an object, got %s", form(value))

@@ -92,6 +92,9 @@ func exportDefinition(kind *Kind, d *definition) (exported, error) {
 		return nil, err
 	}
 	one := exported{{"name", QuoteText(d.name)}}
+	if former := quoteTexts(d.layout.Aliases); former != nil {
+		one = append(one, exportedMember{"renamed_from", former})
+	}
 	for _, m := range kind.Members {
 		value := members[m.Name]
 		usual := kind == featureKind && m.Name == "status" && textOf(value) == string(Active) ||

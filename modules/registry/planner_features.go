@@ -53,7 +53,7 @@ func (p *planner) groupOf(w *wanted) *edit {
 		return nil
 	}
 	if entry := p.before.types[w.entityType]; w.group == "" && entry != nil && entry.entityType != nil {
-		for _, name := range []string{w.name, w.renamedFrom} {
+		for _, name := range append([]string{w.name}, w.renamedFrom...) {
 			if f := entry.short[name]; f != nil && f.Called(name) {
 				return p.groupNamed(f.Group.Name, join(w.at, "name"))
 			}
@@ -163,29 +163,39 @@ type claim struct {
 }
 
 // claimShortNames gives features with new names the short names that are free: their own first, then the one without the entity type's
-// name before it.
+// name before it, then the same of those that they had.
 func (p *planner) claimShortNames() {
-	for _, strip := range []bool{false, true} {
-		for _, e := range p.edits {
-			if e.kind != featureKind || e.deleting || !e.creating() && !e.renamed {
-				continue
-			}
-			group := p.byID[e.after.parent]
-			if group.text("kind") != string(Features) {
-				continue
-			}
-			of := p.byID[group.after.layout.EntityType]
-			name := e.after.name
-			if strip {
-				var ok bool
-				name, ok = strings.CutPrefix(name, of.after.name+"_")
-				if !ok || checkFeatureName(name, p.keys(of)) != nil {
+	own := func(e *edit) []string { return []string{e.after.name} }
+	former := func(e *edit) []string { return e.after.layout.Aliases }
+	for _, names := range []func(*edit) []string{own, former} {
+		for _, strip := range []bool{false, true} {
+			for _, e := range p.edits {
+				if e.kind != featureKind || e.deleting || !e.creating() && !e.renamed {
 					continue
 				}
+				for _, name := range names(e) {
+					p.claimName(e, name, strip)
+				}
 			}
-			p.claim(e, of.after.id, name)
 		}
 	}
+}
+
+// claimName claims a name for a feature of a group of kind features, or what is left of it without the entity type's.
+func (p *planner) claimName(e *edit, name string, strip bool) {
+	group := p.byID[e.after.parent]
+	if group.text("kind") != string(Features) {
+		return
+	}
+	of := p.byID[group.after.layout.EntityType]
+	if strip {
+		var ok bool
+		name, ok = strings.CutPrefix(name, of.after.name+"_")
+		if !ok || checkFeatureName(name, p.keys(of)) != nil {
+			return
+		}
+	}
+	p.claim(e, of.after.id, name)
 }
 
 // claim gives the feature a short name if nobody has it.

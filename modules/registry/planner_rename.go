@@ -1,6 +1,9 @@
 package registry
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // rename gives the definition another name. Its former ones lead to it for ever, and its columns are still called by its first one.
 func (e *edit) rename(to string) {
@@ -18,24 +21,37 @@ func (e *edit) rename(to string) {
 // is reported.
 func (p *planner) featureNamed(w *wanted, group, of *edit) *edit {
 	in := func(name string) place { return place{kindFeature, group.after.id, name} }
-	now, was := p.before.at(in(w.name)), p.before.at(in(w.renamedFrom))
-	if !was.live() || was.name == w.name || now == was && was.name != w.renamedFrom {
-		return p.begin(featureKind, group.after.id, w.name, group.label+":"+w.name, w.at)
+	now := p.before.at(in(w.name))
+	for _, former := range w.renamedFrom {
+		was := p.before.at(in(former))
+		if was.live() && was.name != w.name && (now != was || was.name == former) {
+			return p.renamed(w, group, of, now, was)
+		}
 	}
-	at := join(w.at, w.nameMember())
+	e := p.begin(featureKind, group.after.id, w.name, group.label+":"+w.name, w.at)
+	for _, former := range w.renamedFrom { // elsewhere, as where this file was exported
+		if e.creating() && former != w.name && p.before.at(in(former)) == nil && p.byPlace[in(former)] == nil && checkFeatureName(former, p.keys(of)) == nil {
+			e.after.layout.Aliases = append(slices.Clone(e.after.layout.Aliases), former)
+			p.byPlace[in(former)] = e
+		}
+	}
+	return e
+}
+
+// renamed is the edit that gives the feature was the name that is wanted, which now has, if anybody.
+func (p *planner) renamed(w *wanted, group, of *edit, now, was *definition) *edit {
+	place, at := place{kindFeature, group.after.id, w.name}, join(w.at, w.nameMember())
+	err := checkFeatureName(w.name, p.keys(of))
 	switch {
 	case now == was:
-	case now.live() && now.name == w.name || p.byPlace[in(w.name)] != nil:
-		p.problems.At(at, w.name, "the group %s has a feature %s already", group.label, w.name)
-		return nil
+	case now.live() && now.name == w.name || p.byPlace[place] != nil:
+		err = fmt.Errorf("the group %s has a feature %s already", group.label, w.name)
 	case now.live():
-		p.problems.At(at, w.name, "%s is a former name of the feature %s:%s, and stays with it", w.name, group.label, now.name)
-		return nil
+		err = fmt.Errorf("%s is a former name of the feature %s:%s, and stays with it", w.name, group.label, now.name)
 	case now != nil:
-		p.problems.At(at, w.name, "%s is the name of a draft of the group %s that was deleted, and comes back with its history only; use another name", w.name, group.label)
-		return nil
+		err = fmt.Errorf("%s is the name of a draft of the group %s that was deleted, and comes back with its history only; use another name", w.name, group.label)
 	}
-	if err := checkFeatureName(w.name, p.keys(of)); err != nil {
+	if err != nil {
 		p.problems.At(at, w.name, "%v", err)
 		return nil
 	}
@@ -43,7 +59,7 @@ func (p *planner) featureNamed(w *wanted, group, of *edit) *edit {
 	p.refer(Named{kindFeature, e.label})
 	e.rename(w.name)
 	e.label = group.label + ":" + w.name
-	p.byPlace[in(w.name)] = e
+	p.byPlace[place] = e
 	return e
 }
 

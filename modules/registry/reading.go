@@ -19,7 +19,7 @@ type wanted struct {
 
 	entityType  string // of a feature; "" if not given
 	group       string
-	renamedFrom string   // of a feature: the name that it had
+	renamedFrom []string // of a feature: names that it had
 	renaming    bool     // by a call of its own, which has new_name
 	also        []string // of a feature that an URL names: other names of it, which the body can repeat
 }
@@ -119,7 +119,7 @@ func (r *reader) definition(w *wanted, value json.RawMessage) {
 				r.name(&w.name, f.value, at, nameRule(w.kind))
 			}
 		case f.name == "renamed_from" && w.kind == featureKind:
-			r.name(&w.renamedFrom, f.value, at, CheckName)
+			r.formerNames(w, f.value, at)
 		case f.name == "entity_type" && w.kind == featureKind:
 			r.name(&w.entityType, f.value, at, CheckName)
 		case f.name == "group" && w.kind == featureKind:
@@ -179,6 +179,27 @@ func (r *reader) name(is *string, value json.RawMessage, at string, rule func(st
 		return
 	}
 	*is = text
+}
+
+// formerNames reads renamed_from: a name, or a list of them.
+func (r *reader) formerNames(w *wanted, value json.RawMessage, at string) {
+	wrong := func(within, value, format string, args ...any) { r.problems.At(at+within, value, format, args...) }
+	switch value[0] {
+	case 'n':
+	case '[':
+		if texts, ok := readTexts(value, wrong); ok {
+			w.renamedFrom = texts
+		}
+	default:
+		if text, ok := readString(value, "", wrong); ok {
+			w.renamedFrom = []string{text}
+		}
+	}
+	for _, name := range w.renamedFrom {
+		if err := CheckName(name); err != nil {
+			wrong("", name, "%v", err)
+		}
+	}
 }
 
 func (r *reader) member(m Member, value json.RawMessage, at string) json.RawMessage {

@@ -74,7 +74,12 @@ rules:
 		{name: "onto one that is there", method: "POST", path: "/apply", body: `groups: [{name: purchases, features: [{name: average, renamed_from: amount}]}]`, status: 422,
 			want: "has a feature average already"},
 		{name: "from nothing known", method: "POST", path: "/features", body: `{"name": "fresh", "entity_type": "customer", "renamed_from": "stale", "value_type": "FLOAT"}`, status: 201,
-			want: `{"name": "fresh", "version": 1}`},
+			want: `{"name": "fresh", "aliases": ["stale"], "short_names": ["fresh", "stale"], "version": 1}`},
+		{name: "from another thing known", method: "POST", path: "/features", body: `{"name": "fresh", "entity_type": "customer", "renamed_from": ["stale", "staler"]}`, status: 200,
+			want: `{"aliases": ["stale"], "version": 1}`},
+		{name: "from one of several names", method: "POST", path: "/features", body: `{"name": "fresher", "entity_type": "customer", "renamed_from": ["stale", "fresh"]}`, status: 200,
+			want: `{"aliases": ["stale", "fresh"], "version": 2}`},
+		{name: "from a bad one of several", method: "POST", path: "/features", body: `{"name": "fresh", "entity_type": "customer", "renamed_from": ["stale", "No!"]}`, status: 422, want: `"location":"renamed_from"`},
 		{name: "from what is no name", method: "POST", path: "/features", body: `{"name": "fresh", "entity_type": "customer", "renamed_from": 1}`, status: 422, want: `"location":"renamed_from"`},
 		{name: "a group has none", method: "POST", path: "/groups", body: `{"name": "purchases", "renamed_from": "x"}`, status: 422, want: "unknown member"},
 	} {
@@ -94,7 +99,16 @@ rules:
 	plan, err := r.Apply(ctx, file, "", registry.Options{})
 	require.NoError(t, err)
 	require.Empty(t, plan.Changed)
-	require.NotContains(t, string(file), "aliases")
+	copied := start(t)
+	apply(t, copied, string(file))
+	require.Equal(t, string(file), string(export(t, copied, "application/yaml")))
+	for _, name := range []string{"amount", "sum", "total", "mean@1", "average", "stale"} {
+		f, err := copied.Catalog().Resolve("customer", name)
+		require.NoError(t, err)
+		was, err := c.Resolve("customer", name)
+		require.NoError(t, err)
+		require.Equal(t, was.Reference(), f.Reference())
+	}
 }
 
 // A short name belongs to the feature that had it first, whatever that is called later.
