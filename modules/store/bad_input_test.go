@@ -305,6 +305,12 @@ var badSpines = []badCase{
 
 var badDefinitions = []badCase{
 	{"another value type", "POST /features", `{"name": "vip", "group": "profile", "entity_type": "customer", "value_type": "STRING"}`, "", 409, "breaking-change", "value_type"},
+	{"another value type for a group", "PUT /groups/profile", `{"features": [{"name": "vip", "value_type": "STRING"}]}`, "", 409, "breaking-change", "features[0].value_type"},
+	{"whether to allow that is no boolean", "POST /apply?allow_breaking=1e3", `{"groups": []}`, "", 422, "invalid-request", "query.allow_breaking"},
+	{"a name that another feature has", "POST /features/customer/vip/rename", `{"new_name": "address"}`, "", 422, "invalid-definition", "new_name"},
+	{"a rename without a name", "POST /features/customer/vip/rename", `{}`, "", 422, "invalid-definition", "new_name"},
+	{"a service of a version that there is not", "POST /services", `{"name": "s", "features": ["profile:vip@99"]}`, "", 422, "invalid-definition", "features[0]"},
+	{"a page token of another list", "GET /features?search=vip&page_token=7", "", "", 400, "invalid-page-token", "query.page_token"},
 	{"an unknown value type", "POST /features", `{"name": "x", "entity_type": "customer", "value_type": "DECIMAL"}`, "", 422, "invalid-definition", "value_type"},
 	{"an unknown member of a feature", "POST /features", `{"name": "x", "entity_type": "customer", "value_type": "FLOAT", "colour": "red"}`, "", 422, "invalid-definition", "colour"},
 	{"a name with SQL", "POST /features", `{"name": "x; DROP TABLE y", "entity_type": "customer", "value_type": "FLOAT"}`, "", 422, "invalid-definition", "name"},
