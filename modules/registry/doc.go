@@ -12,6 +12,12 @@
 //     the revision that last changed it, and deleted definitions stay as rows: what changed since a revision is one query.
 //   - Reading never goes to the database: the Catalog is everything at one revision, in memory, and never changes. The process
 //     that makes a change has the new catalog at once, others by asking each second what changed since theirs (catalog_build.go).
+//   - A feature's values come in generations: another value type begins the next one, in a column and under an ordinal of its own,
+//     and each version of the definition belongs to one. name@version is the Feature of that generation (Catalog.Resolve); the
+//     newest are in Group.Features, those before it in Group.Older, all in Group.Stored.
+//   - A feature's former names are aliases for ever. What refers to it in the registry's own kinds is rewritten in the same change
+//     (planner_rename.go), other modules' definitions go on by the alias. Groups, services and entity types keep their names.
+//   - What depends on what is worked out in one place (references.go), for the planner and for the lineage alike.
 //   - Names that were deleted and come back are the same definition, with its id and history; a feature's values begin anew,
 //     in a column and under an ordinal that were never used.
 //

@@ -24,7 +24,8 @@ type Kind struct {
 	// after is the catalog as it would be. Locations are names of members, or paths that begin with one. Optional.
 	Check func(after *Catalog, name string, members Members) []fault.Violation
 
-	// Reads lists the definitions that one of this kind depends on, so that they are not deleted or broken under it. Optional.
+	// Reads lists the definitions that one of this kind depends on, so that they are not deleted or broken under it. A
+	// feature's name can be a former one, and end with @version where the older values are read. Optional.
 	Reads func(members Members) []Named
 
 	shown []string // members of answers that no request can set; they are ignored, so that an answer can be sent back

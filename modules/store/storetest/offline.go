@@ -94,6 +94,7 @@ func RunOffline(t *testing.T, engine OfflineEngine) {
 		{"AsOf reads older integers of a widened feature", (*offline).asOfWidened},
 		{"an older generation of values is read beside the newer one", (*offline).generations},
 		{"a whole row observes the generation of its time", (*offline).generationsOfWholeRows},
+		{"500 features have three generations each", (*offline).generationsMany},
 		{"a generation that has no column yet reads as never observed", (*offline).generationNoColumn},
 		{"AsOf answers in the order of the questions", (*offline).asOfOrder},
 		{"AsOf finds what is not older than since", (*offline).asOfSince},

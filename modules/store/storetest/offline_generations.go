@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"fmt"
+
 	"github.com/stretchr/testify/require"
 
 	"featurestore/modules/registry"
@@ -19,16 +21,16 @@ func stored(group *registry.Group) (names []string) {
 // all answers everything that is stored of an entity now, by name and value type, and checks that AsOf, Current and Observations agree.
 func (o *offline) all(group *registry.Group, key store.Key) Values {
 	o.Helper()
-	values := Values{}
+	values, features, names := Values{}, group.Stored(), stored(group)
 	o.look(func(s store.Snapshot) {
-		current, err := s.AsOf(o.ctx, group, group.Stored(), []store.Key{key}, []int64{noon + 1000}, nil)
+		current, err := s.AsOf(o.ctx, group, features, []store.Key{key}, []int64{noon + 1000}, nil)
 		require.NoError(o, err)
-		for i, name := range stored(group) {
+		for i, name := range names {
 			if !current.Values[i].IsAbsent() {
 				values[name] = current.Values[i]
 			}
 		}
-		require.NoError(o, s.Current(o.ctx, group, group.Stored(), func(c *store.Current) error {
+		require.NoError(o, s.Current(o.ctx, group, features, func(c *store.Current) error {
 			n := len(c.Features)
 			for i, k := range c.Keys {
 				if k.Encoded == key.Encoded {
@@ -41,11 +43,11 @@ func (o *offline) all(group *registry.Group, key store.Key) Values {
 		var oracle Oracle
 		for _, of := range []store.Range{{}, {Key: &key}} {
 			oracle = nil
-			require.NoError(o, s.Observations(o.ctx, group, group.Stored(), of, func(r *store.Rows) error { oracle.Learn(r); return nil }))
-			for i, f := range group.Stored() {
+			require.NoError(o, s.Observations(o.ctx, group, features, of, func(r *store.Rows) error { oracle.Learn(r); return nil }))
+			for i, f := range features {
 				newest, found := oracle.Newest(f, key, noon+1000)
-				require.Equal(o, found, !current.Values[i].IsAbsent(), stored(group)[i])
-				require.Equal(o, newest.Value, current.Values[i], stored(group)[i])
+				require.Equal(o, found, !current.Values[i].IsAbsent(), names[i])
+				require.Equal(o, newest.Value, current.Values[i], names[i])
 			}
 		}
 	})
@@ -96,6 +98,47 @@ func (o *offline) generationsOfWholeRows() {
 	endless.SchemaVersion--
 	endless.Older[0].Until = 0
 	require.Equal(o, value.Null(), o.all(endless, x)["b INTEGER"])
+}
+
+// mostColumns is how many columns of features the registry lets a group have had.
+const mostColumns = 1500
+
+func (o *offline) generationsMany() {
+	const features = mostColumns / 3
+	var columns []Column
+	for i := range features {
+		columns = append(columns, Column{fmt.Sprintf("f%d", i), value.Integer})
+	}
+	group, x := Group(1, "wide", Customers, columns...), TextKey("x")
+	wanted := Values{}
+	see := func(v value.Value) {
+		values := Values{}
+		for _, f := range group.Features {
+			values[f.Name] = v
+			wanted[f.Name+" "+f.ValueType.String()] = v
+		}
+		o.ensure(group)
+		o.see(group, Seen{x, noon, values})
+	}
+	see(value.OfInt(1))
+	group = retypedAll(group, value.String)
+	see(value.OfString("two"))
+	group = retypedAll(group, value.Boolean)
+	see(value.OfBool(true))
+	require.Len(o, wanted, mostColumns)
+	require.Equal(o, wanted, o.all(group, x))
+	o.load(1, RowsOf(group, Seen{x, noon + 1, Values{"f7": value.Null()}}))
+	wanted["f7 BOOLEAN"] = value.Null()
+	require.Equal(o, wanted, o.all(group, x))
+}
+
+// retypedAll is the group's next layout, in which all features have another value type.
+func retypedAll(group *registry.Group, t value.Type) *registry.Group {
+	next := group
+	for _, f := range group.Features {
+		next = Retyped(next, f.Name, t)
+	}
+	return next
 }
 
 // The registry begins a generation before the store adds its column, and may have begun one of a feature that never had any.

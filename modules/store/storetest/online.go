@@ -37,7 +37,7 @@ func RunOnline(t *testing.T, open OpenOnline) {
 		{"Merge takes no row without features, nor a damaged one", (*online).mergeDamaged},
 		{"Merge counts what became of the rows", (*online).mergeCounts},
 		{"Merge takes thousands of rows, and no row", (*online).mergeMany},
-		{"Merge takes 500 features and long values", (*online).mergeWide},
+		{"Merge takes 1,500 features and long values", (*online).mergeWide},
 		{"Merge under an older fence is refused", (*online).mergeFence},
 		{"Merge without a marker is for materialization only", (*online).mergeUnmarked},
 		{"Merge never shortens the life of a row", (*online).mergeExpires},

@@ -210,7 +210,7 @@ func (o *online) mergeWide() {
 	x := TextKey("x")
 	all := func(every int, v value.Value) map[uint16]value.Value {
 		values := map[uint16]value.Value{}
-		for i := 0; i < 500; i += every {
+		for i := 0; i < mostColumns; i += every {
 			values[uint16(i+1)] = v
 		}
 		return values
