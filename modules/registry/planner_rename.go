@@ -40,11 +40,11 @@ func (p *planner) featureNamed(w *wanted, group, of *edit) *edit {
 
 // renamed is the edit that gives the feature was the name that is wanted, which now has, if anybody.
 func (p *planner) renamed(w *wanted, group, of *edit, now, was *definition) *edit {
-	place, at := place{kindFeature, group.after.id, w.name}, join(w.at, w.nameMember())
+	where, at := place{kindFeature, group.after.id, w.name}, join(w.at, w.nameMember())
 	err := checkFeatureName(w.name, p.keys(of))
 	switch {
 	case now == was:
-	case now.live() && now.name == w.name || p.byPlace[place] != nil:
+	case now.live() && now.name == w.name || p.byPlace[where] != nil:
 		err = fmt.Errorf("the group %s has a feature %s already", group.label, w.name)
 	case now.live():
 		err = fmt.Errorf("%s is a former name of the feature %s:%s, and stays with it", w.name, group.label, now.name)
@@ -59,7 +59,7 @@ func (p *planner) renamed(w *wanted, group, of *edit, now, was *definition) *edi
 	p.refer(Named{kindFeature, e.label})
 	e.rename(w.name)
 	e.label = group.label + ":" + w.name
-	p.byPlace[place] = e
+	p.byPlace[where] = e
 	return e
 }
 
