@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"featurestore/app/fault"
 	"featurestore/modules/registry"
@@ -145,7 +146,7 @@ func (l *loading) register(ctx context.Context, first *table.Batch, unknown []st
 	}
 	features := make([]registry.Unregistered, len(unknown))
 	for i, name := range unknown {
-		t, err := inferColumn(batches, name)
+		t, err := inferColumn(batches, name, l.request.Zone)
 		if err != nil {
 			return fault.New(fault.Unprocessable, "unknown-type", "the type of the column %q cannot be told: %s; register it first", name, err).At("column "+name, "", "%s", err)
 		}
@@ -168,8 +169,8 @@ func cloneBatch(batch *table.Batch) *table.Batch {
 	return &clone
 }
 
-func inferColumn(batches []*table.Batch, name string) (value.Type, error) {
-	var inference table.Inference
+func inferColumn(batches []*table.Batch, name string, zone *time.Location) (value.Type, error) {
+	inference := table.Inference{Zone: zone}
 	for _, b := range batches {
 		at := slices.Index(b.Columns, name)
 		if at < 0 {

@@ -69,15 +69,12 @@ func (w *Window) read() (from, to *int64, err error) {
 	return from, to, err
 }
 
-// formats are the names that a query can give.
-const formats = "csv, ndjson, json or json_rows"
-
 // formatOf is the format of a table that is answered: the one that is named, else the one that is accepted, else otherwise.
 func formatOf(named, accept string, otherwise table.Format) (table.Format, error) {
 	if named != "" {
 		format, ok := table.ParseFormat(named)
 		if !ok {
-			return 0, fault.New(fault.Invalid, "unknown-format", "there is no format %q: use %s", fault.Shorten(named), formats).
+			return 0, fault.New(fault.Invalid, "unknown-format", "there is no format %q: use %s", fault.Shorten(named), table.Names).
 				At("query.format", named, "is no format")
 		}
 		return format, nil
@@ -85,21 +82,12 @@ func formatOf(named, accept string, otherwise table.Format) (table.Format, error
 	format, ok := table.FormatByAccept(accept)
 	if !ok {
 		return 0, fault.New(fault.NotAcceptable, "unknown-format", "no format of a table is accepted: accept text/csv, for example, or name one with format=").
-			At("header.Accept", accept, "names none of the media types of %s", formats)
+			At("header.Accept", accept, "names none of the media types of %s", table.Names)
 	}
 	if format == table.Unspecified {
 		format = otherwise
 	}
 	return format, nil
-}
-
-// tableOptions is what a request says of the table that is its body.
-func tableOptions(body *httpapi.Payload) table.ReadOptions {
-	contentType := body.ContentType
-	if contentType != "" && body.Charset != "" {
-		contentType += "; charset=" + body.Charset
-	}
-	return table.ReadOptions{ContentType: contentType, ContentEncoding: body.ContentEncoding}
 }
 
 // waitOf reads how long a call may wait for the run that it starts.

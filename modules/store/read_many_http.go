@@ -17,7 +17,7 @@ type getManyInput struct {
 	httpapi.Payload
 	EntityType      string `path:"entity_type" doc:"The entity type" example:"customer"`
 	Accept          string `header:"Accept" doc:"Another format of a table, with the join keys and a column per feature"`
-	Format          string `query:"format" doc:"The same by name: csv, ndjson, …"`
+	Format          string `query:"format" doc:"The same by name: csv, ndjson, json, json_rows, parquet or arrow"`
 	Statuses        bool   `query:"statuses" doc:"In a table: a column <name>__status beside each feature"`
 	EventTimestamps bool   `query:"event_timestamps" doc:"In a table: a column <name>__event_timestamp beside each feature"`
 }

@@ -7,6 +7,7 @@ import (
 
 	"featurestore/app/httpapi"
 	"featurestore/modules/runs"
+	"featurestore/modules/store/table"
 )
 
 // Routes mounts the module's calls.
@@ -99,9 +100,11 @@ func tableBody(api huma.API, other *huma.Schema) *huma.RequestBody {
 		shapes.OneOf = append([]*huma.Schema{other}, shapes.OneOf...)
 	}
 	return &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-		"text/csv":             {Schema: anyText},
-		"application/x-ndjson": {Schema: anyText},
-		jsonType:               {Schema: shapes},
+		"text/csv":                  {Schema: anyText},
+		"application/x-ndjson":      {Schema: anyText},
+		jsonType:                    {Schema: shapes},
+		table.Parquet.ContentType(): {},
+		table.Arrow.ContentType():   {},
 	}}
 }
 
@@ -109,9 +112,11 @@ func tableAnswer(description string) map[string]*huma.Response {
 	return map[string]*huma.Response{"200": {
 		Description: description,
 		Content: map[string]*huma.MediaType{
-			"text/csv":             {Schema: anyText},
-			"application/x-ndjson": {Schema: anyText},
-			jsonType:               {},
+			"text/csv":                  {Schema: anyText},
+			"application/x-ndjson":      {Schema: anyText},
+			jsonType:                    {},
+			table.Parquet.ContentType(): {},
+			table.Arrow.ContentType():   {},
 		},
 	}}
 }

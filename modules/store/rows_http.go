@@ -106,7 +106,9 @@ func (s *Store) loadNow(ctx context.Context, in *loadInput, request LoadRequest)
 	if _, err := groupOf(s.definitions.Catalog(), request.Group); err != nil {
 		return nil, err
 	}
-	source, _, err := table.NewReader(&in.Payload, tableOptions(&in.Payload))
+	owner := &spooled{}
+	defer owner.Close()
+	source, _, err := table.NewReader(&in.Payload, s.tableOptions(&in.Payload, owner))
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +124,7 @@ func (s *Store) loadLater(ctx context.Context, in *loadInput, request LoadReques
 	if err != nil {
 		return nil, err
 	}
-	source, _, err := table.NewReader(body, tableOptions(&in.Payload))
+	source, _, err := table.NewReader(body, s.tableOptions(&in.Payload, body))
 	if err != nil {
 		body.Close()
 		return nil, err
@@ -144,7 +146,7 @@ type exportInput struct {
 	Window
 	Latest   bool   `query:"latest" doc:"One row per entity with the newest value of each feature, the TTL applied; from and to then bound the newest event time"`
 	Presence bool   `query:"presence" doc:"A column presence with the names of the features that each row observed, for formats that cannot leave a cell out"`
-	Format   string `query:"format" doc:"csv, ndjson, json or json_rows; default by Accept, else csv"`
+	Format   string `query:"format" doc:"csv, ndjson, json, json_rows, parquet or arrow; default by Accept, else csv"`
 	Accept   string `header:"Accept" doc:"The format by its media type" example:"text/csv"`
 }
 

@@ -32,7 +32,9 @@ func (s *Store) loadRowsOnce(ctx context.Context, in *loadInput, request LoadReq
 	if _, err := groupOf(s.definitions.Catalog(), request.Group); err != nil {
 		return nil, err
 	}
-	source, _, err := table.NewReader(io.TeeReader(&in.Payload, keyed), tableOptions(&in.Payload))
+	owner := &spooled{}
+	defer owner.Close()
+	source, _, err := table.NewReader(io.TeeReader(&in.Payload, keyed), s.tableOptions(&in.Payload, owner))
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +83,7 @@ func (s *Store) loadLaterOnce(in *loadInput, request LoadRequest, keyed *httpapi
 	if err != nil {
 		return nil, err
 	}
-	source, _, err := table.NewReader(body, tableOptions(&in.Payload))
+	source, _, err := table.NewReader(body, s.tableOptions(&in.Payload, body))
 	if err != nil {
 		body.Close()
 		return nil, err

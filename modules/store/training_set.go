@@ -23,6 +23,7 @@ type TrainingRequest struct {
 	Zone            *time.Location // of times without an offset; nil refuses them
 	Statuses        bool           // a column <name>__status beside each feature
 	EventTimestamps bool           // a column <name>__event_timestamp beside each feature
+	Typed           bool           // join keys and times that come without a type are written as values of theirs
 }
 
 // Requested is a feature and the name of its column in an answer.
@@ -90,8 +91,16 @@ type join struct {
 	rows     int64
 
 	columns []string // of the spine
-	time    int      // which of them is the time
+	typed   []table.Column
+	time    int // which of them is the time
 	keys    []keyColumns
+	retyped []retyped
+}
+
+// retyped is a column of the spine whose cells are written as the values that they were read as.
+type retyped struct {
+	column int
+	of     func(c *chunk, row int) value.Value
 }
 
 // keyColumns says which spine columns are the join keys of an entity type.
@@ -162,7 +171,7 @@ func (j *join) take(c *chunk, batch *table.Batch) error {
 		return badSpine().At(rowPlace(b.Number, b.Column), b.Value, "%s", b.Reason)
 	}
 	if j.columns == nil {
-		if err := j.bind(batch.Columns); err != nil {
+		if err := j.bind(batch); err != nil {
 			return err
 		}
 	}
@@ -198,8 +207,12 @@ func badSpine() *fault.Error {
 }
 
 // bind finds the time column and the join keys among the spine's columns.
-func (j *join) bind(columns []string) error {
-	j.columns = slices.Clone(columns)
+func (j *join) bind(batch *table.Batch) error {
+	columns := slices.Clone(batch.Columns)
+	j.columns = columns
+	for i := range columns {
+		j.typed = append(j.typed, batch.Column(i))
+	}
 	var err error
 	if j.time, err = TimeColumn(columns, j.request.TimeColumn); err != nil {
 		return err
@@ -221,6 +234,9 @@ func (j *join) bind(columns []string) error {
 			k.at = append(k.at, at)
 		}
 		j.keys = append(j.keys, k)
+	}
+	if j.request.Typed {
+		j.retype()
 	}
 	for _, column := range j.outColumns()[len(columns):] {
 		if slices.Contains(columns, column.Name) {
@@ -270,11 +286,23 @@ func (k *keyColumns) names() string {
 }
 
 func (j *join) outColumns() []table.Column {
-	out := make([]table.Column, 0, len(j.columns)+len(j.request.Features))
-	for _, name := range j.columns {
-		out = append(out, table.Column{Name: name})
+	return append(slices.Clone(j.typed), j.request.columns()...)
+}
+
+// retype gives the time and the join keys their types, where the spine's format has none.
+func (j *join) retype() {
+	as := func(column int, t value.Type, of func(*chunk, int) value.Value) {
+		if j.typed[column].Type == value.Invalid {
+			j.typed[column].Type = t
+			j.retyped = append(j.retyped, retyped{column, of})
+		}
 	}
-	return append(out, j.request.columns()...)
+	as(j.time, value.Timestamp, func(c *chunk, row int) value.Value { return value.OfTime(c.times[row]) })
+	for _, k := range j.keys {
+		for i, at := range k.at {
+			as(at, k.entityType.JoinKeys[i].ValueType, func(c *chunk, row int) value.Value { return c.keys[k.entityType.Name][row].Values[i] })
+		}
+	}
 }
 
 // columns are those of the answers to a request: its features, each with its status and event timestamp where they are asked for.
@@ -350,7 +378,11 @@ func (j *join) write(in <-chan *chunk, begin func(Head) (table.Writer, error)) e
 			to := min(from+1024, c.rows)
 			cells = cells[:0]
 			for r := from; r < to; r++ {
+				before := len(cells)
 				cells = append(cells, c.cells[r*len(j.columns):(r+1)*len(j.columns)]...)
+				for _, t := range j.retyped {
+					cells[before+t.column] = table.ValueCell(t.of(c, r))
+				}
 				j.answer(c, r, answers)
 				for _, a := range answers {
 					cells = j.request.appendAnswer(cells, a)

@@ -95,7 +95,7 @@ type trainingSetInput struct {
 	TimeZone        string `query:"time_zone" doc:"The zone of times without an offset; without it they are refused" example:"Europe/Berlin"`
 	Statuses        bool   `query:"statuses" doc:"A column <name>__status beside each feature"`
 	EventTimestamps bool   `query:"event_timestamps" doc:"A column <name>__event_timestamp beside each feature"`
-	Format          string `query:"format" doc:"csv, ndjson, json or json_rows; default by Accept, else as the spine"`
+	Format          string `query:"format" doc:"csv, ndjson, json, json_rows, parquet or arrow; default by Accept, else as the spine"`
 	Accept          string `header:"Accept" doc:"The format by its media type" example:"text/csv"`
 }
 
@@ -114,12 +114,14 @@ func (s *Store) trainingSet(ctx context.Context, in *trainingSetInput) (*huma.St
 	if request.Zone, err = zoneOf(in.TimeZone); err != nil {
 		return nil, err
 	}
-	place, options := "query", tableOptions(&in.Payload)
+	place, options := "query", table.ReadOptions{ContentType: jsonType}
 	var spine *spooled
 	if len(in.Features) > 0 || in.Service != "" {
-		spine, err = s.spool(&in.Payload)
+		if spine, err = s.spool(&in.Payload); err == nil {
+			options = s.tableOptions(&in.Payload, spine)
+		}
 	} else {
-		place, options = "body", table.ReadOptions{ContentType: jsonType}
+		place = "body"
 		spine, err = s.spineOf(in)
 	}
 	if err != nil {
@@ -146,6 +148,7 @@ func (s *Store) trainingSetOf(ctx context.Context, in *trainingSetInput, request
 	if err != nil {
 		return nil, err
 	}
+	request.Typed = format.Typed()
 	return httpapi.Streaming(format.ContentType(), func(w io.Writer) error {
 		defer spine.Close()
 		_, err := s.TrainingSet(ctx, request, source, func(head Head) (table.Writer, error) {
@@ -195,7 +198,7 @@ func (s *Store) spineOf(in *trainingSetInput) (*spooled, error) {
 	if spine == "" {
 		return nil, fault.New(fault.Invalid, "no-spine", "the spine is missing: give its columns as the member spine").At("body.spine", "", "is missing")
 	}
-	return &spooled{strings.NewReader(spine), func() error { return nil }}, nil
+	return inMemory(strings.NewReader(spine)), nil
 }
 
 // disagrees tells whether so many rows found nothing that it is to be said: mostly keys are written in another way than in the store.
@@ -219,7 +222,7 @@ func (s *Store) warnOfUnmatched(w io.Writer, head Head) {
 
 type templateInput struct {
 	FeatureQuery
-	Format string `query:"format" doc:"csv, ndjson, json or json_rows; default by Accept, else csv"`
+	Format string `query:"format" doc:"csv, ndjson, json, json_rows, parquet or arrow; default by Accept, else csv"`
 	Accept string `header:"Accept" doc:"The format by its media type" example:"text/csv"`
 }
 

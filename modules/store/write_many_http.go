@@ -279,7 +279,9 @@ func (r *observationReader) field(to []Field, name string, cell table.Cell) []Fi
 
 // table reads rows whose columns are the join keys, the time and features.
 func (r *observationReader) table(body []byte) error {
-	source, _, err := table.NewReader(bytes.NewReader(body), tableOptions(&r.in.Payload))
+	owner := &spooled{}
+	defer owner.Close()
+	source, _, err := table.NewReader(inMemory(bytes.NewReader(body)), r.store.tableOptions(&r.in.Payload, owner))
 	if err != nil {
 		return err
 	}

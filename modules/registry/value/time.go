@@ -230,3 +230,6 @@ func AppendTime(dst []byte, us int64) []byte {
 func putPair(text *[27]byte, i int, n uint32) {
 	text[i], text[i+1] = byte('0'+n/10), byte('0'+n%10)
 }
+
+// TimeInRange tells whether a time is within the years 1 to 9999.
+func TimeInRange(us int64) bool { return us >= firstTime && us < endOfTime }

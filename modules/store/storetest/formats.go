@@ -27,8 +27,8 @@ func RunFormats(t *testing.T, pair Pair) {
 	}
 	require.NoError(t, world.Apply(map[string]any{"entity_types": []any{map[string]any{"name": "thing", "join_keys": []map[string]string{
 		{"name": "id", "value_type": "STRING"}, {"name": "number", "value_type": "INTEGER"}}}}}))
-	for _, format := range []table.Format{table.CSV, table.NDJSON, table.JSON, table.JSONRows} {
-		name := [...]string{table.CSV: "csv", table.NDJSON: "ndjson", table.JSON: "json", table.JSONRows: "json_rows"}[format]
+	for _, format := range []table.Format{table.CSV, table.NDJSON, table.JSON, table.JSONRows, table.Parquet, table.Arrow} {
+		name := format.String()
 		t.Run(name, func(t *testing.T) {
 			world.TB = t
 			f := &formatting{World: world, format: format}

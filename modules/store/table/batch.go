@@ -14,6 +14,8 @@ type Batch struct {
 	FirstRow int64    // the number of the first row, bad ones counted; rows count from 1, a header is none
 	Bad      []BadRow // rows that could not be read; they are not among Cells
 	Numbers  []int64  // the number of each row where bad ones lie between them, else nil: FirstRow + i
+
+	typed []Column // what is known of the columns, where the format says anything
 }
 
 // BadRow says why a row could not be read.

@@ -9,10 +9,10 @@ import (
 )
 
 // Cell is one cell of a table as it came in or as it goes out: missing (a member that was left out: not observed), null, a raw
-// JSON value, the text of a CSV cell, or a value of a type. The zero Cell is missing.
+// JSON value, the text of a CSV cell, a value of a type, or a time or a day that says nothing of its zone. The zero Cell is missing.
 type Cell struct {
 	form form
-	held value.Value // of jsonForm and textForm a String with the text
+	held value.Value // of jsonForm and textForm a String with the text, of localForm and dayForm what a clock in UTC would show
 }
 
 type form uint8
@@ -23,6 +23,8 @@ const (
 	jsonForm
 	textForm
 	valueForm
+	localForm
+	dayForm
 )
 
 func MissingCell() Cell { return Cell{} }
@@ -66,10 +68,21 @@ func (c Cell) Value(t value.Type, zone *time.Location) (value.Value, error) {
 			return c.held, nil
 		}
 		return value.Convert(c.held, t, zone)
+	case localForm, dayForm:
+		return value.ParseText(t, c.localText(), zone)
 	case nullForm:
 		return value.Null(), nil
 	}
 	return value.Value{}, nil
+}
+
+// localText is a time or a day without a zone, as CSV has it.
+func (c Cell) localText() string {
+	text := string(value.AppendTime(nil, c.held.Time()))
+	if c.form == dayForm {
+		return text[:len("2026-01-31")]
+	}
+	return text[:len(text)-1]
 }
 
 // Display is the cell for an error message: shortened, as it was written.
@@ -79,6 +92,8 @@ func (c Cell) Display() string {
 		return fault.Shorten(c.held.Text())
 	case valueForm:
 		return fault.Shorten(string(value.AppendText(nil, c.held)))
+	case localForm, dayForm:
+		return c.localText()
 	case nullForm:
 		return "null"
 	}

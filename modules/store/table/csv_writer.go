@@ -61,6 +61,8 @@ func appendCSV(dst []byte, c *Cell) []byte {
 			return appendCSVText(dst, string(value.AppendText(nil, c.held)))
 		}
 		return value.AppendText(dst, c.held)
+	case localForm, dayForm:
+		return append(dst, c.localText()...)
 	}
 	return dst
 }

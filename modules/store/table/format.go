@@ -15,14 +15,22 @@ const (
 	NDJSON   // a JSON object per line; members that were not observed are left out
 	JSON     // by columns: {"a": [1, 2], "b": [3, 4]}
 	JSONRows // an array of objects; members that were not observed are left out
+	Parquet
+	Arrow // a stream of record batches (Arrow IPC)
 )
 
-var formatNames = [...]string{CSV: "csv", NDJSON: "ndjson", JSON: "json", JSONRows: "json_rows"}
+var formatNames = [...]string{CSV: "csv", NDJSON: "ndjson", JSON: "json", JSONRows: "json_rows", Parquet: "parquet", Arrow: "arrow"}
+
+// Names are those of all formats, for a message.
+const Names = "csv, ndjson, json, json_rows, parquet or arrow"
 
 // String is the format's name; ParseFormat reads it.
 func (f Format) String() string { return formatNames[f] }
 
-// ParseFormat reads a format's name: csv, ndjson, json, json_rows.
+// Typed tells whether each column of the format has a type that its cells cannot leave.
+func (f Format) Typed() bool { return f == Parquet || f == Arrow }
+
+// ParseFormat reads a format's name.
 func ParseFormat(name string) (Format, bool) {
 	for f, known := range formatNames {
 		if name == known && name != "" {
@@ -39,6 +47,10 @@ func (f Format) ContentType() string {
 		return "text/csv; charset=utf-8"
 	case NDJSON:
 		return "application/x-ndjson"
+	case Parquet:
+		return "application/vnd.apache.parquet"
+	case Arrow:
+		return "application/vnd.apache.arrow.stream"
 	}
 	return "application/json"
 }
@@ -48,6 +60,8 @@ var mediaTypes = map[string]Format{
 	"text/csv": CSV, "application/csv": CSV, "text/comma-separated-values": CSV,
 	"application/x-ndjson": NDJSON, "application/ndjson": NDJSON, "application/jsonl": NDJSON, "application/x-jsonlines": NDJSON, "application/jsonlines": NDJSON,
 	"application/json": JSON, "text/json": JSON,
+	"application/vnd.apache.parquet": Parquet, "application/x-parquet": Parquet, "application/parquet": Parquet,
+	"application/vnd.apache.arrow.stream": Arrow,
 }
 
 // FormatByAccept reads an Accept header: the format that is wanted most, of equals the first; Unspecified and true where any will

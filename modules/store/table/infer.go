@@ -44,6 +44,10 @@ func (n *Inference) Add(c Cell) error {
 		n.text.Zone = n.Zone
 		n.text.Add(c.held.Text())
 		return nil
+	case localForm, dayForm:
+		if n.Zone == nil {
+			return fmt.Errorf("%s has no offset from UTC: name the zone with time_zone", c.Display())
+		}
 	case jsonForm:
 		if c.held.Text() == "[]" {
 			return nil // as good as no value

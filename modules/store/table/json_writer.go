@@ -22,6 +22,8 @@ func appendJSON(dst []byte, c *Cell, t value.Type) []byte {
 			}
 		}
 		return value.AppendJSONString(dst, c.held.Text())
+	case localForm, dayForm:
+		return value.AppendJSONString(dst, c.localText())
 	}
 	return append(dst, "null"...)
 }

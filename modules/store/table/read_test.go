@@ -137,9 +137,9 @@ func TestReadRefuses(t *testing.T) {
 	for _, c := range []struct {
 		body, contentType, slug, want string
 	}{
-		{"", "text/csv", "empty-body", "the body is empty: send a table as CSV, NDJSON or JSON"},
-		{" \n\r\n", "", "empty-body", "the body is empty: send a table as CSV, NDJSON or JSON"},
-		{"\ufeff", "", "empty-body", "the body is empty: send a table as CSV, NDJSON or JSON"},
+		{"", "text/csv", "empty-body", "the body is empty: send a table as CSV, NDJSON, JSON, Parquet or an Arrow stream"},
+		{" \n\r\n", "", "empty-body", "the body is empty: send a table as CSV, NDJSON, JSON, Parquet or an Arrow stream"},
+		{"\ufeff", "", "empty-body", "the body is empty: send a table as CSV, NDJSON, JSON, Parquet or an Arrow stream"},
 		{"a,a\n", "text/csv", "invalid-csv", `the columns 1 and 2 are both named "a"`},
 		{"a,,b\n", "text/csv", "invalid-csv", "column 2 has no name"},
 		{"Unnamed: 0\n", "text/csv", "invalid-csv", "the header names no column"},
@@ -176,13 +176,12 @@ func TestReadRefuses(t *testing.T) {
 		{`{"Unnamed: 0":[1]}`, "", "empty-body", "the table has no columns"},
 		{`"a"`, "application/json", "invalid-json", `the JSON cannot be read: expected an object, got " (at byte 0)`},
 		{"a,b\n1,2\n", "application/json", "invalid-json", "the JSON cannot be read: expected a value, got a (at byte 0)"},
-		{"a,b", "application/xml", "unsupported-content-type", "a table is read as CSV, NDJSON or JSON, not as application/xml"},
-		{"a,b", "multipart/form-data; boundary=x", "unsupported-content-type", "a table is read as CSV, NDJSON or JSON, not as multipart/form-data; boundary=x"},
+		{"a,b", "application/xml", "unsupported-content-type", "a table is read as CSV, NDJSON, JSON, Parquet or an Arrow stream, not as application/xml"},
+		{"a,b", "multipart/form-data; boundary=x", "unsupported-content-type", "a table is read as CSV, NDJSON, JSON, Parquet or an Arrow stream, not as multipart/form-data; boundary=x"},
 		{"a,b", "text/csv; charset=latin1", "unsupported-content-type", `the charset "latin1" is not taken: send UTF-8`},
-		{"a,b", "///", "unsupported-content-type", "a table is read as CSV, NDJSON or JSON, not as ///"},
-		{"PAR1xxxx", "", "unsupported-content-type", "a table is read as CSV, NDJSON or JSON, not as Parquet"},
-		{"PK\x03\x04xxxx", "", "unsupported-content-type", "a table is read as CSV, NDJSON or JSON, not as a ZIP or Excel file"},
-		{"\xff\xfea\x00", "text/csv", "unsupported-content-type", "a table is read as CSV, NDJSON or JSON, not as UTF-16 text: send UTF-8"},
+		{"a,b", "///", "unsupported-content-type", "a table is read as CSV, NDJSON, JSON, Parquet or an Arrow stream, not as ///"},
+		{"PK\x03\x04xxxx", "", "unsupported-content-type", "a table is read as CSV, NDJSON, JSON, Parquet or an Arrow stream, not as a ZIP or Excel file"},
+		{"\xff\xfea\x00", "text/csv", "unsupported-content-type", "a table is read as CSV, NDJSON, JSON, Parquet or an Arrow stream, not as UTF-16 text: send UTF-8"},
 	} {
 		_, err := readAll(strings.NewReader(c.body), table.ReadOptions{ContentType: c.contentType, Limits: small})
 		require.EqualError(t, err, c.want, "%q", c.body)

@@ -26,6 +26,10 @@ type ReadOptions struct {
 	ContentType     string // "" or one that says nothing (application/octet-stream, curl's form type): by the first bytes
 	ContentEncoding string // gzip, zstd or ""; a body that begins like one of them is unpacked all the same
 	Limits          Limits
+
+	// Spool receives the rest of a body whole, where the format is not read from its beginning to its end. The caller closes it once the
+	// table has been read. nil: it is held in memory, at most Limits.Held bytes. A body that is Spooled itself is read as it is.
+	Spool func(body io.Reader) (Spooled, error)
 }
 
 // Limits bounds what a body may ask for. A zero member takes its default.
@@ -33,6 +37,7 @@ type Limits struct {
 	Row      int   // bytes of one row: 16 MiB
 	Columns  int   // 4,096
 	Held     int   // bytes of a body of JSON by columns, which is held in memory whole: 64 MiB
+	Pages    int64 // bytes of Parquet or Arrow that must be in memory at once, for all columns: 1 GiB
 	Expanded int64 // bytes of a compressed body after unpacking: 64 GiB
 	Ratio    int64 // unpacked bytes for each packed one, once 16 MiB are unpacked: 300
 }
@@ -46,6 +51,9 @@ func (l Limits) orDefaults() Limits {
 	def(&l.Row, 16<<20)
 	def(&l.Columns, 4096)
 	def(&l.Held, 64<<20)
+	if l.Pages <= 0 {
+		l.Pages = 1 << 30
+	}
 	if l.Expanded <= 0 {
 		l.Expanded = 64 << 30
 	}
@@ -70,8 +78,16 @@ func NewReader(body io.Reader, opts ReadOptions) (Reader, Format, error) {
 		return nil, Unspecified, err
 	}
 	src := &source{in: in, limit: limits.Row}
-	if err := begin(src); err != nil {
+	magic, err := begin(src)
+	if err != nil {
 		return nil, Unspecified, err
+	}
+	if magic != Unspecified {
+		format = magic
+	}
+	if format.Typed() {
+		reader, err := newTypedReader(format, body, src, opts.Spool, limits)
+		return reader, format, err
 	}
 	if format == Unspecified || format == JSON {
 		if format, err = sniff(src, format); err != nil {
@@ -90,6 +106,25 @@ func NewReader(body io.Reader, opts ReadOptions) (Reader, Format, error) {
 		reader, err = readColumns(src, limits)
 	}
 	return reader, format, err
+}
+
+// newTypedReader receives a body whole, of which src has the head, unless it is there already, and reads it in a format whose columns have
+// types.
+func newTypedReader(format Format, body io.Reader, src *source, spool func(io.Reader) (Spooled, error), limits Limits) (Reader, error) {
+	whole, there := body.(Spooled)
+	if _, packed := src.in.(*guard); packed || !there {
+		if spool == nil {
+			spool = hold(limits.Held)
+		}
+		var err error
+		if whole, err = spool(io.MultiReader(bytes.NewReader(src.pending()), src.in)); err != nil {
+			return nil, err
+		}
+	}
+	if format == Parquet {
+		return newParquetReader(whole, limits)
+	}
+	return newArrowReader(whole, limits)
 }
 
 // formatOf is the format that a content type names; Unspecified if it says nothing.
@@ -118,16 +153,16 @@ func formatOf(contentType string) (Format, error) {
 }
 
 func unsupported(place, what string) *fault.Error {
-	return fault.New(fault.Unsupported, "unsupported-content-type", "a table is read as CSV, NDJSON or JSON, not as %s", fault.Shorten(what)).At(place, what, "is not read")
+	return fault.New(fault.Unsupported, "unsupported-content-type", "a table is read as CSV, NDJSON, JSON, Parquet or an Arrow stream, not as %s", fault.Shorten(what)).At(place, what, "is not read")
 }
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// begin reads the head of a body, passes over a byte order mark, and refuses what cannot be text.
-func begin(src *source) error {
+// begin reads the head of a body, passes over a byte order mark, and refuses what cannot be text, unless it is Parquet or Arrow.
+func begin(src *source) (Format, error) {
 	for !src.eof && src.end < 512 {
 		if err := src.more(); err != nil {
-			return err
+			return Unspecified, err
 		}
 	}
 	if bytes.HasPrefix(src.pending(), byteOrderMark) {
@@ -136,17 +171,17 @@ func begin(src *source) error {
 	head := src.pending()
 	switch {
 	case len(bytes.TrimSpace(head)) == 0 && src.eof:
-		return fault.New(fault.Invalid, "empty-body", "the body is empty: send a table as CSV, NDJSON or JSON").At("body", "", "is empty")
-	case bytes.HasPrefix(head, []byte("PAR1")):
-		return unsupported("body", "Parquet")
-	case bytes.HasPrefix(head, []byte("ARROW1")), bytes.HasPrefix(head, []byte{0xff, 0xff, 0xff, 0xff}):
-		return unsupported("body", "Arrow")
+		return Unspecified, fault.New(fault.Invalid, "empty-body", "the body is empty: send a table as CSV, NDJSON, JSON, Parquet or an Arrow stream").At("body", "", "is empty")
+	case bytes.HasPrefix(head, []byte("PAR1")), bytes.HasPrefix(head, []byte("PARE")):
+		return Parquet, nil
+	case bytes.HasPrefix(head, []byte(arrowFile)), bytes.HasPrefix(head, []byte{0xff, 0xff, 0xff, 0xff}):
+		return Arrow, nil
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
-		return unsupported("body", "a ZIP or Excel file")
+		return Unspecified, unsupported("body", "a ZIP or Excel file")
 	case bytes.HasPrefix(head, []byte{0xff, 0xfe}), bytes.HasPrefix(head, []byte{0xfe, 0xff}):
-		return unsupported("body", "UTF-16 text: send UTF-8")
+		return Unspecified, unsupported("body", "UTF-16 text: send UTF-8")
 	}
-	return nil
+	return Unspecified, nil
 }
 
 // sniffed is how much of a body is looked at to tell its format.

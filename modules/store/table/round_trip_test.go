@@ -16,7 +16,7 @@ import (
 	"featurestore/modules/store/table"
 )
 
-var formats = []table.Format{table.CSV, table.NDJSON, table.JSON, table.JSONRows}
+var formats = []table.Format{table.CSV, table.NDJSON, table.JSON, table.JSONRows, table.Parquet, table.Arrow}
 
 // leavesOut tells whether a format can leave a cell out; the others write null in its place.
 func leavesOut(f table.Format) bool { return f == table.NDJSON || f == table.JSONRows }

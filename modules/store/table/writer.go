@@ -3,15 +3,8 @@ package table
 import (
 	"fmt"
 	"io"
-
-	"featurestore/modules/registry/value"
+	"slices"
 )
-
-// Column is a column of a table that is written; Type is Invalid where it is not known.
-type Column struct {
-	Name string
-	Type value.Type
-}
 
 // Writer writes a table. Close completes it; the io.Writer below stays open. After an error nothing more may be written, and what
 // was written is not a whole table.
@@ -21,7 +14,8 @@ type Writer interface {
 	Close() error
 }
 
-// NewWriter begins a table in a format. Text cells of a column whose type is known are written as that type where they can be.
+// NewWriter begins a table in a format. Text cells of a column whose type is known are written as that type where they can
+// be; in a typed format a cell that cannot is an error.
 func NewWriter(format Format, w io.Writer, columns []Column) (Writer, error) {
 	out := buffered{w: w}
 	switch format {
@@ -33,6 +27,10 @@ func NewWriter(format Format, w io.Writer, columns []Column) (Writer, error) {
 		return newRowsWriter(out, columns, true), nil
 	case JSON:
 		return newColumnsWriter(out, columns), nil
+	case Parquet:
+		return &typedWriter{columns: slices.Clone(columns), begin: func(c []Column) (Writer, error) { return newParquetWriter(w, c), nil }}, nil
+	case Arrow:
+		return &typedWriter{columns: slices.Clone(columns), begin: func(c []Column) (Writer, error) { return newArrowWriter(w, c), nil }}, nil
 	}
 	return nil, fmt.Errorf("write a table: unknown format %d", format)
 }
