@@ -102,6 +102,10 @@ func (d *Demo) Run(ctx context.Context) error {
 		"Build a training set for \"buys in the next 30 days\", each row with the features as they were then",
 		fmt.Sprintf("curl --data-binary @%s '%s/training-sets?service=buys_again' -o training_set.csv", filepath.Join(d.Folder, spineFile), d.Store),
 		func(ctx context.Context) (string, error) { return d.trainingSet(ctx, events) },
+	}, step{
+		"Build it as Parquet, which keeps the types: pandas.read_parquet takes it as it is",
+		fmt.Sprintf("curl --data-binary @%s '%s/training-sets?service=buys_again&format=parquet' -o training_set.parquet", filepath.Join(d.Folder, spineFile), d.Store),
+		d.trainingSetAsParquet,
 	})
 	for i, s := range steps {
 		began := time.Now()
@@ -210,7 +214,27 @@ func (d *Demo) trainingSet(ctx context.Context, e *events) (string, error) {
 		return "", err
 	}
 	defer sent.Close()
-	response, err := d.open(ctx, http.MethodPost, d.Store+"/training-sets?service=buys_again", sent, "text/csv", "")
+	saved, err := d.saveTrainingSet(ctx, "", sent, "training_set.csv")
+	if err != nil {
+		return "", err
+	}
+	rows, positive := result()
+	return fmt.Sprintf("%d rows (%.1f %% of the customers bought), %s", rows, 100*float64(positive)/float64(max(rows, 1)), saved), nil
+}
+
+// trainingSetAsParquet sends the spine that has been kept.
+func (d *Demo) trainingSetAsParquet(ctx context.Context) (string, error) {
+	spine, err := os.Open(filepath.Join(d.Folder, spineFile))
+	if err != nil {
+		return "", fmt.Errorf("send what was kept: %w", err)
+	}
+	defer spine.Close()
+	return d.saveTrainingSet(ctx, "&format=parquet", spine, "training_set.parquet")
+}
+
+// saveTrainingSet saves the training set of a spine in CSV in a file of the folder, and says how large it is.
+func (d *Demo) saveTrainingSet(ctx context.Context, query string, spine io.Reader, name string) (string, error) {
+	response, err := d.open(ctx, http.MethodPost, d.Store+"/training-sets?service=buys_again"+query, spine, "text/csv", "")
 	if err != nil {
 		return "", err
 	}
@@ -218,13 +242,9 @@ func (d *Demo) trainingSet(ctx context.Context, e *events) (string, error) {
 	if err := problemOf(response); err != nil {
 		return "", err
 	}
-	path := filepath.Join(d.Folder, "training_set.csv")
+	path := filepath.Join(d.Folder, name)
 	size, err := save(path, response.Body)
-	if err != nil {
-		return "", err
-	}
-	rows, positive := result()
-	return fmt.Sprintf("%d rows (%.1f %% of the customers bought), %.1f MB in %s", rows, 100*float64(positive)/float64(max(rows, 1)), float64(size)/1e6, path), nil
+	return fmt.Sprintf("%.1f MB in %s", float64(size)/1e6, path), err
 }
 
 // keep lets what is read from a table go to a file of the folder too, so that the call can be repeated by hand.

@@ -70,7 +70,7 @@ func TestShownCallsCanBeRepeated(t *testing.T) {
 	require.NoError(t, d.Run(t.Context()))
 
 	calls := regexp.MustCompile(`--data-binary @(\S+) '?`+server.URL+`(/[a-z_/-]+)`).FindAllStringSubmatch(shown.String(), -1)
-	require.Len(t, calls, 4)
+	require.Len(t, calls, 5)
 	for _, call := range calls {
 		file, path := strings.TrimPrefix(call[1], "app/demo/"), call[2]
 		content, err := os.ReadFile(file)

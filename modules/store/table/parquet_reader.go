@@ -205,7 +205,7 @@ func (f *flatField) fill(cells []Cell, stride, rows int, flawed func(int, string
 	return bytes, nil
 }
 
-// nextCell takes a chunk's next entry; those of a dictionary are made once.
+// nextCell takes a chunk's next entry; texts of a dictionary are made into cells once.
 func nextCell(chunk *parquet.Chunk, cells cellOf[parquet.Raw], dictionary *[]known) (Cell, string, error) {
 	raw, index, null, err := chunk.Next()
 	switch {
@@ -222,7 +222,7 @@ func nextCell(chunk *parquet.Chunk, cells cellOf[parquet.Raw], dictionary *[]kno
 	}
 	k := &(*dictionary)[index]
 	if !k.made {
-		k.cell, k.reason = cells(chunk.Dictionary()[index])
+		k.cell, k.reason = cells(parquet.Raw{Text: chunk.Dictionary()[index]})
 		k.made = true
 	}
 	return k.cell, k.reason, nil

@@ -277,6 +277,7 @@ def test_pandas_frame(server):
         loaded = call("POST", f"{server.url}/rows/frame?time_zone=UTC&wait=60s", data=body).json()
         assert loaded["ignored_columns"] == ["__index_level_0__"]
         assert loaded["nulls"] == {"n": 1, "x": 1, "kind": 1, "vector": 1}
+    assert len(pd.read_parquet(f"{server.url}/rows/frame?format=parquet")) == 6
     got = pd.read_parquet(io.BytesIO(call("POST", f"{server.url}/get/frame?format=parquet", json={"entity_ids": ["1", "2", "3"]}).content))
     assert got["n"].tolist()[0::2] == [1, 3] and got["kind"].tolist() == ["a", "b", None]
     spine = frame[["id", "event_time"]].set_index("id")  # a named index is a column like any other

@@ -29,7 +29,9 @@ type Chunk struct {
 
 	packed, unpacked []byte // used again
 
-	dictionary     []Raw
+	hasDictionary  bool
+	numbers        []uint64 // of the dictionary, or else
+	dictionary     []string
 	dictionaryHeld int64
 
 	left    int // entries of the page that are left
@@ -111,8 +113,8 @@ func (c *Chunk) level(levels *runs, most uint8) (uint8, error) {
 	return uint8(level), nil
 }
 
-// Next takes the next entry; null says that it has no value. A value that stands in the dictionary comes as its index there, others
-// with an index of -1.
+// Next takes the next entry; null says that it has no value. A text that stands in the dictionary comes as its index there, any other
+// value with an index of -1.
 func (c *Chunk) Next() (raw Raw, index int, null bool, err error) {
 	if !c.peeked {
 		if _, _, err := c.Levels(); err != nil {
@@ -125,13 +127,16 @@ func (c *Chunk) Next() (raw Raw, index int, null bool, err error) {
 	}
 	if c.indexes != nil {
 		i, err := c.indexes.next()
-		if err == nil && uint64(i) >= uint64(len(c.dictionary)) {
+		switch {
+		case err != nil:
+		case uint64(i) < uint64(len(c.numbers)):
+			return Raw{Bits: c.numbers[i]}, -1, false, nil
+		case uint64(i) < uint64(len(c.dictionary)):
+			return Raw{}, int(i), false, nil
+		default:
 			err = errors.New("a value is not in the dictionary")
 		}
-		if err != nil {
-			return Raw{}, -1, false, c.damaged(err)
-		}
-		return Raw{}, int(i), false, nil
+		return Raw{}, -1, false, c.damaged(err)
 	}
 	if raw, err = c.values.next(); err != nil {
 		return Raw{}, -1, false, c.damaged(err)
@@ -140,7 +145,7 @@ func (c *Chunk) Next() (raw Raw, index int, null bool, err error) {
 }
 
 // Dictionary is what indexes of Next point into.
-func (c *Chunk) Dictionary() []Raw { return c.dictionary }
+func (c *Chunk) Dictionary() []string { return c.dictionary }
 
 func (c *Chunk) damaged(err error) error {
 	if _, ok := fault.As(err); ok {

@@ -13,6 +13,7 @@ import (
 )
 
 const (
+	each        = 96 // bytes that a value of a dictionary takes, with what is made of it
 	firstHeader = 256
 	mostHeader  = 8 << 20  // a header may hold the least and greatest value
 	mostValues  = 64 << 20 // of a dictionary or of lengths that must be read first
@@ -189,7 +190,7 @@ func (c *Chunk) begin(data []byte, entries int32, encoding format.Encoding) (err
 	c.left, c.indexes = int(entries), nil
 	switch encoding {
 	case format.PlainDictionary, format.RLEDictionary:
-		if c.dictionary == nil {
+		if !c.hasDictionary {
 			return errors.New("a page needs a dictionary, and there is none")
 		}
 		c.indexes = &runs{}
@@ -206,14 +207,13 @@ func (c *Chunk) begin(data []byte, entries int32, encoding format.Encoding) (err
 }
 
 func (c *Chunk) readDictionary(begin, packed, unpacked int64, header *format.DictionaryPageHeader) error {
-	if c.dictionary != nil {
+	if c.hasDictionary {
 		return errors.New("there is a second dictionary")
 	}
 	n := int64(header.NumValues)
 	if n < 0 || n > mostValues || n > 8*max(packed, unpacked) {
 		return fmt.Errorf("a dictionary claims %d values", n)
 	}
-	const each = 24 // bytes of a Raw
 	c.dictionaryHeld = max(packed, unpacked) + n*each
 	if err := c.file.use.hold(c.dictionaryHeld); err != nil {
 		return err
@@ -230,10 +230,21 @@ func (c *Chunk) readDictionary(begin, packed, unpacked int64, header *format.Dic
 	if err != nil {
 		return err
 	}
-	c.dictionary = make([]Raw, n)
-	for i := range c.dictionary {
-		if c.dictionary[i], err = from.next(); err != nil {
+	c.hasDictionary = true
+	if c.texts() {
+		c.dictionary = make([]string, n)
+	} else {
+		c.numbers = make([]uint64, n)
+	}
+	for i := range int(n) {
+		raw, err := from.next()
+		if err != nil {
 			return err
+		}
+		if c.texts() {
+			c.dictionary[i] = raw.Text
+		} else {
+			c.numbers[i] = raw.Bits
 		}
 	}
 	return nil
