@@ -1,6 +1,7 @@
 package table
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -86,6 +87,9 @@ func newArrowReader(body Spooled, limits Limits) (*arrowReader, error) {
 func (r *arrowReader) open() (*arrow.Schema, error) {
 	head := make([]byte, len(arrowFile))
 	if _, err := r.body.ReadAt(head, 0); err == nil && string(head) == arrowFile {
+		if err := verifyFile(r.body, r.body.Size()); err != nil {
+			return nil, err
+		}
 		file, err := ipc.NewFileReader(io.NewSectionReader(r.body, 0, r.body.Size()), ipc.WithAllocator(r.exceeds))
 		if err != nil {
 			return nil, err
@@ -224,6 +228,9 @@ func (m *messages) Message() (*ipc.Message, error) {
 	}
 	description, err := m.take(int64(size))
 	if err != nil {
+		return nil, err
+	}
+	if err := verifyMessage(description, bytes.NewReader(m.b[m.at:])); err != nil {
 		return nil, err
 	}
 	meta := memory.NewBufferBytes(description)
