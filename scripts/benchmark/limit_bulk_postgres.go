@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"os"
 	"time"
@@ -19,7 +20,7 @@ const postgresTable = ` (customer_id text COLLATE "C" NOT NULL, event_time times
 	ingest_xid bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint, run_id bigint, schema_version int NOT NULL DEFAULT 1, presence smallint[],
 	f0 float8, f1 float8, f2 float8, f3 float8, f4 float8, f5 float8, f6 float8, f7 float8, f8 float8, f9 float8)`
 
-// copyIn is COPY of the file as it is into an indexed table.
+// copyIn is COPY of the file, as it is or as CSV, into an indexed table.
 func (l *postgresLimit) copyIn(ctx context.Context, table, path string) (time.Duration, error) {
 	connection, err := pgx.Connect(ctx, l.postgres)
 	if err != nil {
@@ -36,13 +37,15 @@ func (l *postgresLimit) copyIn(ctx context.Context, table, path string) (time.Du
 	}
 	defer file.Close()
 	began := time.Now()
-	_, err = connection.PgConn().CopyFrom(ctx, file,
+	rows := asCSV(file)
+	defer rows.Close()
+	_, err = connection.PgConn().CopyFrom(ctx, rows,
 		`COPY `+table+` (customer_id, event_time, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9) FROM STDIN (FORMAT csv, HEADER)`)
 	return time.Since(began), err
 }
 
 func (l *postgresLimit) load(ctx context.Context, path string) (time.Duration, error) {
-	return l.copyIn(ctx, "limit_loaded", path)
+	return l.copyIn(ctx, "limit_loaded"+suffixOf(path), path)
 }
 
 func (l *postgresLimit) history(ctx context.Context, path string) (time.Duration, error) {
@@ -154,21 +157,25 @@ func (l *postgresLimit) training(ctx context.Context, path string) (time.Duratio
 	if _, err := connection.Exec(ctx, `CREATE TEMP TABLE spine (n int GENERATED ALWAYS AS IDENTITY, customer_id text COLLATE "C", event_time timestamptz, label int)`); err != nil {
 		return 0, err
 	}
-	if _, err := connection.PgConn().CopyFrom(ctx, file, `COPY spine (customer_id, event_time, label) FROM STDIN (FORMAT csv, HEADER)`); err != nil {
+	spine := asCSV(file)
+	defer spine.Close()
+	if _, err := connection.PgConn().CopyFrom(ctx, spine, `COPY spine (customer_id, event_time, label) FROM STDIN (FORMAT csv, HEADER)`); err != nil {
 		return 0, err
 	}
 	if _, err := connection.Exec(ctx, `ANALYZE spine`); err != nil {
 		return 0, err
 	}
+	answer, ended := answerOf(path)
 	columns := `f0, f1, f2, f3, f4, f5, f6, f7, f8, f9`
-	_, err = connection.PgConn().CopyTo(ctx, io.Discard, `COPY (
+	_, err = connection.PgConn().CopyTo(ctx, answer, `COPY (
 		SELECT s.customer_id, s.event_time, s.label, a.f0, a.f1, a.f2, a.f3, a.f4, a.f5, a.f6, a.f7, a.f8, a.f9,
-		       b.f0, b.f1, b.f2, b.f3, b.f4, b.f5, b.f6, b.f7, b.f8, b.f9
+		       b.f0 b0, b.f1 b1, b.f2 b2, b.f3 b3, b.f4 b4, b.f5 b5, b.f6 b6, b.f7 b7, b.f8 b8, b.f9 b9
 		  FROM (SELECT * FROM spine ORDER BY customer_id, event_time) s
 		  LEFT JOIN LATERAL (SELECT `+columns+` FROM limit_history_a h WHERE h.customer_id = s.customer_id AND h.event_time <= s.event_time
 		                      ORDER BY h.event_time DESC, h.ingest_id DESC LIMIT 1) a ON true
 		  LEFT JOIN LATERAL (SELECT `+columns+` FROM limit_history_b h WHERE h.customer_id = s.customer_id AND h.event_time <= s.event_time
 		                      ORDER BY h.event_time DESC, h.ingest_id DESC LIMIT 1) b ON true
 		 ORDER BY s.n) TO STDOUT (FORMAT csv, HEADER)`)
+	err = errors.Join(err, answer.Close(), ended())
 	return time.Since(began), err
 }

@@ -42,6 +42,9 @@ func readRows(path string) ([]loadedRow, error) {
 		return nil, err
 	}
 	defer file.Close()
+	if isParquet(path) {
+		return parquetRows(file)
+	}
 	reader := csv.NewReader(newBuffered(file))
 	reader.ReuseRecord = true
 	if _, err := reader.Read(); err != nil {
@@ -126,7 +129,7 @@ func (l *sqliteLimit) insert(table, path string) (time.Duration, error) {
 }
 
 func (l *sqliteLimit) load(_ context.Context, path string) (time.Duration, error) {
-	return l.insert("limit_loaded", path)
+	return l.insert("limit_loaded"+suffixOf(path), path)
 }
 
 func (l *sqliteLimit) history(_ context.Context, path string) (time.Duration, error) {
@@ -138,8 +141,8 @@ func (l *sqliteLimit) history(_ context.Context, path string) (time.Duration, er
 	return 0, nil
 }
 
-// training puts the spine into a table, looks each row up by a correlated query in the order of the index, and writes CSV in the
-// spine's order.
+// training puts the spine into a table, looks each row up by a correlated query in the order of the index, and writes CSV, or what
+// the spine was in, in the spine's order.
 func (l *sqliteLimit) training(ctx context.Context, path string) (time.Duration, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -147,10 +150,13 @@ func (l *sqliteLimit) training(ctx context.Context, path string) (time.Duration,
 	}
 	defer file.Close()
 	began := time.Now()
-	if _, err := l.db.Exec(`CREATE TEMP TABLE spine (n INTEGER PRIMARY KEY, customer_id TEXT, event_time INTEGER, at TEXT, label TEXT)`); err != nil {
+	if _, err := l.db.Exec(`DROP TABLE IF EXISTS temp.spine; DROP TABLE IF EXISTS temp.found;
+		CREATE TEMP TABLE spine (n INTEGER PRIMARY KEY, customer_id TEXT, event_time INTEGER, at TEXT, label TEXT)`); err != nil {
 		return 0, err
 	}
-	if err := l.fillSpine(file); err != nil {
+	spine := asCSV(file)
+	defer spine.Close()
+	if err := l.fillSpine(spine); err != nil {
 		return 0, err
 	}
 	if _, err := l.db.Exec(`CREATE TEMP TABLE found AS SELECT n,
@@ -166,7 +172,9 @@ func (l *sqliteLimit) training(ctx context.Context, path string) (time.Duration,
 		return 0, err
 	}
 	defer rows.Close()
-	out := bufio.NewWriter(io.Discard)
+	answer, ended := answerOf(path)
+	out := bufio.NewWriter(answer)
+	_, _ = out.WriteString(answerHeader)
 	values, into := make([]sql.RawBytes, 23), make([]any, 23)
 	for i := range values {
 		into[i] = &values[i]
@@ -183,7 +191,7 @@ func (l *sqliteLimit) training(ctx context.Context, path string) (time.Duration,
 		}
 		_ = out.WriteByte('\n')
 	}
-	err = errors.Join(rows.Err(), out.Flush())
+	err = errors.Join(rows.Err(), out.Flush(), answer.Close(), ended())
 	return time.Since(began), err
 }
 

@@ -36,7 +36,7 @@ func register(s *subject) error {
 	for g := range groupsRead {
 		group("group_" + strconv.Itoa(g))
 	}
-	for _, name := range []string{"written", "loaded", "history_a", "history_b"} {
+	for _, name := range []string{"written", "loaded", "loaded_parquet", "history_a", "history_b"} {
 		group(name)
 	}
 	service := func(name string, groups ...string) {
@@ -106,7 +106,7 @@ func spine(path string, rows, entities, days int) error {
 	return os.WriteFile(path, out.Bytes(), 0o600)
 }
 
-// load sends a CSV file into a group and waits until it is online.
+// load sends a file into a group and waits until it is online.
 func load(s *subject, group, path string) (time.Duration, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -114,7 +114,7 @@ func load(s *subject, group, path string) (time.Duration, error) {
 	}
 	defer file.Close()
 	began := time.Now()
-	answer, err := post(s.base+"/rows/"+group, "text/csv", file)
+	answer, err := post(s.base+"/rows/"+group, mediaTypeOf(path), file)
 	took := time.Since(began)
 	if err != nil {
 		return 0, err
@@ -252,34 +252,41 @@ func bulk(s *subject) ([]result, error) {
 	if err := table(path, rows, 1, true); err != nil {
 		return nil, err
 	}
-	s.process.forgetPeak()
-	idle := s.process.memory("VmRSS")
-	took, err := load(s, "loaded", path)
+	packed, err := asParquet(path)
 	if err != nil {
 		return nil, err
 	}
-	peak := s.process.memory("VmHWM")
-	bare, err := s.once("load", path)
-	if err != nil {
-		return nil, err
+	for _, in := range []struct{ format, group, path string }{{"CSV", "loaded", path}, {"Parquet", "loaded_parquet", packed}} {
+		s.process.forgetPeak()
+		idle := s.process.memory("VmRSS")
+		took, err := load(s, in.group, in.path)
+		if err != nil {
+			return nil, err
+		}
+		peak := s.process.memory("VmHWM")
+		bare, err := s.once("load", in.path)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, result{stack: s.stack, work: fmt.Sprintf("load %d rows × 10, %s", rows, in.format), unit: "rows/s",
+			ours: float64(rows) / took.Seconds(), limit: float64(rows) / bare.Seconds(), wanted: 0.6, memory: fmt.Sprintf("%+.0f MB", peak-idle)})
 	}
-	results = append(results, result{stack: s.stack, work: fmt.Sprintf("load %d rows × 10, CSV", rows), unit: "rows/s",
-		ours: float64(rows) / took.Seconds(), limit: float64(rows) / bare.Seconds(), wanted: 0.6, memory: fmt.Sprintf("%+.0f MB", peak-idle)})
 
 	s.process.forgetPeak()
-	idle = s.process.memory("VmRSS")
+	idle := s.process.memory("VmRSS")
 	began := time.Now()
 	answer, err := post(s.base+"/materialize?wait=10m", "application/json", strings.NewReader(`{"groups":["loaded"],"mode":"full"}`))
 	if err != nil {
 		return nil, err
 	}
-	took = time.Since(began)
+	took := time.Since(began)
 	if !bytes.Contains(answer, []byte(`"succeeded"`)) {
 		return nil, fmt.Errorf("materialize: %s", answer)
 	}
-	peak = s.process.memory("VmHWM")
+	peak := s.process.memory("VmHWM")
 	if s.stack == "servers" {
-		if bare, err = s.once("materialize"); err != nil {
+		bare, err := s.once("materialize")
+		if err != nil {
 			return nil, err
 		}
 		results = append(results, result{stack: s.stack, work: fmt.Sprintf("materialize %d entities × 10", rows), unit: "rows/s",
@@ -305,19 +312,26 @@ func bulk(s *subject) ([]result, error) {
 	if _, err := s.once("history", history); err != nil {
 		return nil, err
 	}
-	s.process.forgetPeak()
-	idle = s.process.memory("VmRSS")
-	took, err = s.training(spinePath)
+	packed, err = asParquet(spinePath)
 	if err != nil {
 		return nil, err
 	}
-	peak = s.process.memory("VmHWM")
-	if bare, err = s.once("training", spinePath); err != nil {
-		return nil, err
+	for _, in := range []struct{ format, path string }{{"", spinePath}, {", Parquet", packed}} {
+		s.process.forgetPeak()
+		idle := s.process.memory("VmRSS")
+		took, err := s.training(in.path)
+		if err != nil {
+			return nil, err
+		}
+		peak := s.process.memory("VmHWM")
+		bare, err := s.once("training", in.path)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, result{stack: s.stack, work: fmt.Sprintf("training set, %d rows against 2 × %d observations%s", questions, observations, in.format),
+			unit: "rows/s", ours: float64(questions) / took.Seconds(), limit: float64(questions) / bare.Seconds(), wanted: 0.9,
+			memory: fmt.Sprintf("%+.0f MB", peak-idle)})
 	}
-	results = append(results, result{stack: s.stack, work: fmt.Sprintf("training set, %d rows against 2 × %d observations", questions, observations),
-		unit: "rows/s", ours: float64(questions) / took.Seconds(), limit: float64(questions) / bare.Seconds(), wanted: 0.9,
-		memory: fmt.Sprintf("%+.0f MB", peak-idle)})
 	return results, nil
 }
 
@@ -329,7 +343,7 @@ func (s *subject) training(spinePath string) (time.Duration, error) {
 	}
 	defer file.Close()
 	began := time.Now()
-	body, err := postStream(s.base+"/training-sets?service=training&full_feature_names=true", "text/csv", file)
+	body, err := postStream(s.base+"/training-sets?service=training&full_feature_names=true", mediaTypeOf(spinePath), file)
 	if err != nil {
 		return 0, err
 	}
