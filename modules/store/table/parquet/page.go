@@ -12,6 +12,9 @@ import (
 	"featurestore/app/fault"
 )
 
+// plainDictionary is what older writers call both the encoding of a dictionary and that of the indexes into it.
+const plainDictionary format.Encoding = 2
+
 const (
 	each        = 96 // bytes that a value of a dictionary takes, with what is made of it
 	firstHeader = 256
@@ -189,7 +192,7 @@ func (c *Chunk) begin(data []byte, entries int32, encoding format.Encoding) (err
 	}
 	c.left, c.indexes = int(entries), nil
 	switch encoding {
-	case format.PlainDictionary, format.RLEDictionary:
+	case plainDictionary, format.RLEDictionary:
 		if !c.hasDictionary {
 			return errors.New("a page needs a dictionary, and there is none")
 		}
@@ -223,7 +226,7 @@ func (c *Chunk) readDictionary(begin, packed, unpacked int64, header *format.Dic
 		return err
 	}
 	encoding := header.Encoding
-	if encoding == format.PlainDictionary {
+	if encoding == plainDictionary {
 		encoding = format.Plain
 	}
 	from, err := c.valuesOf(data, int(n), encoding)
