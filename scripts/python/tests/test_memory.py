@@ -38,7 +38,7 @@ def test_flat(fresh, write):
     define(fresh, "flat", {"n": "INTEGER"})
     call("POST", f"{fresh.url}/rows/flat", data=parquet(pa.table({"id": [str(i) for i in range(1000)], "n": range(1000)})))
     peaks, sizes = [], []
-    for rows in (200_000, 1_000_000):
+    for rows in (200_000, 1_400_000):
         body = write(spine(rows))
         with requests.post(f"{fresh.url}/training-sets?features=flat:n", data=body, stream=True, timeout=300) as answer:
             assert answer.ok, answer.text
