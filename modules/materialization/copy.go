@@ -2,7 +2,6 @@ package materialization
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"featurestore/app/fault"
 	"featurestore/modules/registry"
+	"featurestore/modules/runs"
 	"featurestore/modules/store"
 )
 
@@ -22,36 +22,52 @@ type Progress struct {
 	Older     int64   `json:"rows_older"`
 	Rejected  int64   `json:"rows_rejected"`
 	PerSecond float64 `json:"rows_per_second"`
-	Reason    string  `json:"reason,omitempty"` // why everything was copied although less was asked for
+	Reason    string  `json:"reason,omitempty"` // why the copy was rebuilt although less was asked for, or what it waits for
 }
 
 // attempts is how often a run begins again because the group's state changed under it.
 const attempts = 5
 
 // Group brings one group's online copy in step now. report, if not nil, hears of the progress. It may be called at any time, from any
-// number of processes.
+// number of processes. A rebuild is a run, whoever asks for it.
 func (m *Materialization) Group(ctx context.Context, group *registry.Group, mode Mode, report func(Progress)) (Progress, error) {
 	lock := m.lock(group)
 	lock.Lock()
 	defer lock.Unlock()
-	for range attempts {
-		c := &copying{m: m, group: group, progress: Progress{Mode: mode}, report: report, began: time.Now()}
+	return m.bring(ctx, copying{m: m, group: group, mode: mode, report: report})
+}
+
+// bring makes attempts at a copying until one is done. The caller holds the group's lock.
+func (m *Materialization) bring(ctx context.Context, what copying) (Progress, error) {
+	for tried := 0; tried < attempts; {
+		c := what
+		c.progress, c.since = Progress{Mode: c.mode}, time.Now()
 		done, err := c.run(ctx)
-		if errors.Is(err, store.ErrOutdated) {
-			if group, err = m.refreshed(ctx, group); err != nil {
+		what.began = c.began
+		var another *anotherRebuilds
+		switch {
+		case errors.Is(err, store.ErrOutdated):
+			if what.group, err = m.refreshed(ctx, what.group); err != nil {
 				return Progress{}, err
 			}
-			continue
-		}
-		if err != nil {
-			return c.progress, fmt.Errorf("materialize %s: %w", group.Name, err)
-		}
-		if done {
+			tried++
+		case errors.As(err, &another):
+			if err := another.wait(ctx, &c); err != nil {
+				return c.progress, fmt.Errorf("materialize %s: %w", what.group.Name, err)
+			}
+			if what.mode == Rebuild && what.began { // it has lost the copy to that run, which has done what was wanted
+				what.mode = Incremental
+			}
+		case err != nil:
+			return c.progress, fmt.Errorf("materialize %s: %w", what.group.Name, err)
+		case done:
 			return c.progress, nil
+		default:
+			tried++
 		}
 	}
 	return Progress{}, fault.New(fault.Busy, "superseded",
-		"the online copy of %s kept changing hands while it was being written: another process brings it in step", group.Name)
+		"the online copy of %s kept changing hands while it was being written: another process brings it in step", what.group.Name)
 }
 
 // refreshed reads the registry again and answers the group as it is now: another process has changed it since this one last looked.
@@ -67,127 +83,114 @@ func (m *Materialization) refreshed(ctx context.Context, group *registry.Group) 
 	return now, nil
 }
 
-// copying is one attempt at a run.
+// copying is one attempt at bringing a group in step.
 type copying struct {
-	m        *Materialization
-	group    *registry.Group
-	report   func(Progress)
-	began    time.Time
+	m       *Materialization
+	group   *registry.Group
+	mode    Mode         // that was asked for
+	under   *runs.Active // nil: no run
+	ticking bool         // a rebuild is left to a run
+	report  func(Progress)
+
+	since    time.Time
 	progress Progress
+	server   string // the online server's run
 	from     store.State
+	began    bool // the copy was taken for a rebuild, in this attempt or an earlier one
 	refused  bool
 }
 
 // run answers false where the group's state changed under it and nothing may be concluded.
 func (c *copying) run(ctx context.Context) (bool, error) {
-	if err := c.m.store.Prepare(ctx, c.group); err != nil {
+	snapshot, identity, err := c.look(ctx)
+	if err != nil {
 		return false, err
 	}
-	online, offline := c.m.store.Online(), c.m.store.Offline()
-	server, err := online.Run(ctx)
-	if err != nil {
-		return false, fmt.Errorf("ask the online store: %w", err)
-	}
-	if c.from, err = online.State(ctx, c.group); err != nil {
-		return false, fmt.Errorf("read the watermark: %w", err)
-	}
-	identity, err := c.m.store.Identify(ctx)
-	if err != nil {
-		return false, fmt.Errorf("ask the offline store: %w", err)
-	}
-	snapshot, err := offline.Snapshot(ctx)
-	if err != nil {
-		return false, fmt.Errorf("read the offline store: %w", err)
-	}
-	defer snapshot.Close()
-	if err := snapshot.Fits(ctx, c.group); err != nil {
-		return false, err
-	}
-
-	to := store.State{
-		Marker:    store.Marker(identity, c.group),
-		Watermark: store.Watermark{Store: identity, Position: snapshot.Position(), TTL: c.group.TTL.Microseconds()},
-		Fence:     c.from.Fence,
-		Server:    server,
-	}
+	defer func() { _ = snapshot.Close() }() // it was only read from
+	to := c.state(identity, snapshot)
 	if c.progress.Mode == Incremental && c.from == to && snapshot.Head() == snapshot.Position() {
 		return true, nil // nothing came in; a transaction that is still open can hold Position where it is while others commit above it
 	}
-	void := c.void(to)
-	if void == ttlChanged { // by whom?
-		now, err := c.m.refreshed(ctx, c.group)
-		if err != nil {
+	void, err := c.void(ctx, to)
+	if err != nil {
+		return false, err
+	}
+	if void != "" || c.progress.Mode == Rebuild {
+		if err := snapshot.Close(); err != nil {
 			return false, err
 		}
-		if now.TTL != c.group.TTL {
-			return false, store.ErrOutdated
-		}
-	}
-	if void != "" {
-		c.progress.Mode, c.progress.Reason = Full, void
+		return c.rebuild(ctx, void)
 	}
 	// A copy that cannot be trusted says so to every reader until it is complete again.
-	if c.from.Marker != "" && (void != "" || c.from.Server != server) {
+	if c.from.Marker != "" && c.from.Server != c.server {
 		unmarked := c.from
-		unmarked.Marker, unmarked.Server = "", server
-		if swapped, err := online.Swap(ctx, c.group, c.from, unmarked); err != nil || !swapped {
+		unmarked.Marker, unmarked.Server = "", c.server
+		if swapped, err := c.swap(ctx, unmarked); err != nil || !swapped {
 			return false, err
 		}
-		c.m.log.Warn("the online copy is being brought back; reads are answered offline meanwhile", "group", c.group.Name,
-			"reason", reasonFor(void))
-		c.from = unmarked
+		c.m.log.Warn("the online server was restarted: the copy is brought in step; reads are answered offline meanwhile", "group", c.group.Name)
 	}
-	if c.from.Watermark.Position != "" && c.from.Watermark.Store != identity {
-		if err := online.Sweep(ctx, c.group); err != nil { // its rows may hold what this store never had
-			return false, fmt.Errorf("sweep: %w", err)
-		}
-		// What was written meanwhile may be swept too, and is not in this snapshot: begin again with one that has it.
-		swept := c.from
-		swept.Watermark, swept.Server = store.Watermark{}, server
-		_, err := online.Swap(ctx, c.group, c.from, swept)
-		return false, err
-	}
-	if c.from.Server == "" {
-		// An empty store looks as it did before if it is emptied again. A state that occurs once tells the two apart.
-		claimed := c.from
-		claimed.Watermark, claimed.Server = store.Watermark{Store: rand.Text()}, server
-		if swapped, err := online.Swap(ctx, c.group, c.from, claimed); err != nil || !swapped {
-			return false, err
-		}
-		c.from = claimed
-	}
-	if err := c.copy(ctx, snapshot); err != nil {
-		return false, err
-	}
-	if c.refused {
-		return false, nil
-	}
-	return online.Swap(ctx, c.group, c.from, to)
+	return c.finish(ctx, snapshot, identity)
 }
 
-const ttlChanged = "the TTL was changed"
-
-// void says why the watermark does not count; "" if it does.
-func (c *copying) void(to store.State) string {
-	w := c.from.Watermark
-	switch {
-	case w.Position == "":
-		return "the online copy has no watermark"
-	case w.Store != to.Watermark.Store:
-		return "the watermark is of another offline store or timeline"
-	case w.Position.After(to.Watermark.Position):
-		return "the watermark is ahead of the offline store"
-	case w.TTL != to.Watermark.TTL:
-		return ttlChanged
+// look reads the state of the online copy and opens a snapshot of the history. The caller closes it.
+func (c *copying) look(ctx context.Context) (_ store.Snapshot, identity string, err error) {
+	if err := c.m.store.Prepare(ctx, c.group); err != nil {
+		return nil, "", err
 	}
-	return ""
+	online := c.m.store.Online()
+	if c.server, err = online.Run(ctx); err != nil {
+		return nil, "", fmt.Errorf("ask the online store: %w", err)
+	}
+	if c.from, err = online.State(ctx, c.group); err != nil {
+		return nil, "", fmt.Errorf("read the watermark: %w", err)
+	}
+	return c.open(ctx)
 }
 
-func reasonFor(void string) string {
-	if void == "" {
-		return "the online server was restarted"
+// open opens a snapshot of the history.
+func (c *copying) open(ctx context.Context) (_ store.Snapshot, identity string, err error) {
+	if identity, err = c.m.store.Identify(ctx); err != nil {
+		return nil, "", fmt.Errorf("ask the offline store: %w", err)
 	}
-	return void
+	snapshot, err := c.m.store.Offline().Snapshot(ctx)
+	if err != nil {
+		return nil, "", fmt.Errorf("read the offline store: %w", err)
+	}
+	if err := snapshot.Fits(ctx, c.group); err != nil {
+		return nil, "", errors.Join(err, snapshot.Close())
+	}
+	return snapshot, identity, nil
+}
+
+// state is what the copy says of itself once it holds everything in the snapshot.
+func (c *copying) state(identity string, snapshot store.Snapshot) store.State {
+	return store.State{
+		Marker:    store.Marker(identity, c.group),
+		Watermark: store.Watermark{Store: identity, Position: snapshot.Position(), TTL: c.group.TTL.Microseconds()},
+		Fence:     c.from.Fence,
+		Server:    c.server,
+	}
+}
+
+// swap moves the group's state on, if nobody else has.
+func (c *copying) swap(ctx context.Context, to store.State) (bool, error) {
+	swapped, err := c.m.store.Online().Swap(ctx, c.group, c.from, to)
+	if err != nil {
+		return false, fmt.Errorf("move the watermark: %w", err)
+	}
+	if swapped {
+		c.from = to
+	}
+	return swapped, nil
+}
+
+// finish copies, and says that the copy is complete.
+func (c *copying) finish(ctx context.Context, snapshot store.Snapshot, identity string) (bool, error) {
+	if err := c.copy(ctx, snapshot); err != nil || c.refused {
+		return false, err
+	}
+	return c.swap(ctx, c.state(identity, snapshot))
 }
 
 // copy reads in one goroutine and writes in another.
@@ -227,7 +230,7 @@ func (c *copying) read(ctx context.Context, snapshot store.Snapshot, batches cha
 			return ctx.Err()
 		}
 	}
-	if c.progress.Mode == Full {
+	if c.progress.Mode != Incremental {
 		return snapshot.Current(ctx, c.group, c.group.Stored(), func(current *store.Current) error {
 			return send(c.m.store.PackCurrent(current))
 		})
@@ -250,7 +253,7 @@ func (c *copying) merge(ctx context.Context, rows []store.PackedRow) error {
 	c.progress.Read += int64(len(rows))
 	c.progress.Written += int64(merged.Written)
 	c.progress.Older += int64(merged.Older)
-	if seconds := time.Since(c.began).Seconds(); seconds > 0 {
+	if seconds := time.Since(c.since).Seconds(); seconds > 0 {
 		c.progress.PerSecond = float64(c.progress.Read) / seconds
 	}
 	if c.report != nil {

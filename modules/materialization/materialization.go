@@ -43,8 +43,9 @@ func (c Config) Validate() []error {
 type Mode string
 
 const (
-	Incremental Mode = "incremental" // what came in since the watermark; everything, where that is void
+	Incremental Mode = "incremental" // what came in since the watermark; a rebuild, where that is void
 	Full        Mode = "full"        // every entity's newest values
+	Rebuild     Mode = "rebuild"     // the same after the copy was emptied; meanwhile reads are answered offline
 )
 
 // Request is what a run is asked to do.
@@ -69,21 +70,29 @@ type Materialization struct {
 
 	locks  sync.Map // group id → *sync.Mutex: one run at a time per group in this process
 	failed sync.Map // group id → text of the failure that the ticker has reported
+	mu     sync.Mutex
+	asked  map[int64]int64 // group id → the run that the ticker has asked to rebuild it
 	wake   chan struct{}
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 }
 
+const workers = 2 // runs at a time
+
 // New makes the module and takes charge of its kind of runs.
 func New(config Config, catalog Catalog, s *store.Store, work *runs.Runs, clock func() time.Time, log *slog.Logger) *Materialization {
 	m := &Materialization{config: config, catalog: catalog, store: s, runs: work, clock: clock,
-		log: log.With("module", "materialization"), wake: make(chan struct{}, 1)}
-	work.Handle(Kind, 1, m.work)
+		log: log.With("module", "materialization"), asked: map[int64]int64{}, wake: make(chan struct{}, 1)}
+	work.Handle(Kind, workers, m.work) // a long rebuild does not hold up what is published
+
 	return m
 }
 
-// Start starts the ticker.
+// Start looks at what the online copies say of themselves, and starts the ticker.
 func (m *Materialization) Start(ctx context.Context) error {
+	if err := m.distrust(ctx); err != nil {
+		m.log.Warn("the watermarks could not be compared with the offline store at the start", "error", err)
+	}
 	ctx, m.cancel = context.WithCancel(ctx)
 	m.done.Add(1)
 	go m.tick(ctx)
@@ -166,7 +175,10 @@ func (m *Materialization) work(ctx context.Context, run *runs.Active) (any, erro
 	if !ok {
 		return nil, fault.New(fault.NotFound, "unknown-group", "there is no group %q any more", run.Subject())
 	}
-	return m.Group(ctx, group, request.Mode, func(p Progress) { run.Progress(p) })
+	lock := m.lock(group)
+	lock.Lock()
+	defer lock.Unlock()
+	return m.bring(ctx, copying{m: m, group: group, mode: request.Mode, under: run, report: func(p Progress) { run.Progress(p) }})
 }
 
 // tick looks at every group again and again; where nothing came in that is one look at both positions.
@@ -193,12 +205,23 @@ func (m *Materialization) tickAll(ctx context.Context) {
 		if group.Kind != registry.Features || ctx.Err() != nil {
 			continue
 		}
-		_, err := m.Group(ctx, group, Incremental, nil)
+		err := m.tickOne(ctx, group)
 		if _, known := m.catalog.Catalog().GroupByID(group.ID); !known {
 			continue // deleted meanwhile
 		}
 		m.note(ctx, group, err)
 	}
+}
+
+// tickOne brings a group in step, unless a run of this process does so already.
+func (m *Materialization) tickOne(ctx context.Context, group *registry.Group) error {
+	lock := m.lock(group)
+	if !lock.TryLock() {
+		return nil
+	}
+	defer lock.Unlock()
+	_, err := m.bring(ctx, copying{m: m, group: group, mode: Incremental, ticking: true})
+	return err
 }
 
 // note records a failure of the ticker once, as a failed run, until the group works again.

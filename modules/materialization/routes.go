@@ -19,7 +19,8 @@ func (m *Materialization) Routes(api huma.API) {
 		DefaultStatus: http.StatusAccepted,
 		Summary:       "Bring the online copy of groups in step with history",
 		Description: "Starts one run per group and answers 202 with them; with wait, 200 once they have ended. incremental copies what came in " +
-			"since the watermark, full every entity's newest values. Both can be repeated at any time: newer values win.",
+			"since the watermark, full every entity's newest values; both can be repeated at any time: newer values win. rebuild empties the online " +
+			"copy first; until it is complete again reads are answered from the offline store and say so.",
 	}, m.materialize)
 }
 
@@ -30,7 +31,7 @@ type materializeInput struct {
 
 type materializeBody struct {
 	Groups []string `json:"groups,omitempty" doc:"The groups; left out: all that have an online copy" maxItems:"1000"`
-	Mode   Mode     `json:"mode,omitempty" enum:"incremental,full" default:"incremental"`
+	Mode   Mode     `json:"mode,omitempty" enum:"incremental,full,rebuild" default:"incremental"`
 }
 
 type materializeOutput struct {
