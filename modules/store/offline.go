@@ -100,6 +100,11 @@ type Snapshot interface {
 	// an older one.
 	Observations(ctx context.Context, group *registry.Group, features []*registry.Feature, of Range, yield func(*Rows) error) error
 
+	// Sample answers up to n entities of the group, each once, chosen at random from all over it: all of them if its table has no more
+	// than n rows. It costs about as much as n look-ups, however large the group is. Any entity can be chosen, but one of many
+	// observations is the likelier.
+	Sample(ctx context.Context, group *registry.Group, n int) ([]Key, error)
+
 	// IntegerBounds are the smallest and largest value of an INTEGER feature; found is false if there are none.
 	IntegerBounds(ctx context.Context, feature *registry.Feature) (least, greatest int64, found bool, err error)
 

@@ -23,6 +23,11 @@ type Online interface {
 	// group's marker is absent, and Unmarked is set. expires is for reclaiming space only, in ms since 1970; 0: never.
 	Merge(ctx context.Context, group *registry.Group, fence int64, unmarked bool, rows []PackedRow) (Merged, error)
 
+	// Walk answers some of a group's rows, about a thousand at most, and where to go on: from "" it begins, and next "" says that there is
+	// nothing left. A row that is there all the while is answered, and may be so more than once; none need be although more follow.
+	// From Anywhere it begins at a place chosen at random and goes on to the same end.
+	Walk(ctx context.Context, group *registry.Group, from string) (rows []StoredRow, next string, err error)
+
 	// State is the group's marker, watermark and fence; the zero State if there is none.
 	State(ctx context.Context, group *registry.Group) (State, error)
 
@@ -54,6 +59,15 @@ type PackedRow struct {
 	Key     Key
 	Row     string // package packed
 	Expires int64  // ms since 1970 after which its space may be reclaimed; 0: never
+}
+
+// Anywhere is a place for Walk to begin at.
+const Anywhere = "anywhere"
+
+// StoredRow is a row as the store holds it, which need not be a packed one, nor its key one of the entity type's.
+type StoredRow struct {
+	Key string // Key.Encoded
+	Row string
 }
 
 // Merged counts what became of rows.

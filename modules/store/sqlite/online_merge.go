@@ -23,6 +23,11 @@ func (o *Online) Merge(ctx context.Context, group *registry.Group, fence int64, 
 		rows = slices.Clone(rows) // in the order of the index they are written several times as fast
 		slices.SortStableFunc(rows, func(a, b store.PackedRow) int { return cmp.Compare(a.Key.Encoded, b.Key.Encoded) })
 	}
+	for i := range rows {
+		if _, err := packed.Open(rows[i].Row); err != nil {
+			return store.Merged{}, fmt.Errorf("merging %d rows of group %s: row %d: %w", len(rows), group.Name, i, err)
+		}
+	}
 	m := &merging{group: group, fence: fence, unmarked: unmarked, rows: rows}
 	if err := o.writer.do(ctx, k, m.do); err != nil {
 		return store.Merged{}, fmt.Errorf("merging %d rows of group %s: %w", len(rows), group.Name, err)
@@ -75,7 +80,7 @@ func (m *merging) row(c *conn, row store.PackedRow) (err error) {
 	}
 	var outcome packed.Outcome
 	if m.buffer, outcome, err = packed.Merge(m.buffer[:0], stored, row.Row); err != nil {
-		return err
+		outcome = packed.Older // the stored row is damaged: it stays, and who reads it asks the offline store
 	}
 	expires := driver.Value(nil)
 	if row.Expires != 0 {

@@ -102,6 +102,8 @@ func RunOffline(t *testing.T, engine OfflineEngine) {
 		{"AsOf answers 40,000 questions", (*offline).asOfMany},
 		{"Current has each entity once", (*offline).current},
 		{"Current and Observations stop at the caller's error", (*offline).yieldError},
+		{"Sample chooses from all over the group", (*offline).sample},
+		{"Sample takes all entities of a small group, and none of an open load", (*offline).sampleSmall},
 		{"Observations do not hide what was corrected", (*offline).observations},
 		{"Observations of a key, newest first", (*offline).observationsOfKey},
 		{"Observations from, to", (*offline).observationsRange},
