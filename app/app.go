@@ -92,6 +92,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 		copies := materialization.New(c.Materialization, definitions, values, work, time.Now, log)
 		a.add("materialization", copies.Start, copies.Stop)
 		copies.Routes(api)
+		metrics.registry.MustRegister(copies)
 	}
 	a.add("runs", work.Start, work.Stop) // last: it begins to do what was submitted to the others
 	work.Routes(api)

@@ -60,7 +60,11 @@ func (m *Materialization) bring(ctx context.Context, what copying) (Progress, er
 			}
 		case err != nil:
 			return c.progress, fmt.Errorf("materialize %s: %w", what.group.Name, err)
+		case done && c.left:
+			m.gauges.voided(what.group)
+			return c.progress, nil
 		case done:
+			m.gauges.looked(what.group, c.progress, m.clock())
 			return c.progress, nil
 		default:
 			tried++
@@ -89,7 +93,7 @@ type copying struct {
 	group   *registry.Group
 	mode    Mode         // that was asked for
 	under   *runs.Active // nil: no run
-	ticking bool         // a rebuild is left to a run
+	ticking bool         // what has to be rebuilt is left to a run
 	report  func(Progress)
 
 	since    time.Time
@@ -97,6 +101,7 @@ type copying struct {
 	server   string // the online server's run
 	from     store.State
 	began    bool // the copy was taken for a rebuild, in this attempt or an earlier one
+	left     bool // which is so
 	refused  bool
 }
 

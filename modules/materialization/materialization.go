@@ -72,6 +72,7 @@ type Materialization struct {
 	failed sync.Map // group id → text of the failure that the ticker has reported
 	mu     sync.Mutex
 	asked  map[int64]int64 // group id → the run that the ticker has asked to rebuild it
+	gauges *gauges
 	wake   chan struct{}
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -82,8 +83,9 @@ const workers = 2 // runs at a time
 // New makes the module and takes charge of its kind of runs.
 func New(config Config, catalog Catalog, s *store.Store, work *runs.Runs, clock func() time.Time, log *slog.Logger) *Materialization {
 	m := &Materialization{config: config, catalog: catalog, store: s, runs: work, clock: clock,
-		log: log.With("module", "materialization"), asked: map[int64]int64{}, wake: make(chan struct{}, 1)}
+		log: log.With("module", "materialization"), asked: map[int64]int64{}, gauges: newGauges(), wake: make(chan struct{}, 1)}
 	work.Handle(Kind, workers, m.work) // a long rebuild does not hold up what is published
+	work.Handle(CheckKind, 1, m.checkWork)
 
 	return m
 }
@@ -134,10 +136,9 @@ func (p Publications) Publish(ctx context.Context, group *registry.Group) (int64
 }
 
 func (m *Materialization) choose(names []string) ([]*registry.Group, error) {
-	catalog := m.catalog.Catalog()
 	var chosen []*registry.Group
 	if len(names) == 0 {
-		for _, g := range catalog.Groups() {
+		for _, g := range m.catalog.Catalog().Groups() {
 			if g.Kind == registry.Features {
 				chosen = append(chosen, g)
 			}
@@ -145,22 +146,31 @@ func (m *Materialization) choose(names []string) ([]*registry.Group, error) {
 		return chosen, nil
 	}
 	for i, name := range names {
-		place := fmt.Sprintf("body.groups[%d]", i)
-		g, ok := catalog.Group(name)
-		if !ok {
-			err := catalog.UnknownGroup(name)
-			if problem, ok := fault.As(err); ok {
-				return nil, problem.At(place, name, "is no group")
-			}
+		group, err := m.groupAt(fmt.Sprintf("body.groups[%d]", i), name)
+		if err != nil {
 			return nil, err
 		}
-		if g.Kind == registry.Events {
-			return nil, fault.New(fault.Unprocessable, "event-group", "%s is an event group: it has no online copy", name).
-				At(place, name, "is an event group")
-		}
-		chosen = append(chosen, g)
+		chosen = append(chosen, group)
 	}
 	return chosen, nil
+}
+
+// groupAt finds a group that has an online copy by its name, which stands at that place.
+func (m *Materialization) groupAt(place, name string) (*registry.Group, error) {
+	catalog := m.catalog.Catalog()
+	group, ok := catalog.Group(name)
+	if !ok {
+		err := catalog.UnknownGroup(name)
+		if problem, ok := fault.As(err); ok {
+			return nil, problem.At(place, name, "is no group")
+		}
+		return nil, err
+	}
+	if group.Kind == registry.Events {
+		return nil, fault.New(fault.Unprocessable, "event-group", "%s is an event group: it has no online copy", name).
+			At(place, name, "is an event group")
+	}
+	return group, nil
 }
 
 // work does one run that was asked for.

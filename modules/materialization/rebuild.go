@@ -42,6 +42,7 @@ func (c *copying) void(ctx context.Context, to store.State) (string, error) {
 // A rebuild that ends anywhere in between leaves no watermark, so the next one begins from the start.
 func (c *copying) rebuild(ctx context.Context, void string) (done bool, err error) {
 	if c.ticking {
+		c.left = true
 		return true, c.m.submitRebuild(ctx, c)
 	}
 	if err := c.yieldToAnother(ctx); err != nil {
@@ -64,6 +65,7 @@ func (c *copying) rebuild(ctx context.Context, void string) (done bool, err erro
 		return false, err
 	}
 	c.began = true
+	c.m.gauges.voided(c.group)
 	c.m.log.Warn("the online copy is rebuilt; reads are answered offline meanwhile", "group", c.group.Name, "run", run.ID(), "reason", void)
 	if err := c.m.store.Online().Sweep(ctx, c.group); err != nil {
 		return false, fmt.Errorf("sweep: %w", err)

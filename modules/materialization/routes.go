@@ -22,6 +22,14 @@ func (m *Materialization) Routes(api huma.API) {
 			"since the watermark, full every entity's newest values; both can be repeated at any time: newer values win. rebuild empties the online " +
 			"copy first; until it is complete again reads are answered from the offline store and say so.",
 	}, m.materialize)
+	httpapi.Register(api, huma.Operation{
+		OperationID: "check", Method: http.MethodPost, Path: "/materialize/check", Tags: []string{"materialization"},
+		DefaultStatus: http.StatusAccepted,
+		Summary:       "Compare a group's online copy with its history",
+		Description: "Starts a run and answers 202 with it; with wait, 200 once it has ended. Its result counts entities that are equal, different, missing (history has " +
+			"them, online not) and extra (online has them, history not), with up to 20 examples. Writes that go on meanwhile are no differences. With all, everything is " +
+			"compared; a sample takes so many entities of the history by chance, those of many observations more likely, and looks online for some that are extra.",
+	}, m.check)
 }
 
 type materializeInput struct {
@@ -42,13 +50,9 @@ type materializeOutput struct {
 }
 
 func (m *Materialization) materialize(ctx context.Context, in *materializeInput) (*materializeOutput, error) {
-	var wait time.Duration
-	if in.Wait != "" {
-		var err error
-		if wait, err = time.ParseDuration(in.Wait); err != nil || wait < 0 || wait > 10*time.Minute {
-			return nil, fault.New(fault.Invalid, "invalid-duration", "wait is a duration of at most 10 minutes, such as 30s").
-				At("query.wait", in.Wait, "write it as 500ms, 30s or 2m")
-		}
+	wait, err := waitOf(in.Wait)
+	if err != nil {
+		return nil, err
 	}
 	asked := materializeBody{Mode: Incremental}
 	if in.Body != nil {
@@ -74,4 +78,17 @@ func (m *Materialization) materialize(ctx context.Context, in *materializeInput)
 		out.Status = http.StatusOK
 	}
 	return out, nil
+}
+
+// waitOf reads how long a caller waits for runs; "" is not at all.
+func waitOf(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	wait, err := time.ParseDuration(text)
+	if err != nil || wait < 0 || wait > 10*time.Minute {
+		return 0, fault.New(fault.Invalid, "invalid-duration", "wait is a duration of at most 10 minutes, such as 30s").
+			At("query.wait", text, "write it as 500ms, 30s or 2m")
+	}
+	return wait, nil
 }

@@ -118,6 +118,22 @@ func (v View) size(tag byte, at int) int {
 	return size
 }
 
+// Whole checks that the values end where the row does, which Pick sees only of those that it is asked for.
+func (v View) Whole() error {
+	at := v.values
+	for i := range v.n {
+		size := v.size(v.row[v.tags+i], at)
+		if size < 0 {
+			return damaged("feature %d ends outside the row", v.ordinal(i))
+		}
+		at += size
+	}
+	if at != len(v.row) {
+		return damaged("%d bytes behind the last value", len(v.row)-at)
+	}
+	return nil
+}
+
 // Pick reads the features with these ordinals, which ascend, into out, which has as many cells: one pass over the row.
 func (v View) Pick(ordinals []uint16, out []Cell) error {
 	newest := v.Newest()
