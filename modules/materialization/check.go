@@ -193,7 +193,9 @@ func (c *checking) strangers(ctx context.Context, rows []store.StoredRow) error 
 		if !ok {
 			c.count(store.Difference{Agreement: store.Extra, Problem: "the row is of no entity"}, key)
 			c.mark(key)
-			c.rebuild = "there are rows online that history does not have"
+			if c.request.Repair {
+				c.rebuild = "a merge cannot set right that a row is of no entity"
+			}
 			continue
 		}
 		keys = append(keys, key)

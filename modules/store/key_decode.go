@@ -1,6 +1,7 @@
 package store
 
 import (
+	"strings"
 	"unicode/utf8"
 
 	"featurestore/modules/registry"
@@ -11,7 +12,7 @@ import (
 func DecodeKey(entityType *registry.EntityType, encoded string) (Key, bool) {
 	keys := entityType.JoinKeys
 	if len(keys) == 1 && keys[0].ValueType == value.String {
-		if encoded == "" || !utf8.ValidString(encoded) {
+		if !isKeyText(encoded) {
 			return Key{Encoded: encoded}, false
 		}
 		return Key{Values: []value.Value{value.OfString(encoded)}, Encoded: encoded}, true
@@ -32,6 +33,11 @@ func DecodeKey(entityType *registry.EntityType, encoded string) (Key, bool) {
 	return Key{Values: values, Encoded: encoded}, true
 }
 
+// isKeyText tells whether a text can be the value of a join key.
+func isKeyText(text string) bool {
+	return text != "" && len(text) <= MaxKeyBytes && utf8.ValidString(text) && strings.IndexByte(text, 0) < 0
+}
+
 func decodePart(of value.Type, text string) (v value.Value, rest string, ok bool) {
 	if of == value.Integer {
 		if len(text) < 9 || text[0] != 'i' {
@@ -47,7 +53,7 @@ func decodePart(of value.Type, text string) (v value.Value, rest string, ok bool
 		return value.Value{}, "", false
 	}
 	n := int(text[1])<<8 | int(text[2])
-	if n == 0 || len(text) < 3+n || !utf8.ValidString(text[3:3+n]) {
+	if len(text) < 3+n || !isKeyText(text[3:3+n]) {
 		return value.Value{}, "", false
 	}
 	return value.OfString(text[3 : 3+n]), text[3+n:], true

@@ -204,3 +204,40 @@ func TestKeyOfMembers(t *testing.T) {
 		}
 	}
 }
+
+// What NewKey encodes, DecodeKey reads, and nothing else.
+func TestDecodeKey(t *testing.T) {
+	text, number := registry.JoinKey{Name: "a", ValueType: value.String}, registry.JoinKey{Name: "b", ValueType: value.Integer}
+	for _, c := range []struct {
+		keys []registry.JoinKey
+		bad  []string
+	}{
+		{[]registry.JoinKey{text}, []string{"", "a\x00", "\xff", strings.Repeat("x", MaxKeyBytes+1)}},
+		{[]registry.JoinKey{number}, []string{"", "7", "i1234567", "i123456789", "s\x00\x01a"}},
+		{[]registry.JoinKey{number, text, text}, []string{"", "i12345678", "i12345678s\x00\x01a", "i12345678s\x00\x01as\x00\x02b", "i12345678s\x00\x01as\x00\x01bx",
+			"i12345678s\x00\x00s\x00\x01b", "i12345678s\x00\x01\xffs\x00\x01b", "s\x00\x01ai12345678s\x00\x01b"}},
+	} {
+		keys := c.keys
+		entityType := &registry.EntityType{JoinKeys: keys}
+		rapid.Check(t, func(t *rapid.T) {
+			var values []value.Value
+			for _, key := range keys {
+				if key.ValueType == value.Integer {
+					values = append(values, value.OfInt(rapid.Int64().Draw(t, "integer")))
+				} else {
+					values = append(values, value.OfString(rapid.StringMatching(`[^\x00]{1,100}`).Draw(t, "text")))
+				}
+			}
+			key := NewKey(values)
+			decoded, ok := DecodeKey(entityType, key.Encoded)
+			require.True(t, ok)
+			require.Equal(t, key, decoded)
+		})
+		for _, bad := range c.bad {
+			decoded, ok := DecodeKey(entityType, bad)
+			require.False(t, ok, "%q", bad)
+			require.Nil(t, decoded.Values)
+			require.Equal(t, bad, decoded.Encoded)
+		}
+	}
+}

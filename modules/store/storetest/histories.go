@@ -222,7 +222,7 @@ func (h *telling) drawValue(c Column) value.Value {
 // step lets something happen.
 func (h *telling) step() {
 	spending, profile := h.name("spending"), h.name("profile")
-	switch rapid.SampledFrom([]string{"write", "write", "write", "write", "write", "write", "load", "load", "load", "load", "materialize", "full", "clock", "column", "ttl", "retype", "widen", "ask", "lose"}).Draw(h.T, "step") {
+	switch rapid.SampledFrom([]string{"write", "write", "write", "write", "write", "write", "load", "load", "load", "load", "materialize", "full", "rebuild", "clock", "column", "ttl", "retype", "widen", "ask", "lose"}).Draw(h.T, "step") {
 	case "write":
 		h.write(h.draw(spending, profile, h.entityType))
 	case "load":
@@ -232,6 +232,8 @@ func (h *telling) step() {
 		h.materialize(materialization.Incremental)
 	case "full":
 		h.materialize(materialization.Full)
+	case "rebuild":
+		h.materialize(materialization.Rebuild)
 	case "clock":
 		h.setClock(h.clock + rapid.SampledFrom([]int64{1, 300 * second, unit, unit + 1, 2 * unit}).Draw(h.T, "later"))
 	case "column":

@@ -43,7 +43,7 @@ import (
 //	online OUTCOME                     what the last write answered of its online half: written, pending or none
 //	lose G                             empties a group's online copy, as a server that came back without its data
 //	clock TIME                         moves the clock
-//	materialize [full]                 brings all groups of the case online
+//	materialize [full|rebuild]         brings all groups of the case online
 //	expect [WAY] E ID [at TIME]: F=ANSWER …     asks
 //	train F …:                         asks for a training set, with the lines ID … @TIME -> ANSWER … below: an ID for each
 //	                                   entity type in the order of the features, an answer for each feature

@@ -103,8 +103,8 @@ func (r *scriptRun) moveClock(words []string, _ []Line) error {
 
 func (r *scriptRun) materialize(words []string, _ []Line) error {
 	mode := materialization.Incremental
-	if len(words) > 1 && words[1] == "full" {
-		mode = materialization.Full
+	if len(words) > 1 {
+		mode = materialization.Mode(words[1])
 	}
 	r.Materialize(mode, r.groups()...)
 	r.unsynced = false

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
 
 	"featurestore/app/database/databasetest"
 	"featurestore/modules/materialization"
@@ -33,6 +34,7 @@ type World struct {
 	Store           *store.Store
 	Materialization *materialization.Materialization
 
+	db    *gorm.DB
 	clock atomic.Int64 // µs
 	blind *store.Store // the same store, whose online copy never answers
 }
@@ -45,6 +47,7 @@ func NewWorld(t testing.TB, pair Pair) *World {
 	db := databasetest.SQLite(t)()
 	require.NoError(t, registry.Migrate(w.ctx, db))
 	require.NoError(t, runs.Migrate(w.ctx, db))
+	w.db = db
 	var err error
 	w.Registry, err = registry.New(db, registry.DefaultConfig(), log)
 	require.NoError(t, err)
