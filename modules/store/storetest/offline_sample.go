@@ -27,7 +27,7 @@ func (o *offline) sample() {
 	group, other := Group(1, "purchases", Trips, counts...), Group(2, "other", Trips, counts...)
 	o.ensure(group)
 	o.ensure(other)
-	const entities = 20_000
+	const entities = 10_000
 	var seen, others []Seen
 	for i := range int64(entities) {
 		seen = append(seen, Seen{TripKey(i, "eu"), noon, Values{"a": value.OfInt(i)}})
@@ -39,7 +39,7 @@ func (o *offline) sample() {
 	s := o.snapshot()
 	defer s.Close()
 	found := map[string]bool{}
-	for range 60 {
+	for range 40 {
 		for key := range o.sampled(s, 500) {
 			found[key] = true
 		}
@@ -52,7 +52,7 @@ func (o *offline) sample() {
 		require.False(o, found[TripKey(i, "us").Encoded])
 	}
 	for _, n := range quarters {
-		require.Greater(o, n, entities/4/3, "%v of %d entities in each quarter", quarters, entities/4)
+		require.Greater(o, n, entities/4/2, "%v of %d entities in each quarter", quarters, entities/4)
 	}
 	require.Empty(o, o.sampled(s, 0))
 }

@@ -66,7 +66,7 @@ func (o *online) walk() {
 func (o *online) walkConcurrent() {
 	group := Group(1, "one", Customers, counts...)
 	o.mark(group, 0)
-	o.many(group, 2000)
+	o.many(group, 1000)
 	stop := make(chan struct{})
 	var beside sync.WaitGroup
 	beside.Go(func() {
@@ -76,7 +76,7 @@ func (o *online) walkConcurrent() {
 				return
 			default:
 			}
-			rows := []store.PackedRow{intRow(TextKey(fmt.Sprint("entity ", i%2000)), noon+i, i, i), intRow(TextKey(fmt.Sprint("new ", i%1000)), noon+i, i, i)}
+			rows := []store.PackedRow{intRow(TextKey(fmt.Sprint("entity ", i%1000)), noon+i, i, i), intRow(TextKey(fmt.Sprint("new ", i%1000)), noon+i, i, i)}
 			if _, err := o.store.Merge(o.ctx, group, 0, false, rows); err != nil {
 				o.Errorf("Merge: %v", err)
 			}
@@ -84,7 +84,7 @@ func (o *online) walkConcurrent() {
 	})
 	for range 2 {
 		found := o.pages(group, "", 10_000)
-		for i := range 2000 {
+		for i := range 1000 {
 			require.Contains(o, found, fmt.Sprint("entity ", i))
 		}
 	}

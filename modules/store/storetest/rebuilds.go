@@ -23,6 +23,7 @@ func RunRebuilds(t *testing.T, pair Pair) {
 	t.Run("what is void", func(t *testing.T) { rebuildVoid(t, pair) })
 	t.Run("broken off at every step", func(t *testing.T) { rebuildBrokenOff(t, pair) })
 	t.Run("who read the history before", func(t *testing.T) { rebuildFence(t, pair) })
+	t.Run("a history that went back", func(t *testing.T) { rebuildWentBack(t, pair) })
 	t.Run("two at once", func(t *testing.T) { rebuildTwice(t, pair) })
 }
 
@@ -204,6 +205,35 @@ func rebuildFence(t *testing.T, pair Pair) {
 	_, err = w.Store.Online().Merge(w.ctx, group, now.Fence, true, forgotten)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, w.check(group, false).Extra)
+}
+
+// rebuildWentBack has a copy ahead of its history when a process starts, which takes its watermark away. The control starts none, and writes
+// until the history has passed the watermark: the ordinary run finds nothing wrong any more.
+func rebuildWentBack(t *testing.T, pair Pair) {
+	w := NewWorld(t, pair)
+	group := w.customers("ahead", nil)
+	w.fill(group, 10)
+	forgotten := packRow(TextKey("forgotten"), store.Stamp{EventTime: start, IngestID: 1 << 40}, map[uint16]value.Value{1: value.OfInt(1)})
+	plant := func() {
+		state, err := w.Store.Online().State(w.ctx, group)
+		require.NoError(t, err)
+		_, err = w.Store.Online().Merge(w.ctx, group, state.Fence, false, []store.PackedRow{forgotten})
+		require.NoError(t, err)
+	}
+	plant()
+	w.fill(group, 10) // what the history has now is above the watermark that was written before
+	w.Materialize(materialization.Incremental, group)
+	require.EqualValues(t, 1, w.check(group, false).Extra, "the control")
+
+	w.change(group, func(s *store.State) { s.Watermark.Position = "9000000000000000" })
+	another := w.another()
+	require.NoError(t, another.Start(w.ctx))
+	another.Stop()
+	state, err := w.Store.Online().State(w.ctx, group)
+	require.NoError(t, err)
+	require.NotEqual(t, store.Position("9000000000000000"), state.Watermark.Position)
+	w.Materialize(materialization.Incremental, group)
+	w.requireClean(group, 10)
 }
 
 // gatedOnline stops the first batch of a run until it is let go.
