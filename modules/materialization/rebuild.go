@@ -163,14 +163,6 @@ func (a *anotherRebuilds) wait(ctx context.Context, c *copying) error {
 	}
 }
 
-// after is the mode of a run that waited for another one's rebuild: one that had begun its own and lost it to that one has what it wanted.
-func (mode Mode) after(began bool) Mode {
-	if mode == Rebuild && began {
-		return Incremental
-	}
-	return mode
-}
-
 // submitRebuild has a run rebuild the copy, unless one does or is about to.
 func (m *Materialization) submitRebuild(ctx context.Context, c *copying) error {
 	m.mu.Lock()
