@@ -125,7 +125,7 @@ func (c *checking) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = snapshot.Current(ctx, c.group, c.group.Features, func(current *store.Current) error {
+	err = snapshot.Current(ctx, c.group, c.group.Stored(), func(current *store.Current) error {
 		return c.compare(ctx, current, snapshot.Now(), nil)
 	})
 	if err = errors.Join(err, snapshot.Close()); err != nil {
@@ -254,7 +254,7 @@ func (c *checking) history(ctx context.Context, keys []store.Key) (_ *store.Curr
 	for i := range times {
 		times[i] = math.MaxInt64
 	}
-	current, err := snapshot.AsOf(ctx, c.group, c.group.Features, keys, times, nil)
+	current, err := snapshot.AsOf(ctx, c.group, c.group.Stored(), keys, times, nil)
 	return current, snapshot.Now(), err
 }
 
