@@ -176,13 +176,13 @@ func (e *Explanation) verdict(last runs.Run) string {
 	case e.Offline == nil && e.Online == nil:
 		return "It was never observed for this entity: nobody has stored it, or the id is written in another way than when it was stored."
 	case e.Offline == nil:
-		return fmt.Sprintf("The online store holds a value that the history does not have: materialize %s with mode full.", group)
+		return fmt.Sprintf("The online store holds a value that the history does not have: materialize %s with mode rebuild.", group)
 	case e.Online == nil && e.Offline.Cell.Status == OutsideMaxAge:
 		return fmt.Sprintf("It has expired at %s and its space online has been reclaimed, so it reads as NOT_FOUND.", value.AppendTime(nil, e.ends(e.Offline)))
 	case e.Online == nil || e.Offline.Stamp.Newer(e.Online.Stamp):
 		return fmt.Sprintf("The online copy is behind the history and reads as %s: materialization of %s brings the newer observation%s.", status(e.Online), group, cause)
 	case e.Online.Stamp.Newer(e.Offline.Stamp):
-		return fmt.Sprintf("The online store holds a newer observation than the history: materialize %s with mode full.", group)
+		return fmt.Sprintf("The online store holds a newer observation than the history: materialize %s with mode rebuild.", group)
 	case e.Online.Cell.Status == OutsideMaxAge:
 		return fmt.Sprintf("It has expired at %s, since values of %s count for %s; store a newer observation.",
 			value.AppendTime(nil, e.ends(e.Online)), group, registry.FormatDuration(e.Feature.Group.TTL))
