@@ -129,7 +129,7 @@ func TestDescription(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/features", "/groups", "/services", "/entity-types", "/apply", "/store/{entity_type}/{entity_id}", "/get/{entity_type}/{entity_id}",
-		"/rows/{group}", "/training-sets", "/materialize", "/runs", "/healthz", "/readyz", "/version",
+		"/rows/{group}", "/training-sets", "/materialize", "/materialize-incremental", "/push", "/write-to-online-store", "/runs", "/healthz", "/readyz", "/version",
 	} {
 		require.Contains(t, document.Paths, path)
 	}

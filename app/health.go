@@ -30,7 +30,7 @@ type healthOutput struct {
 type readyOutput struct {
 	Status int
 	Body   struct {
-		Status   string            `json:"status" enum:"ready,not ready,stopping"`
+		Status   string            `json:"status" enum:"ready,ok,not ready,stopping"`
 		Problems map[string]string `json:"problems,omitempty" doc:"What does not work; a process can be ready all the same"`
 	}
 }
@@ -40,19 +40,18 @@ type versionOutput struct{ Body Version }
 // mountHealth mounts what every process answers, whatever its roles.
 func (a *App) mountHealth(api huma.API) {
 	tags := []string{"Process"}
-	alive := func(context.Context, *struct{}) (*healthOutput, error) {
-		out := &healthOutput{}
-		out.Body.Status = "ok"
-		return out, nil
-	}
 	httpapi.Register(api, huma.Operation{
 		OperationID: "healthz", Method: http.MethodGet, Path: "/healthz", Tags: tags,
 		Summary: "Is the process alive?",
-	}, alive)
+	}, func(context.Context, *struct{}) (*healthOutput, error) {
+		out := &healthOutput{}
+		out.Body.Status = "ok"
+		return out, nil
+	})
 	httpapi.Register(api, huma.Operation{
 		OperationID: "health", Method: http.MethodGet, Path: "/health", Tags: tags,
-		Summary: "Is the process alive?",
-	}, alive)
+		Summary: "Can the process answer? 503 when /readyz says so, for Feast's clients",
+	}, a.health)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Tags: tags,
 		Summary: "Can the process answer?",
@@ -64,6 +63,15 @@ func (a *App) mountHealth(api huma.API) {
 		OperationID: "version", Method: http.MethodGet, Path: "/version", Tags: tags,
 		Summary: "Which program is this?",
 	}, func(context.Context, *struct{}) (*versionOutput, error) { return version, nil })
+}
+
+// health is ready in Feast's words.
+func (a *App) health(ctx context.Context, in *struct{}) (*readyOutput, error) {
+	out, err := a.ready(ctx, in)
+	if err == nil && out.Status == http.StatusOK {
+		out.Body.Status = "ok"
+	}
+	return out, err
 }
 
 func (a *App) ready(ctx context.Context, _ *struct{}) (*readyOutput, error) {

@@ -29,6 +29,9 @@ func TestReadyWhileOneStoreWorks(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.status, out.Status)
 			require.Len(t, out.Body.Problems, len(c.problems))
+			health, err := a.health(t.Context(), nil)
+			require.NoError(t, err)
+			require.Equal(t, c.status, health.Status)
 			for _, name := range c.problems {
 				require.Equal(t, "down", out.Body.Problems[name])
 			}

@@ -111,7 +111,12 @@ func (m *Materialization) Stop() {
 
 // Submit asks for a run per group; no groups: all that have an online copy.
 func (m *Materialization) Submit(ctx context.Context, groups []string, mode Mode) ([]runs.Run, error) {
-	chosen, err := m.choose(groups)
+	return m.submit(ctx, groups, mode, "body.groups")
+}
+
+// submit is Submit for groups whose names stand at that place of a request.
+func (m *Materialization) submit(ctx context.Context, groups []string, mode Mode, at string) ([]runs.Run, error) {
+	chosen, err := m.choose(groups, at)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +140,7 @@ func (p Publications) Publish(ctx context.Context, group *registry.Group) (int64
 	return run.ID, err
 }
 
-func (m *Materialization) choose(names []string) ([]*registry.Group, error) {
+func (m *Materialization) choose(names []string, at string) ([]*registry.Group, error) {
 	var chosen []*registry.Group
 	if len(names) == 0 {
 		for _, g := range m.catalog.Catalog().Groups() {
@@ -146,7 +151,7 @@ func (m *Materialization) choose(names []string) ([]*registry.Group, error) {
 		return chosen, nil
 	}
 	for i, name := range names {
-		group, err := m.groupAt(fmt.Sprintf("body.groups[%d]", i), name)
+		group, err := m.groupAt(fmt.Sprintf("%s[%d]", at, i), name)
 		if err != nil {
 			return nil, err
 		}

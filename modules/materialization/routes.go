@@ -20,8 +20,16 @@ func (m *Materialization) Routes(api huma.API) {
 		Summary:       "Bring the online copy of groups in step with history",
 		Description: "Starts one run per group and answers 202 with them; with wait, 200 once they have ended. incremental copies what came in " +
 			"since the watermark, full every entity's newest values; both can be repeated at any time: newer values win. rebuild empties the online " +
-			"copy first; until it is complete again reads are answered from the offline store and say so.",
+			"copy first; until it is complete again reads are answered from the offline store and say so. The body of Feast's clients, told by its " +
+			"members start_ts, end_ts and feature_views, is a full one, answered 200 when it is done.",
+		Responses: httpapi.Answers[materializeAnswer](api, "The runs have ended"),
 	}, m.materialize)
+	httpapi.Register(api, huma.Operation{
+		OperationID: "materialize-incremental", Method: http.MethodPost, Path: "/materialize-incremental", Tags: []string{"materialization"},
+		Summary:     "Bring the online copy of groups in step with history, as Feast's clients ask for it",
+		Description: "Copies what came in since the watermark, and answers when that is done; 409 with {\"error\"} where it cannot be.",
+		Responses:   httpapi.Answers[materializeAnswer](api, "The runs have ended"),
+	}, m.materializeIncremental)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "check", Method: http.MethodPost, Path: "/materialize/check", Tags: []string{"materialization"},
 		DefaultStatus: http.StatusAccepted,
@@ -33,23 +41,35 @@ func (m *Materialization) Routes(api huma.API) {
 }
 
 type materializeInput struct {
-	Wait string           `query:"wait" doc:"How long to wait for the runs to end, such as 30s; at most 10m" example:"30s"`
-	Body *materializeBody // optional
+	Wait  string           `query:"wait" doc:"How long to wait for the runs to end, such as 30s; at most 10m" example:"30s"`
+	Async bool             `query:"async" doc:"With a body of Feast's: answer 202 at once"`
+	Body  *materializeBody // optional
 }
 
 type materializeBody struct {
+	FeastBody
 	Groups []string `json:"groups,omitempty" doc:"The groups; left out: all that have an online copy" maxItems:"1000"`
 	Mode   Mode     `json:"mode,omitempty" enum:"incremental,full,rebuild" default:"incremental"`
 }
 
+type materializeAnswer struct {
+	Runs []runs.Answer `json:"runs" doc:"One run per group, in the order asked for"`
+}
+
+// materializeOutput is 200 or 202 with a materializeAnswer or, to a body of Feast's, 409 with a feastRefused.
 type materializeOutput struct {
 	Status int
-	Body   struct {
-		Runs []runs.Answer `json:"runs" doc:"One run per group, in the order asked for"`
-	}
+	Body   any
 }
 
 func (m *Materialization) materialize(ctx context.Context, in *materializeInput) (*materializeOutput, error) {
+	if in.Body != nil && in.Body.given() {
+		if len(in.Body.Groups) > 0 {
+			return nil, fault.New(fault.Unprocessable, "two-bodies", "groups stand beside start_ts, end_ts or feature_views: give the one or the other").
+				At("body.groups", "", "stands beside members of Feast's body")
+		}
+		return m.materializeFeast(ctx, &in.Body.FeastBody, Full, in.Async)
+	}
 	wait, err := waitOf(in.Wait)
 	if err != nil {
 		return nil, err
@@ -64,20 +84,19 @@ func (m *Materialization) materialize(ctx context.Context, in *materializeInput)
 	}
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	out, finished := &materializeOutput{Status: http.StatusAccepted}, true
+	out, status := materializeAnswer{}, http.StatusOK
 	for _, run := range submitted {
 		if wait > 0 {
 			if run, err = m.runs.Wait(waiting, run.ID); err != nil {
 				return nil, err
 			}
 		}
-		finished = finished && run.State.Finished()
-		out.Body.Runs = append(out.Body.Runs, run.Show())
+		if !run.State.Finished() {
+			status = http.StatusAccepted
+		}
+		out.Runs = append(out.Runs, run.Show())
 	}
-	if finished {
-		out.Status = http.StatusOK
-	}
-	return out, nil
+	return &materializeOutput{status, out}, nil
 }
 
 // waitOf reads how long a caller waits for runs; "" is not at all.

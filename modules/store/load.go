@@ -23,6 +23,7 @@ type LoadRequest struct {
 	Presence   bool           // the column "presence" lists the features that each row observed
 	Create     bool           // columns that nobody registered become drafts
 	SkipBad    bool           // bad rows are left out, instead of refusing the load
+	Feast      bool           // values are as Feast sends them: see feastValue; its column "created" is left out
 
 	once *keyedLoad // nil: it has no key
 }
@@ -170,6 +171,26 @@ func (l *loading) run(ctx context.Context) error {
 }
 
 func (l *loading) rows(ctx context.Context) error {
+	err := l.read(ctx, func() {
+		l.active.Progress(map[string]int64{"received": l.loaded.Received, "rejected": l.loaded.Rejected})
+	})
+	if err != nil || l.load == nil && l.request.once == nil { // no row was good
+		return err
+	}
+	for i := range l.features {
+		if n := l.features[i].nulls; n > 0 {
+			l.loaded.Nulls[l.features[i].feature.Name] = n
+		}
+	}
+	if l.request.once != nil {
+		return l.commitOnce(ctx)
+	}
+	return unavailable("commit a load", l.load.Commit(ctx))
+}
+
+// read converts all rows and hands the good ones on; progress is called after each batch of them. A bad row is a fault, unless it may be
+// left out.
+func (l *loading) read(ctx context.Context, progress func()) error {
 	for {
 		batch, err := l.next()
 		if errors.Is(err, io.EOF) {
@@ -191,7 +212,7 @@ func (l *loading) rows(ctx context.Context) error {
 		if err := l.add(ctx, batch); err != nil {
 			return err
 		}
-		l.active.Progress(map[string]int64{"received": l.loaded.Received, "rejected": l.loaded.Rejected})
+		progress()
 	}
 	if l.columns == nil && l.loaded.Received == 0 {
 		return fault.New(fault.Invalid, "empty-body", "the body is empty: send a table with the join keys %s and the group's features", keyForm(l.group.EntityType.JoinKeys)).
@@ -205,18 +226,7 @@ func (l *loading) rows(ctx context.Context) error {
 		}
 		return problem
 	}
-	if l.load == nil && l.request.once == nil {
-		return nil // no row was good
-	}
-	for i := range l.features {
-		if n := l.features[i].nulls; n > 0 {
-			l.loaded.Nulls[l.features[i].feature.Name] = n
-		}
-	}
-	if l.request.once != nil {
-		return l.commitOnce(ctx)
-	}
-	return unavailable("commit a load", l.load.Commit(ctx))
+	return nil
 }
 
 func (l *loading) bad(number int64, column, shown, reason string) {
@@ -318,7 +328,7 @@ func (l *loading) row(rows *Rows, keys []value.Value, batch *table.Batch, r int)
 	present := l.presentIn(cells)
 	for i := range l.features {
 		c := &l.features[i]
-		v, err := cells[c.column].Value(c.feature.ValueType, l.request.Zone)
+		v, err := l.value(cells[c.column], c.feature.ValueType)
 		if err != nil {
 			return bad(c.column, err.Error())
 		}
@@ -341,4 +351,11 @@ func (l *loading) row(rows *Rows, keys []value.Value, batch *table.Batch, r int)
 	rows.Keys = append(rows.Keys, NewKey(keys[keysBefore:len(keys):len(keys)]))
 	rows.EventTimes = append(rows.EventTimes, at)
 	return keys
+}
+
+func (l *loading) value(cell table.Cell, t value.Type) (value.Value, error) {
+	if l.request.Feast {
+		return feastValue(cell, t, l.request.Zone)
+	}
+	return cell.Value(t, l.request.Zone)
 }

@@ -92,6 +92,9 @@ func (l *loading) bindColumns(columns []string) (unknown []string, err error) {
 			continue
 		}
 		feature := featureOf(l.group, name)
+		if feature == nil && l.request.Feast && name == feastCreated {
+			continue
+		}
 		if feature == nil {
 			if older := olderOf(l.store.definitions.Catalog(), l.group, name); older != nil {
 				return nil, fault.New(fault.Unprocessable, "older-generation", "the column %s %s", name, onlyRead(older)).At("column "+name, "", "%s", onlyRead(older))

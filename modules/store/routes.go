@@ -26,6 +26,19 @@ func (s *Store) Routes(api huma.API) {
 		Description: "The body is {\"rows\": […]} or a table whose columns are the join keys, the time and features, by short name or group:feature.",
 		RequestBody: tableBody(api, httpapi.Schema[storeManyBody](api)), Responses: httpapi.Replays(httpapi.Answers[storedManyAnswer](api, "All rows are stored")),
 	}, s.storeMany)
+	feastWritten := httpapi.Answers[feastWrittenAnswer](api, "All rows are stored")
+	httpapi.Register(api, huma.Operation{
+		OperationID: "write-to-online-store", Method: http.MethodPost, Path: "/write-to-online-store", Tags: writing,
+		Summary:     "Store rows as Feast's clients do",
+		Description: "The rows are stored in history and online. Rows that are there already change nothing, so the call can be repeated.",
+		RequestBody: jsonBody[feastWriteBody](api), Responses: feastWritten,
+	}, s.writeToOnlineStore)
+	httpapi.Register(api, huma.Operation{
+		OperationID: "push", Method: http.MethodPost, Path: "/push", Tags: writing,
+		Summary:     "Store rows as Feast's clients push them",
+		Description: "The same as /write-to-online-store, for the group that has the push source's name.",
+		RequestBody: jsonBody[feastPushBody](api), Responses: feastWritten,
+	}, s.push)
 
 	httpapi.Direct[getFeatureInput](api, huma.Operation{
 		OperationID: "get-value", Method: http.MethodGet, Path: "/get/{entity_type}/{entity_id}/{feature}", Tags: reading,
