@@ -119,6 +119,7 @@ func TestRefusedChanges(t *testing.T) {
 		"group of another type":      {`features: [{name: x, group: purchases, entity_type: shop, value_type: FLOAT}]`, "invalid-definition", "belongs to the entity type customer"},
 		"unknown id column":          {`groups: [{name: purchases, id_column: other}]`, "invalid-definition", "no feature of that name"},
 		"id column of features":      {`groups: [{name: customer_purchases, id_column: avg_order_value_90d}]`, "invalid-definition", "only a group of kind events"},
+		"id column of numbers":       {`groups: [{name: purchases, id_column: amount}]`, "invalid-definition", "an id is an INTEGER or a STRING"},
 		"ttl of events":              {`groups: [{name: purchases, ttl: 1d}]`, "invalid-definition", "it has no ttl"},
 		"rule of nothing":            {`rules: [{name: r, feature: "a:b"}]`, "invalid-definition", "rules[0].feature"},
 		"named twice":                {`services: [{name: churn}, {name: churn}]`, "invalid-definition", "given twice"},

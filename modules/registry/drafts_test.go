@@ -194,3 +194,23 @@ func TestAGroupThatComesBack(t *testing.T) {
 	require.NotEqual(t, before.Features[0].Ordinal, after.Features[0].Ordinal)
 	leadsTo(t, r, "x", "g:x")
 }
+
+// An id that gets another type would not tell rows apart any more.
+func TestAnIDColumnKeepsItsType(t *testing.T) {
+	r := start(t)
+	_, err := r.Apply(ctx, []byte(`groups: [{name: scans, entity_type: customer, kind: events, id_column: n, features: [{name: n, value_type: INTEGER, status: draft}]}]
+entity_types: [{name: customer}]`), "application/yaml", registry.Options{})
+	require.NoError(t, err)
+	group, _ := r.Catalog().Group("scans")
+	require.Equal(t, "n", group.RowID().Name)
+	_, err = r.Widen(ctx, group.RowID())
+	requireFault(t, err, "value-type-conflict")
+	_, err = r.Apply(ctx, []byte(`groups: [{name: scans, features: [{name: n, value_type: STRING}]}]`), "application/yaml", registry.Options{AllowBreaking: true})
+	requireFault(t, err, "value-type-conflict")
+	version := group.SchemaVersion
+	_, err = r.Apply(ctx, []byte(`groups: [{name: scans, id_column: null}]`), "application/yaml", registry.Options{})
+	require.NoError(t, err)
+	group, _ = r.Catalog().Group("scans")
+	require.Nil(t, group.RowID())
+	require.Greater(t, group.SchemaVersion, version, "who writes by the old definition must notice")
+}

@@ -24,6 +24,7 @@ func (p *planner) changeType(e, group *edit, at string) {
 		p.widen(e, group, f)
 	case f.Status == Draft && len(readers) == 0:
 		p.newColumn(e, group, at)
+	case p.allowBreaking && !p.keepsID(f):
 	case p.allowBreaking:
 		p.breaks(e, "value_type", readers, true, "a new generation of values begins: what was observed as %s until now stays readable as %s@%d, and %s is NOT_FOUND until it is observed as %s",
 			was, e.label, f.Version, e.label, is)
@@ -113,6 +114,9 @@ func (p *planner) countColumn(group *edit) int {
 // widen makes FLOAT of a draft of INTEGER: new values go to a new column, under the same ordinal, and older ones are read as
 // FLOAT.
 func (p *planner) widen(e, group *edit, f *Feature) {
+	if !p.keepsID(f) {
+		return
+	}
 	if p.guards.Exact != nil {
 		if err := p.guards.Exact(p.ctx, f); err != nil {
 			p.fail(err)

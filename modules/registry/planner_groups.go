@@ -179,6 +179,7 @@ func (p *planner) settleGroup(e *edit, at string) {
 		if _, ok := p.before.EntityType(e.after.name); ok || p.byPlace[place{kindEntityType, 0, e.after.name}] != nil {
 			p.problems.At(join(at, "kind"), string(Events), "a group named after an entity type is its default group and of kind features")
 		}
+		p.declareIDColumn(e, at)
 	} else if e.is["id_column"] != nil {
 		p.problems.At(join(at, "id_column"), e.text("id_column"), "only a group of kind events has an id column")
 	}

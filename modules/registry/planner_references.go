@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"featurestore/app/fault"
+	"featurestore/modules/registry/value"
 )
 
 // refers tells whether any edit says something new of another definition.
@@ -89,6 +90,9 @@ func (p *planner) settleIDColumn(e *edit, after *Catalog) {
 	if !ok {
 		p.problems.At(join(e.at, "id_column"), name, "the group has no feature of that name")
 		return
+	}
+	if f.ValueType != value.Integer && f.ValueType != value.String {
+		p.problems.At(join(e.at, "id_column"), name, "is of type %s: an id is an INTEGER or a STRING", f.ValueType)
 	}
 	e.is["id_column"] = QuoteText(f.Name)
 }

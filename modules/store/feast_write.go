@@ -30,8 +30,10 @@ func (f *frame) Add(_ context.Context, rows *Rows) error {
 	return nil
 }
 
-func (f *frame) Commit(context.Context) error { return nil }
-func (f *frame) Abort(context.Context) error  { return nil }
+func (f *frame) Commit(context.Context) error                    { return nil }
+func (f *frame) CommitOnce(context.Context, *KeyedRequest) error { return nil }
+func (f *frame) Abort(context.Context) error                     { return nil }
+func (f *frame) Duplicates() int64                               { return 0 }
 
 // WriteFrame stores a data frame, given as JSON by columns, and answers after it is durable and, if possible, online. Nothing is stored
 // while any row is bad. Its client sends a frame again when it does not hear an answer, so a row that is there already counts as a
@@ -162,14 +164,14 @@ func (s *Store) writeChunk(ctx context.Context, rows *Rows) (stored int64, onlin
 			return 0, online, err
 		}
 	}
-	w, err := s.commit(ctx, []*Rows{rows})
+	w, err := s.commit(ctx, []*Rows{rows}, nil)
 	if err != nil {
 		return 0, "", err
 	}
 	if online != OnlinePending {
 		online = w.online
 	}
-	return int64(len(rows.Keys)), online, nil
+	return int64(len(rows.Keys) - rows.Duplicates()), online, nil
 }
 
 // missing leaves out the rows that would change no answer: all that they observe stands in history with the same event time. Those are

@@ -26,6 +26,8 @@ type KeyedRequest struct {
 	Remembered
 	Keep    time.Duration // for how long; after that the key counts as never used, whether it has been removed or not
 	Earlier *Remembered   // filled in with ErrKnown: what is remembered under this key
+
+	counted bool // the outcome has the counts of rows that are known by ids
 }
 
 // Idempotency is how an offline store remembers requests, in the transactions of their rows. A remembered request gives way to no other,

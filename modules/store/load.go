@@ -185,7 +185,11 @@ func (l *loading) rows(ctx context.Context) error {
 	if l.request.once != nil {
 		return l.commitOnce(ctx)
 	}
-	return unavailable("commit a load", l.load.Commit(ctx))
+	if err := l.load.Commit(ctx); err != nil {
+		return unavailable("commit a load", err)
+	}
+	l.countDuplicates()
+	return nil
 }
 
 // read converts all rows and hands the good ones on; progress is called after each batch of them. A bad row is a fault, unless it may be
@@ -342,6 +346,9 @@ func (l *loading) row(rows *Rows, keys []value.Value, batch *table.Batch, r int)
 	}
 	if observed == 0 {
 		return bad(l.keys[0], "the row observes no feature")
+	}
+	if err := checkID(l.group, rows.Features, rows.Values[valuesBefore:]); err != nil {
+		return bad(l.columnOf(l.group.IDColumn), err.Error())
 	}
 	for i, v := range rows.Values[valuesBefore:] {
 		if v.IsNull() {

@@ -115,6 +115,10 @@ func (l *loading) bindColumns(columns []string) (unknown []string, err error) {
 		return nil, fault.New(fault.Unprocessable, "missing-column", "the table has no column that is a feature of %s", l.group.Name).
 			At("columns", strings.Join(columns, ","), "hold no feature")
 	}
+	if name := l.group.IDColumn; name != "" && !slices.ContainsFunc(l.features, func(c loadColumn) bool { return c.feature.Name == name }) {
+		return nil, fault.New(fault.Unprocessable, "missing-column", "there is no column %q, the id column of %s", name, l.group.Name).
+			At("columns", strings.Join(columns, ","), "there is no %s", name)
+	}
 	l.columns = slices.Clone(columns)
 	return unknown, nil
 }

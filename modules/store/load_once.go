@@ -68,7 +68,14 @@ func (l *loading) commitOnce(ctx context.Context) (err error) {
 	if errors.Is(err, ErrKnown) {
 		return inFlight() // the run was taken for dead, and another load has the key
 	}
-	return unavailable("commit a load", err)
+	if err != nil {
+		return unavailable("commit a load", err)
+	}
+	if l.load != nil {
+		l.countDuplicates()
+		l.store.settleCounts(ctx, once.request, l.loaded.Stored, l.loaded.Duplicate)
+	}
+	return nil
 }
 
 // describe makes the answer of a load as far as it is known now.
@@ -77,10 +84,16 @@ func (k *keyedLoad) describe(l *loading) error {
 	if err != nil {
 		return err
 	}
+	if k.request.counted = l.load != nil && l.group.IDColumn != ""; k.request.counted {
+		text = markCounts(text, &l.loaded)
+	}
 	k.request.Answer = append(text[:len(text)-1], ',', MarkOutcome, '}')
 	k.request.Outcome = `"online":` + quoted(OnlineNone)
 	if l.loaded.Stored > 0 && l.group.Kind == registry.Features {
 		k.request.Outcome = `"online":` + quoted(OnlinePending)
+	}
+	if k.request.counted {
+		k.request.Outcome = withCounts(k.request.Outcome, l.loaded.Stored, 0)
 	}
 	return nil
 }

@@ -158,6 +158,9 @@ func (c *checker) cut(o *Observation, key Key, fields []observed) {
 			}
 			row.Features[i], row.Values[i] = f.feature, f.value
 		}
+		if err := row.checkID(0); err != nil {
+			c.problem.At(o.place(group.IDColumn), "", "%s", err)
+		}
 		c.out.rows = append(c.out.rows, row)
 		fields = fields[n:]
 	}

@@ -12,6 +12,9 @@ import (
 // made for: read the registry again and repeat. Nothing was stored or read.
 var ErrOutdated = errors.New("the group's layout has changed")
 
+// NotStored is the ingest id of a row whose id was there already.
+const NotStored int64 = 0
+
 // Position is a place in the order of ingestion of an offline store: a decimal number of that store.
 type Position string
 
@@ -40,6 +43,10 @@ type Offline interface {
 
 	// Append stores all of the rows or none, in one transaction, durably, and fills in IngestIDs, and EventTimes where they
 	// were value.NoTime. Within a Rows and from one Append to the next that starts after it, ingest ids ascend.
+	//
+	// Of a group with a row id (Group.RowID), which every row must have, a row is not stored whose id is stored already or comes
+	// earlier in the call: its ingest id is NotStored, and its event time stays as it is. Where a load that is under way has the id,
+	// Append waits for its end or answers a fault of kind Busy. Ingest ids of such a group need not ascend within a Rows.
 	Append(ctx context.Context, rows []*Rows) error
 
 	// Idempotency is Append and Commit for requests that are stored once, however often they come.
@@ -68,6 +75,8 @@ type Load interface {
 	// with ErrKnown.
 	CommitOnce(ctx context.Context, request *KeyedRequest) error
 	Abort(ctx context.Context) error
+	// Duplicates is how many rows Commit did not store, of a group with a row id: those whose id was stored already or came twice.
+	Duplicates() int64
 }
 
 // Snapshot is used by one goroutine at a time. Features passed in must be of the group, its Older too, in ascending Ordinal. A whole row

@@ -10,7 +10,6 @@ import (
 
 	"featurestore/app/fault"
 	"featurestore/modules/registry"
-	"featurestore/modules/registry/value"
 )
 
 // Once is a request that is stored once, however often it comes.
@@ -25,22 +24,25 @@ type Once struct {
 
 // Marks stand in a remembered answer for what only the commit, or what follows it, knows. No JSON holds these bytes.
 const (
-	MarkTime    = 0 // the time of the transaction
-	MarkOutcome = 1
+	MarkTime      = 0 // the time of the transaction
+	MarkOutcome   = 1
+	markStored    = 2 // how many observations were stored,
+	markDuplicate = 3 // and how many were there already, both in the outcome too;
+	markThere     = 4 // "duplicate": true if that one was
 )
 
 // answer is the answer with everything filled in.
 func (r *Remembered) answer() []byte {
 	b := bytes.ReplaceAll(r.Answer, []byte{MarkTime}, appendTime(nil, r.At))
-	return bytes.ReplaceAll(b, []byte{MarkOutcome}, []byte(r.Outcome))
-}
-
-// appendEventTime writes a time that may be known after the commit only.
-func appendEventTime(b []byte, us int64) []byte {
-	if us == value.NoTime {
-		return append(b, MarkTime)
+	outcome, stored, duplicate := cutCounts(r.Outcome)
+	b = bytes.ReplaceAll(b, []byte{MarkOutcome}, []byte(outcome))
+	b = bytes.ReplaceAll(b, []byte{markStored}, []byte(stored))
+	b = bytes.ReplaceAll(b, []byte{markDuplicate}, []byte(duplicate))
+	there := ""
+	if duplicate != "" && duplicate != "0" {
+		there = `,"duplicate":true`
 	}
-	return appendTime(b, us)
+	return bytes.ReplaceAll(b, []byte{markThere}, []byte(there))
 }
 
 // appendOnline writes the outcome of the online half, which may be known after the commit only.
@@ -69,9 +71,13 @@ func (o *Once) keyed(w *Written, rows []*Rows, keep time.Duration) *KeyedRequest
 			outcome = OnlinePending
 		}
 	}
-	return &KeyedRequest{Key: o.Key, Keep: keep, Remembered: Remembered{
+	request := &KeyedRequest{Key: o.Key, Keep: keep, counted: w.Duplicates < 0, Remembered: Remembered{
 		Fingerprint: o.Fingerprint, Status: http.StatusOK, Answer: o.Answer(nil, w), Outcome: quoted(outcome),
 	}}
+	if request.counted {
+		request.Outcome = withCounts(request.Outcome, int64(len(w.EventTimes)), 0)
+	}
+	return request
 }
 
 func quoted(outcome string) string { return `"` + outcome + `"` }
@@ -209,7 +215,7 @@ func (s *Store) letGo(w *write) {
 func (s *Store) settle(ctx context.Context, group []*write) {
 	var keys [][32]byte
 	for _, w := range group {
-		if w.request != nil && w.online == OnlineWritten {
+		if w.request != nil && w.online == OnlineWritten && !w.request.counted {
 			keys = append(keys, w.request.Key)
 		}
 	}

@@ -15,6 +15,7 @@ type Written struct {
 	EventTimes []int64           // µs, one per observation
 	Stored     map[string]string // names as sent → names of the features
 	Registered []string          // features registered as drafts by this write
+	Duplicates int               // observations of which nothing was stored, since they are in event groups and their ids were there already; before the commit -1 if there can be some
 	Online     string            // "written"; "pending": accepted, and brought online later; "none": event groups have no online copy
 
 	Answer   []byte // of WriteOnce
@@ -95,9 +96,10 @@ func (s *Store) write(ctx context.Context, entityType string, observations []Obs
 			return nil, err
 		}
 		written := c.written(registered)
-		written.Online = w.online
+		written.Online, written.Duplicates = w.online, c.duplicates()
 		if once != nil {
 			request.Outcome = quoted(w.online)
+			s.settleCounts(ctx, request, int64(len(observations)-written.Duplicates), int64(written.Duplicates))
 			written.Answer = request.answer()
 		}
 		return written, nil
@@ -107,7 +109,7 @@ func (s *Store) write(ctx context.Context, entityType string, observations []Obs
 
 // written is what is known of the answer: event times and all after the commit, before it value.NoTime for those that it gives.
 func (c *checked) written(registered []string) *Written {
-	w := &Written{Stored: c.stored, Registered: registered}
+	w := &Written{Stored: c.stored, Registered: registered, Duplicates: c.duplicates()}
 	for _, start := range c.starts[:len(c.starts)-1] {
 		w.EventTimes = append(w.EventTimes, c.rows[start].EventTimes[0])
 	}

@@ -30,6 +30,7 @@ type storedAnswer struct {
 	Stored     map[string]string `json:"stored" doc:"For each name as it was sent the name of the feature"`
 	Registered []string          `json:"registered" doc:"Names that nobody had registered and that are drafts now"`
 	Online     string            `json:"online" enum:"written,pending,none" doc:"pending: accepted, and brought online later; none: event groups have no online copy"`
+	Duplicate  bool              `json:"duplicate,omitempty" doc:"Nothing was stored: it is in an event group, and its id is there already"`
 }
 
 // storeOne stores one observation.
@@ -80,10 +81,10 @@ func (s *Store) storeOne(r *httpapi.Request, b []byte) ([]byte, error) {
 
 // appendStoredOne writes the answer behind the entity.
 func appendStoredOne(b []byte, fields []Field, w *Written) []byte {
-	b = appendEventTime(appendMember(b, "event_time"), w.EventTimes[0])
+	b = w.appendEventTime(appendMember(b, "event_time"), w.EventTimes[0])
 	b = appendStored(appendMember(b, "stored"), fields, w.Stored)
 	b = appendTexts(appendMember(b, "registered"), w.Registered)
-	return append(appendOnline(b, w.Online), '}')
+	return append(w.appendThere(appendOnline(b, w.Online)), '}')
 }
 
 // writeKeyed is WriteOnce of a call with a key. What is replayed says so in a header.

@@ -80,13 +80,13 @@ func (s *Store) storeMany(ctx context.Context, in *storeManyInput) (*httpapi.Byt
 func appendStoredMany(b []byte, entityType string, observations []Observation, w *Written) []byte {
 	n := int64(len(observations))
 	b = value.AppendJSONString(first(b, "entity_type"), entityType)
-	b = appendCounts(b, &Loaded{Received: n, Stored: n})
+	b = w.appendCounts(b, n)
 	b = append(appendMember(b, "event_times"), '[')
 	for i, t := range w.EventTimes {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendEventTime(b, t)
+		b = w.appendEventTime(b, t)
 	}
 	b = appendStored(appendMember(append(b, ']'), "features"), distinctFields(observations), w.Stored)
 	b = appendTexts(appendMember(b, "registered"), w.Registered)

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -21,6 +22,9 @@ func (o *Offline) Append(ctx context.Context, rows []*store.Rows) error {
 func (o *Offline) AppendOnce(ctx context.Context, rows []*store.Rows, requests []*store.KeyedRequest) error {
 	for _, r := range rows {
 		if err := check(r); err != nil {
+			return err
+		}
+		if err := checkIDs(r); err != nil {
 			return err
 		}
 	}
@@ -62,6 +66,7 @@ type batchInsert struct {
 	count  int
 	ids    []int64 // what the server gave the rows
 	times  []int64
+	given  [][]byte // the row ids of those that were stored, of a group that has them
 }
 
 // batchOf sorts rows by the statement they need.
@@ -126,13 +131,16 @@ func (b *batch) run(ctx context.Context) error {
 	}
 	for i := range b.statements {
 		s := &b.statements[i]
-		s.ids, s.times = s.ids[:0], s.times[:0]
+		s.ids, s.times, s.given = s.ids[:0], s.times[:0], s.given[:0]
 		if !answer.NextResult() {
 			break
 		}
 		for result := answer.ResultReader(); result.NextRow(); {
 			s.ids = append(s.ids, decodeInt64(result.Values()[0]))
 			s.times = append(s.times, decodeTime(result.Values()[1]))
+			if s.insert.id >= 0 {
+				s.given = append(s.given, bytes.Clone(result.Values()[2]))
+			}
 		}
 	}
 	if err := answer.Close(); err != nil {
@@ -141,7 +149,14 @@ func (b *batch) run(ctx context.Context) error {
 	for _, r := range b.requests {
 		r.At = at
 	}
-	for _, s := range b.statements {
+	for i := range b.statements {
+		s := &b.statements[i]
+		if s.insert.id >= 0 {
+			if err := s.fillByID(); err != nil {
+				return err
+			}
+			continue
+		}
 		if len(s.ids) != s.count {
 			return fmt.Errorf("PostgreSQL took %d of %d rows into %s: is there a trigger?", len(s.ids), s.count, s.insert.group.Name)
 		}

@@ -14,7 +14,8 @@
 //
 // A feature whose name is taken by one of these columns, by a join key or by PostgreSQL itself (xmin) stands in <name>__.
 // There are two indexes: (join keys, event_time DESC, ingest_id DESC), which gives an entity's newest observation
-// first and breaks ties without a sort, and (ingest_xid) for what came in since.
+// first and breaks ties without a sort, and (ingest_xid) for what came in since. A group with a row id has a third, by_id__<group id>, a
+// unique one over that column.
 //
 // Three tables are the store's own: __store says which store this is, __layouts which columns each group's table has and for
 // which version of the group, __idempotency holds the requests that had a key, each remembered in the transaction of its rows. Names

@@ -29,6 +29,7 @@ type insert struct {
 	group    *registry.Group
 	features []*registry.Feature
 	text     string
+	id       int // of the features the row id; -1: the group has none
 }
 
 // insertRows bounds the rows of one statement: slices of arrays of texts are found by counting from the start.
@@ -105,10 +106,16 @@ func (o *Offline) newInsert(group *registry.Group, features []*registry.Feature)
 		unnest("f"+name, "integer")
 		unnest("g"+name, "integer")
 	}
-	return &insert{group: group, features: features, text: fmt.Sprintf(`INSERT INTO %s (%s) SELECT %s FROM unnest(%s) AS u(%s) `+
-		`WHERE 1 / (SELECT count(*) FROM %s WHERE group_id = $1 AND version = $2::integer AND table_name = %s) = 1 RETURNING ingest_id, event_time`,
+	order, id := "", placeOf(features, group.RowID())
+	returned := "ingest_id, event_time"
+	if id >= 0 {
+		order = " ORDER BY u.f" + strconv.Itoa(id)
+		returned += ", " + database.Quote(idColumn(group))
+	}
+	return &insert{group: group, features: features, id: id, text: fmt.Sprintf(`INSERT INTO %s (%s) SELECT %s FROM unnest(%s) AS u(%s) `+
+		`WHERE 1 / (SELECT count(*) FROM %s WHERE group_id = $1 AND version = $2::integer AND table_name = %s) = 1%s%s RETURNING %s`,
 		o.table(group.Name), strings.Join(columns, ", "), strings.Join(selected, ", "), strings.Join(unnested, ", "), strings.Join(names, ", "),
-		o.table("__layouts"), literal(group.Name))}
+		o.table("__layouts"), literal(group.Name), order, onConflict(group), returned)}
 }
 
 // span is some rows of a Rows.

@@ -23,11 +23,12 @@ type layout struct {
 	version int      // below 0: retired under that version
 	keys    []string // "customer_id STRING"
 	columns []string // of features
+	id      string   // the column over which there is a unique index of row ids; ""
 }
 
 // wanted is the layout that a group asks for.
 func wanted(group *registry.Group) layout {
-	l := layout{table: group.Name, version: group.SchemaVersion, columns: []string{}} // an empty list is not null
+	l := layout{table: group.Name, version: group.SchemaVersion, columns: []string{}, id: idColumn(group)} // an empty list is not null
 	for _, key := range group.EntityType.JoinKeys {
 		l.keys = append(l.keys, key.Name+" "+key.ValueType.String())
 	}
@@ -42,7 +43,7 @@ func wanted(group *registry.Group) layout {
 
 // fits tells whether the table serves the group as it is.
 func (l layout) fits(wanted layout) bool {
-	return l.version >= wanted.version && slices.Equal(l.keys, wanted.keys) && len(l.missing(wanted)) == 0
+	return l.version >= wanted.version && slices.Equal(l.keys, wanted.keys) && len(l.missing(wanted)) == 0 && l.id == wanted.id
 }
 
 // retired tells whether the group was retired under the wanted layout or a newer one.
@@ -116,8 +117,10 @@ type querier interface {
 }
 
 func (o *Offline) readLayout(ctx context.Context, q querier, group int64, suffix string) (l layout, exists bool, err error) {
-	err = q.QueryRow(ctx, `SELECT table_name, version, join_keys, columns FROM `+o.table("__layouts")+` WHERE group_id = $1`+suffix, group).
-		Scan(&l.table, &l.version, &l.keys, &l.columns)
+	err = q.QueryRow(ctx, `SELECT table_name, version, join_keys, columns,
+		coalesce((SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass($2) AND attnum = 1), '')
+		FROM `+o.table("__layouts")+` WHERE group_id = $1`+suffix, group, o.idIndex(group)).
+		Scan(&l.table, &l.version, &l.keys, &l.columns, &l.id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return layout{}, false, nil
 	}
@@ -140,7 +143,10 @@ func (o *Offline) changeLayout(ctx context.Context, tx pgx.Tx, group *registry.G
 		exists = false
 	}
 	if !exists {
-		return true, o.createTable(ctx, tx, group, want)
+		if err := o.createTable(ctx, tx, group, want); err != nil {
+			return false, err
+		}
+		return true, o.indexIDs(ctx, tx, group, layout{}, want)
 	}
 	if missing := found.missing(want); len(missing) > 0 {
 		var add []string
@@ -156,7 +162,11 @@ func (o *Offline) changeLayout(ctx context.Context, tx pgx.Tx, group *registry.G
 	}
 	_, err = tx.Exec(ctx, `UPDATE `+o.table("__layouts")+` SET version = greatest(version, $2), columns = $3 WHERE group_id = $1`,
 		group.ID, want.version, found.columns)
-	return false, err
+	if err != nil {
+		return false, err
+	}
+	want.table = found.table
+	return false, o.indexIDs(ctx, tx, group, found, want)
 }
 
 // dropEmpty removes the table of a group whose join keys have changed, if it has no rows.

@@ -30,6 +30,9 @@ type load struct {
 	copied chan error     // the COPY's outcome
 	buffer []byte
 	ended  bool
+
+	columns           []string // quoted
+	added, duplicates int64
 }
 
 // Load begins a transaction on the group's table, whose layout must be the group's: ErrOutdated otherwise. It lives until Commit or
@@ -40,15 +43,20 @@ func (o *Offline) Load(ctx context.Context, group *registry.Group, run int64) (s
 		return nil, fmt.Errorf("connecting to PostgreSQL: %w", err)
 	}
 	l := &load{offline: o, group: group, run: run, conn: conn, copied: make(chan error, 1)}
-	if err := l.begin(ctx); err != nil {
+	l.columns = append(keyColumns(group, ""), "event_time", "run_id", "schema_version", "presence")
+	for _, feature := range group.Features {
+		l.columns = append(l.columns, database.Quote(featureColumn(group, feature.Column)))
+	}
+	err = l.begin(ctx)
+	table := o.table(group.Name)
+	if err == nil && group.IDColumn != "" {
+		table, err = stagingTable, l.stage(ctx)
+	}
+	if err != nil {
 		l.rollback()
 		return nil, writeError(fmt.Errorf("beginning a load of group %s: %w", group.Name, err))
 	}
-	columns := append(keyColumns(group, ""), "event_time", "run_id", "schema_version", "presence")
-	for _, feature := range group.Features {
-		columns = append(columns, database.Quote(featureColumn(group, feature.Column)))
-	}
-	text := fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT binary)", o.table(group.Name), strings.Join(columns, ", "))
+	text := fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT binary)", table, strings.Join(l.columns, ", "))
 	// The COPY lasts from call to call: none of their contexts is its own.
 	copying, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l.cancel = cancel
@@ -87,9 +95,10 @@ func (l *load) Add(ctx context.Context, rows *store.Rows) error {
 	if l.ended {
 		return errors.New("the load has ended")
 	}
-	if err := check(rows); err != nil {
+	if err := errors.Join(check(rows), checkIDs(rows)); err != nil {
 		return err
 	}
+	l.added += int64(len(rows.Keys))
 	defer context.AfterFunc(ctx, l.cancel)()
 	places := l.places(rows)
 	width := 4 + len(rows.Group.EntityType.JoinKeys) + len(l.group.Features)
@@ -180,6 +189,9 @@ func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) erro
 		l.rows.Close()
 		copied := <-l.copied
 		l.copied <- copied
+		if copied == nil && l.group.IDColumn != "" {
+			copied = l.insertStaged(ctx)
+		}
 		err = l.copyError(ctx, copied)
 	}
 	if err == nil && request != nil {

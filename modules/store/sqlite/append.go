@@ -28,7 +28,11 @@ func (o *Offline) AppendOnce(ctx context.Context, rows []*store.Rows, requests [
 	}
 	for i, r := range rows {
 		r.IngestIDs = a.ids[i]
-		copy(r.EventTimes, a.times[i])
+		for j, id := range r.IngestIDs {
+			if id != store.NotStored {
+				r.EventTimes[j] = a.times[i][j]
+			}
+		}
 	}
 	return nil
 }
@@ -78,8 +82,12 @@ func (a *appending) do(c *conn) (err error) {
 				}
 				ins.bind(s, r, rows, at, ids[at], times[at], places)
 			}
-			return s.exec()
+			_, err = ins.exec(s, ids[at:at+size])
+			return err
 		})
+		if err == nil && ins.unique {
+			err = ins.heldByLoad(c, rows, ids, places)
+		}
 		if err != nil {
 			return fmt.Errorf("group %s: %w", rows.Group.Name, err)
 		}
@@ -91,12 +99,16 @@ func (a *appending) do(c *conn) (err error) {
 // insert makes the statements that insert rows of one layout, several rows at a time: preparing and crossing to C cost more than
 // a row does. Their first arguments are what all rows share.
 type insert struct {
-	group *registry.Group
-	head  string
-	keys  int
-	width int // arguments of one row
-	sizes []int
-	text  map[int]string // by size
+	group   *registry.Group
+	table   string // quoted
+	head    string
+	tail    string
+	keys    int
+	width   int // arguments of one row
+	sizes   []int
+	text    map[int]string // by size
+	unique  bool           // rows whose id is there are left out
+	idPlace int            // of the id among the group's features
 }
 
 // manyRows is how many rows one statement inserts at most, as far as maxArguments allow: more of them are no faster.
@@ -123,8 +135,10 @@ func newInsert(l *layout, group *registry.Group) *insert {
 	for _, feature := range group.Features {
 		columns = append(columns, database.Quote(featureColumn(group, feature.Column)))
 	}
-	ins := &insert{group: group, keys: len(group.EntityType.JoinKeys), width: len(columns) - sharedArguments, text: map[int]string{}}
-	ins.head = "INSERT INTO " + database.Quote(l.table) + " ("
+	ins := &insert{group: group, keys: len(group.EntityType.JoinKeys), width: len(columns) - sharedArguments, text: map[int]string{},
+		table: database.Quote(l.table), tail: onConflict(group), unique: group.IDColumn != ""}
+	ins.idPlace = slices.Index(group.Features, group.RowID())
+	ins.head = "INSERT INTO " + ins.table + " ("
 	for i, column := range columns {
 		if i > 0 {
 			ins.head += ", "
@@ -155,7 +169,7 @@ func (ins *insert) statement(c *conn, size int) (*statement, error) {
 			}
 			b = append(b, ')')
 		}
-		ins.text[size] = string(b)
+		ins.text[size] = string(append(b, ins.tail...))
 	}
 	return c.prepare(ins.text[size])
 }

@@ -16,7 +16,8 @@
 //
 // A feature whose name is taken by one of these columns or by a join key stands in <name>__, a group whose name SQLite keeps for
 // itself (sqlite_…) in group__<name>. The one index is (join keys, event_time), ascending: read backwards it gives an entity's newest
-// observation first and, since it ends in ingest_id, breaks ties without a sort; a load in the same order appends to it.
+// observation first and, since it ends in ingest_id, breaks ties without a sort; a load in the same order appends to it. A group with a row
+// id has a second one, by_id__<group id>, a unique one over that column.
 //
 // Four tables are the store's own. __store is one row: identity, the next ingest id, the clock, and how often layouts have changed.
 // __layouts says which columns each group's table has, and for which version of the group. __loads are the loads that are open,

@@ -154,7 +154,11 @@ func (o *Offline) changeLayout(c *conn, group *registry.Group) (created bool, er
 	if found != nil && found.version < 0 && -found.version >= wanted.version {
 		return false, fmt.Errorf("version %d: %w", wanted.version, store.ErrOutdated)
 	}
-	if found != nil && found.version >= wanted.version && slices.Equal(found.keys, wanted.keys) && len(found.missing(wanted)) == 0 {
+	indexed, err := c.idIndexed(group)
+	if err != nil {
+		return false, err
+	}
+	if found != nil && found.version >= wanted.version && slices.Equal(found.keys, wanted.keys) && len(found.missing(wanted)) == 0 && indexed == idColumn(group) {
 		return false, nil
 	}
 	o.layoutChanges(c)
@@ -166,9 +170,14 @@ func (o *Offline) changeLayout(c *conn, group *registry.Group) (created bool, er
 		found = nil
 	}
 	if found == nil {
-		return true, createTable(c, group, wanted)
+		created, err = true, createTable(c, group, wanted)
+	} else {
+		wanted.table, err = found.table, addColumns(c, group, found, wanted)
 	}
-	return false, addColumns(c, group, found, wanted)
+	if err == nil {
+		err = c.indexIDs(group, wanted.table)
+	}
+	return created && err == nil, err
 }
 
 // layoutChanges makes everybody read layouts again.

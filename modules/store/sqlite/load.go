@@ -25,7 +25,9 @@ type load struct {
 	began   int64 // the event time of rows without one
 	ended   bool
 
-	key, rest []byte
+	key, rest  []byte
+	ids        [manyRows]int64 // of the rows of one statement
+	duplicates int64
 }
 
 // Load looks whether the layout is the group's. The rows of the load stay under that layout if a column is added meanwhile.
@@ -106,11 +108,19 @@ func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) erro
 		}
 		return o.AppendOnce(ctx, nil, []*store.KeyedRequest{request})
 	}
+	done, err := l.alone(ctx)
+	if err != nil {
+		return fmt.Errorf("loading group %s: %w", l.group.Name, err)
+	}
+	defer done()
 	var open openLoad
-	err := o.writer.do(ctx, alone, func(c *conn) error {
+	err = o.writer.do(ctx, alone, func(c *conn) error {
 		found, err := c.layoutOf(l.group.ID)
 		if err == nil && (found == nil || found.version < 0 || !slices.Equal(found.keys, l.keys)) { // retired, or made anew after that
 			err = store.ErrOutdated
+		}
+		if err == nil {
+			err = l.noneOpen(c)
 		}
 		if err != nil {
 			return err
@@ -157,8 +167,9 @@ func (o *Offline) appear(ctx context.Context, open openLoad, request *store.Keye
 
 // chunk is the rows of one step, ready to be bound.
 type chunk struct {
-	rows int
-	args []driver.Value
+	rows   int
+	args   []driver.Value
+	stored int // of them, once it was inserted
 }
 
 // insertAll fills one chunk while the other is being inserted.
@@ -177,6 +188,8 @@ func (l *load) insertAll(ctx context.Context, open openLoad) error {
 		err := filler.fill(c)
 		if before != nil { // it must not go on using a chunk of a call that has returned
 			err = errors.Join(err, before.wait(context.WithoutCancel(ctx)))
+			inserted := &chunks[(i+1)%2]
+			l.duplicates += int64(inserted.rows - inserted.stored)
 		}
 		if err == nil {
 			err = ctx.Err()
@@ -190,6 +203,7 @@ func (l *load) insertAll(ctx context.Context, open openLoad) error {
 
 func (l *load) insertChunk(c *conn, chunk *chunk, ingestTime int64) error {
 	width := l.insert.width
+	chunk.stored = 0 // it may be done again
 	return inSizes(chunk.rows, l.insert.sizes, func(at, size int) error {
 		s, err := l.insert.statement(c, size)
 		if err != nil {
@@ -199,7 +213,13 @@ func (l *load) insertChunk(c *conn, chunk *chunk, ingestTime int64) error {
 		for i, arg := range chunk.args[at*width : (at+size)*width] {
 			s.args[sharedArguments+i].Value = arg
 		}
-		return s.exec()
+		ids := l.ids[:size]
+		for r := range ids {
+			ids[r] = integer(chunk.args[(at+r)*width])
+		}
+		stored, err := l.insert.exec(s, ids)
+		chunk.stored += stored
+		return err
 	})
 }
 

@@ -57,6 +57,8 @@ type Offline struct {
 	saved   ledger // as it stands in the file
 	inserts map[layoutOf]*insert
 
+	uniqueLoad chan struct{} // holds one while a load of a group with a row id is being committed
+
 	removing context.CancelFunc
 	removed  sync.WaitGroup
 }
@@ -90,7 +92,7 @@ func OpenOffline(path string, options Options) (*Offline, error) {
 	if err := c.run(idempotencySchema); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())
 	}
-	o := &Offline{path: path, options: options.filled(), inserts: map[layoutOf]*insert{}}
+	o := &Offline{path: path, options: options.filled(), inserts: map[layoutOf]*insert{}, uniqueLoad: make(chan struct{}, 1)}
 	dest := make([]driver.Value, 4)
 	if _, err := c.row(dest, "SELECT identity, next_id, clock, layouts FROM __store"); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())

@@ -111,6 +111,11 @@ func RunOffline(t *testing.T, engine OfflineEngine) {
 		{"Observations at most", (*offline).observationsLimit},
 		{"Observations of many rows come in batches", (*offline).observationsMany},
 		{"IntegerBounds", (*offline).integerBounds},
+		{"a row whose id is there is not stored again", (*offline).rowIDAppend},
+		{"a row with an id is stored once by many writers", (*offline).rowIDConcurrent},
+		{"a load leaves rows out whose ids are there", (*offline).rowIDLoad},
+		{"a row with an id is stored once by loads and writers at once", (*offline).rowIDLoadAndAppend},
+		{"EnsureLayout declares a row id, changes it and gives it up", (*offline).rowIDDeclared},
 		{"random rows read as the oracle says", (*offline).random},
 		{"Ping", (*offline).ping},
 	} {

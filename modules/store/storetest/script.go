@@ -29,7 +29,9 @@ import (
 // 2039-12-31T23:59:59Z. Entities are named as in an URL: c1, a%2Fb, driver_id=1,region=eu. Values are JSON; null is an explicit null.
 //
 //	entity E(KEY TYPE, …)              an entity type and its join keys
-//	group G of E [ttl D] (F TYPE, …)   a group of features; events G of E (…): of events
+//	group G of E [ttl D] (F TYPE, …)   a group of features
+//	events G of E [id F] (F TYPE, …)   a group of events, whose repeated rows are known by a feature
+//	id G F                             declares that feature later; none: gives it up
 //	add G F TYPE                       adds a feature to a group
 //	retype G F TYPE [asked]            gives a feature another value type, allowing what that breaks, unless it only asks
 //	rename G F NAME                    gives a feature another name
@@ -39,7 +41,8 @@ import (
 //	load G [OPTION …]:                 loads the lines ID [@TIME] F=VALUE … below
 //	    csv ndjson json json_rows      in that format; ndjson unless said
 //	    nulls=skip on_error=skip create=true  as in POST /rows
-//	    stored=N rejected=N            what the answer must count
+//	    stored=N rejected=N duplicate=N  what the answer must count
+//	duplicates N                       how many observations of the last write were there already
 //	online OUTCOME                     what the last write answered of its online half: written, pending or none
 //	lose G                             empties a group's online copy, as a server that came back without its data
 //	clock TIME                         moves the clock

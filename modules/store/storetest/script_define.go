@@ -43,8 +43,8 @@ func (r *scriptRun) group(words []string, _ []Line) error {
 	if before[0] == "events" {
 		group["kind"] = "events"
 	}
-	if len(before) > 5 && before[4] == "ttl" {
-		group["ttl"] = before[5]
+	if len(before) > 5 {
+		group[map[string]string{"ttl": "ttl", "id": "id_column"}[before[4]]] = before[5]
 	}
 	var features []map[string]string
 	for _, c := range columns {
@@ -52,6 +52,15 @@ func (r *scriptRun) group(words []string, _ []Line) error {
 	}
 	group["features"] = features
 	r.entityOf[before[1]] = before[3]
+	return r.Apply(map[string]any{"groups": []any{group}})
+}
+
+// idColumn declares an id column later.
+func (r *scriptRun) idColumn(words []string, _ []Line) error {
+	group := map[string]any{"name": r.own(words[1]), "id_column": words[2]}
+	if words[2] == "none" {
+		group["id_column"] = nil
+	}
 	return r.Apply(map[string]any{"groups": []any{group}})
 }
 

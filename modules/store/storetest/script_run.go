@@ -52,6 +52,7 @@ type scriptRun struct {
 	entityOf map[string]string // script's group → script's entity type
 	unsynced bool              // something was loaded that no materialization has brought online yet
 	outcome  string            // of the online half of the last write
+	repeated int               // observations of the last write that were there already
 	line     int
 }
 
@@ -86,6 +87,7 @@ func (r *scriptRun) run(s Statement) error {
 	do, ok := map[string]func(*scriptRun, []string, []Line) error{
 		"entity": (*scriptRun).entity, "group": (*scriptRun).group, "events": (*scriptRun).group, "add": (*scriptRun).add, "ttl": (*scriptRun).ttl,
 		"retype": (*scriptRun).retype, "rename": (*scriptRun).rename,
+		"id": (*scriptRun).idColumn, "duplicates": (*scriptRun).duplicates,
 		"write": (*scriptRun).write, "load": (*scriptRun).load, "online": (*scriptRun).online, "lose": (*scriptRun).lose, "clock": (*scriptRun).moveClock, "materialize": (*scriptRun).materialize,
 		"expect": (*scriptRun).expect, "train": (*scriptRun).train, "history": (*scriptRun).history, "export": (*scriptRun).export, "count": (*scriptRun).count,
 	}[s.Words[0]]
@@ -189,7 +191,7 @@ func (r *scriptRun) write(words []string, block []Line) error {
 			return fmt.Errorf("observation %d was answered as of %d, not %d", i, written.EventTimes[i], wanted)
 		}
 	}
-	r.outcome = written.Online
+	r.outcome, r.repeated = written.Online, written.Duplicates
 	r.unsynced = r.unsynced || written.Online == store.OnlinePending
 	return nil
 }
@@ -201,12 +203,19 @@ func (r *scriptRun) online(words []string, _ []Line) error {
 	return nil
 }
 
+func (r *scriptRun) duplicates(words []string, _ []Line) error {
+	if fmt.Sprint(r.repeated) != words[1] {
+		return fmt.Errorf("%d observations of the last write were there already, not %s", r.repeated, words[1])
+	}
+	return nil
+}
+
 func (r *scriptRun) lose(words []string, _ []Line) error { return r.Lose(r.Group(r.own(words[1]))) }
 
 func (r *scriptRun) load(words []string, block []Line) error {
 	name := strings.TrimSuffix(words[1], ":")
 	request := store.LoadRequest{Group: r.own(name)}
-	format, counts := table.NDJSON, map[string]int64{"stored": -1, "rejected": -1}
+	format, counts := table.NDJSON, map[string]int64{"stored": -1, "rejected": -1, "duplicate": -1}
 	for _, option := range words[2:] {
 		option = strings.TrimSuffix(option, ":")
 		key, text, isPair := strings.Cut(option, "=")
