@@ -11,7 +11,8 @@
 //
 // Invariants: what is acknowledged is committed offline; an online value is never older than one that was answered "written";
 // while a group's marker is absent, nothing is concluded from its online rows; within a group commit no request fails its
-// neighbours; a request with a key (once.go) is stored once, whoever is sent it and whatever ends in the middle.
+// neighbours; a request with a key (once.go) is stored once, whoever is sent it and whatever ends in the middle;
+// of the rows of an event group with an id column, those of one id are stored once, by whichever way they come.
 //
 // It uses the registry (definitions) and runs (a load is a run).
 package store
