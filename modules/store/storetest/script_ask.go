@@ -228,3 +228,10 @@ func (r *scriptRun) train(words []string, block []Line) error {
 	}
 	return compare("training set", read, got, wanted)
 }
+
+func (r *scriptRun) duplicates(words []string, _ []Line) error {
+	if fmt.Sprint(r.repeated) != words[1] {
+		return fmt.Errorf("%d observations of the last write were there already, not %s", r.repeated, words[1])
+	}
+	return nil
+}

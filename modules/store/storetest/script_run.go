@@ -203,13 +203,6 @@ func (r *scriptRun) online(words []string, _ []Line) error {
 	return nil
 }
 
-func (r *scriptRun) duplicates(words []string, _ []Line) error {
-	if fmt.Sprint(r.repeated) != words[1] {
-		return fmt.Errorf("%d observations of the last write were there already, not %s", r.repeated, words[1])
-	}
-	return nil
-}
-
 func (r *scriptRun) lose(words []string, _ []Line) error { return r.Lose(r.Group(r.own(words[1]))) }
 
 func (r *scriptRun) load(words []string, block []Line) error {
