@@ -86,6 +86,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	}
 	if c.Has(config.Store) {
 		a.add("store", values.Start, values.Stop)
+		values.HandleRuns()
 		values.Routes(api)
 	}
 	if c.Has(config.Materialization) {
@@ -96,6 +97,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	}
 	a.add("runs", work.Start, work.Stop) // last: it begins to do what was submitted to the others
 	work.Routes(api)
+	values.RunRoutes(api)
 
 	a.checks = []check{
 		{"registry", false, a.pingDatabase},

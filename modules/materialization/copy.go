@@ -51,6 +51,7 @@ func (m *Materialization) bring(ctx context.Context, what copying) (Progress, er
 				return Progress{}, err
 			}
 			tried++
+		case errors.Is(err, errAgain):
 		case errors.As(err, &another):
 			if err := another.wait(ctx, &c); err != nil {
 				return c.progress, fmt.Errorf("materialize %s: %w", what.group.Name, err)
@@ -73,6 +74,9 @@ func (m *Materialization) bring(ctx context.Context, what copying) (Progress, er
 	return Progress{}, fault.New(fault.Busy, "superseded",
 		"the online copy of %s kept changing hands while it was being written: another process brings it in step", what.group.Name)
 }
+
+// errAgain says that what was taken back from history has been applied, and that the run begins anew.
+var errAgain = errors.New("what was taken back has been applied")
 
 // refreshed reads the registry again and answers the group as it is now: another process has changed it since this one last looked.
 func (m *Materialization) refreshed(ctx context.Context, group *registry.Group) (*registry.Group, error) {
@@ -99,6 +103,7 @@ type copying struct {
 	since    time.Time
 	progress Progress
 	server   string // the online server's run
+	removals store.Removals
 	from     store.State
 	began    bool // the copy was taken for a rebuild, in this attempt or an earlier one
 	left     bool // which is so
@@ -113,7 +118,8 @@ func (c *copying) run(ctx context.Context) (bool, error) {
 	}
 	defer func() { _ = snapshot.Close() }() // it was only read from
 	to := c.state(identity, snapshot)
-	if c.progress.Mode == Incremental && c.from == to && snapshot.Head() == snapshot.Position() {
+	forgotten := c.removals.Forgotten == c.removals.Last
+	if c.progress.Mode == Incremental && c.from == to && forgotten && snapshot.Head() == snapshot.Position() {
 		return true, nil // nothing came in; a transaction that is still open can hold Position where it is while others commit above it
 	}
 	void, err := c.void(ctx, to)
@@ -125,6 +131,15 @@ func (c *copying) run(ctx context.Context) (bool, error) {
 			return false, err
 		}
 		return c.rebuild(ctx, void)
+	}
+	if c.from.Watermark.Removal != c.removals.Last || !forgotten {
+		if err := snapshot.Close(); err != nil {
+			return false, err
+		}
+		if _, err := c.m.store.TakeBack(ctx, c.group); err != nil {
+			return false, err
+		}
+		return false, errAgain
 	}
 	// A copy that cannot be trusted says so to every reader until it is complete again.
 	if c.from.Marker != "" && c.from.Server != c.server {
@@ -162,20 +177,28 @@ func (c *copying) open(ctx context.Context) (_ store.Snapshot, identity string, 
 	if err != nil {
 		return nil, "", fmt.Errorf("read the offline store: %w", err)
 	}
-	if err := snapshot.Fits(ctx, c.group); err != nil {
+	if err = snapshot.Fits(ctx, c.group); err == nil {
+		var all map[int64]store.Removals
+		all, err = snapshot.Removals(ctx)
+		c.removals = all[c.group.ID]
+	}
+	if err != nil {
 		return nil, "", errors.Join(err, snapshot.Close())
 	}
 	return snapshot, identity, nil
 }
 
-// state is what the copy says of itself once it holds everything in the snapshot.
+// state is what the copy says of itself once it holds everything in the snapshot. What was taken back during a rebuild has raised no fence:
+// who read before that was refused by the absence of the marker, and is refused by the fence from now on.
 func (c *copying) state(identity string, snapshot store.Snapshot) store.State {
 	return store.State{
-		Marker:    store.Marker(identity, c.group),
-		Watermark: store.Watermark{Store: identity, Position: snapshot.Position(), TTL: c.group.TTL.Microseconds()},
-		Fence:     c.from.Fence,
-		Server:    c.server,
-	}
+		Marker: store.Marker(identity, c.group),
+		Watermark: store.Watermark{Store: identity, Position: snapshot.Position(), TTL: c.group.TTL.Microseconds(),
+			Removal: c.removals.Last},
+		Fence:  c.from.Fence,
+		Raised: c.from.Raised,
+		Server: c.server,
+	}.Raise(c.removals.Last)
 }
 
 // swap moves the group's state on, if nobody else has.

@@ -11,5 +11,8 @@
 // raises the fence, sweeps, copies everything, and sets both again. In the place of the watermark stands the run that does it: another run
 // waits for that one while it is alive, and begins anew once it is not. So a rebuild that was broken off is simply made again.
 //
+// What is taken back from history is no ingestion: the watermark names the last removal that was applied, and a run applies later ones
+// before it goes on. Where their notes are gone, since the online store lost what had been applied, the watermark does not count.
+//
 // It uses the store (its engines and its packing of rows), the registry (which groups there are) and runs.
 package materialization

@@ -24,6 +24,8 @@ func (c *copying) void(ctx context.Context, to store.State) (string, error) {
 		return "the watermark is of another offline store or timeline", nil
 	case w.Position.After(to.Watermark.Position):
 		return "the watermark is ahead of the offline store", nil
+	case !c.removals.Covers(w.Removal):
+		return "what was taken back since is noted no more", nil
 	case w.TTL != to.Watermark.TTL: // by whom was it changed?
 		now, err := c.m.refreshed(ctx, c.group)
 		if err != nil {
@@ -59,7 +61,8 @@ func (c *copying) rebuild(ctx context.Context, void string) (done bool, err erro
 	c.progress.Mode, c.progress.Reason = Rebuild, void
 	if taken, err := c.swap(ctx, store.State{
 		Watermark: store.Watermark{Store: rebuilder(run.ID())},
-		Fence:     max(c.from.Fence+1, c.m.clock().Unix()), // higher than any that a store has had which lost its state
+		Fence:     max(c.from.Fence+1, c.m.clock().Unix()+c.removals.Last), // higher than any that a store has had which lost its state
+		Raised:    c.removals.Last,
 		Server:    c.server,
 	}); err != nil || !taken {
 		return false, err

@@ -9,6 +9,10 @@
 // Online in one round trip, and Offline where the online copy says of itself that it is not complete; At, History, Export and
 // TrainingSet ask a Snapshot of Offline. One function, judge (status.go), decides of every value what it is at a time.
 //
+// The way back (revert.go, retract.go): Offline.Remove, durably → TakeBack (take_back.go): the group's fence is raised, what was removed
+// goes from the online rows and what history says now comes in its place. The online copy's state says which removal it has applied, so
+// whoever looks next goes on where a crash left off; until then this process reads the group offline (owed.go).
+//
 // Invariants: what is acknowledged is committed offline; an online value is never older than one that was answered "written";
 // while a group's marker is absent, nothing is concluded from its online rows; within a group commit no request fails its
 // neighbours; a request with a key (once.go) is stored once, whoever is sent it and whatever ends in the middle;

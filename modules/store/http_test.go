@@ -64,11 +64,12 @@ func serve(t *testing.T, change ...func(*store.Config)) *served {
 	s.values = values
 	values.PublishWith(publisher{work})
 	work.Handle("materialization", 1, s.publish(values))
+	values.HandleRuns()
 	require.NoError(t, values.Start(t.Context()))
 	t.Cleanup(values.Stop)
 	require.NoError(t, work.Start(t.Context()))
 	t.Cleanup(work.Stop)
-	s.Server = httpapitest.Listen(t, httpapitest.Serve(log, s.definitions.Routes, values.Routes, work.Routes))
+	s.Server = httpapitest.Listen(t, httpapitest.Serve(log, s.definitions.Routes, values.Routes, work.Routes, values.RunRoutes))
 	return s
 }
 

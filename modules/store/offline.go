@@ -55,6 +55,14 @@ type Offline interface {
 	// Load begins a bulk load of one group under a run's id.
 	Load(ctx context.Context, group *registry.Group, run int64) (Load, error)
 
+	// Remove takes observations of a group back, durably and in one transaction: all that the selection finds then. No snapshot that is
+	// opened afterwards shows them. Under the group's next number it notes which ingest ids each entity lost, for Snapshot.Taken. Where
+	// nothing is found there is no number, and the zero Removed is answered; for a run whose notes are still there, what it took then.
+	Remove(ctx context.Context, group *registry.Group, what Selection) (Removed, error)
+
+	// ForgetRemovals gives up the notes of a group's removals up to a number, and the space of what they took. It can be repeated.
+	ForgetRemovals(ctx context.Context, group *registry.Group, upTo int64) error
+
 	// Snapshot is a view of what is committed now: all its answers are of that one moment. Open loads do not show.
 	Snapshot(ctx context.Context) (Snapshot, error)
 
@@ -113,6 +121,15 @@ type Snapshot interface {
 	// than n rows. It costs about as much as n look-ups, however large the group is. Any entity can be chosen, but one of many
 	// observations is the likelier.
 	Sample(ctx context.Context, group *registry.Group, n int) ([]Key, error)
+
+	// Removable counts what Remove would take back.
+	Removable(ctx context.Context, group *registry.Group, what Selection) (Removed, error)
+
+	// Removals are those of every group that has had any, by the group's id.
+	Removals(ctx context.Context) (map[int64]Removals, error)
+
+	// Taken yields what the group's removals after a number took, in batches; an entity may come more than once.
+	Taken(ctx context.Context, group *registry.Group, after int64, yield func([]Taken) error) error
 
 	// IntegerBounds are the smallest and largest value of an INTEGER feature; found is false if there are none.
 	IntegerBounds(ctx context.Context, feature *registry.Feature) (least, greatest int64, found bool, err error)

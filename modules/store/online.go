@@ -28,6 +28,11 @@ type Online interface {
 	// From Anywhere it begins at a place chosen at random and goes on to the same end.
 	Walk(ctx context.Context, group *registry.Group, from string) (rows []StoredRow, next string, err error)
 
+	// Drop takes, atomically per row, every feature out of the stored row whose value came with one of the row's IDs, merges the row
+	// given into what is left, as Merge does, and removes a row of which nothing is left. A stored row that is damaged is replaced. Under
+	// an older fence than the store's nothing is done and Refused is set; the marker does not matter.
+	Drop(ctx context.Context, group *registry.Group, fence int64, rows []Dropping) (Merged, error)
+
 	// State is the group's marker, watermark and fence; the zero State if there is none.
 	State(ctx context.Context, group *registry.Group) (State, error)
 
@@ -84,6 +89,7 @@ type State struct {
 	Marker    string // "" while absent: reads are answered offline
 	Watermark Watermark
 	Fence     int64
+	Raised    int64  // the removal that the fence was last raised for
 	Server    string // Online.Run when the state was written: another one now means that the server restarted since
 }
 
@@ -92,4 +98,5 @@ type Watermark struct {
 	Store    string   // Offline.Identity
 	Position Position // everything below it is online; "" : nothing was ever materialized
 	TTL      int64    // the TTL it was written under, in µs; 0: none
+	Removal  int64    // the last of the group's removals that has been applied
 }

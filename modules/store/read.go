@@ -134,7 +134,7 @@ func (s *Store) Read(ctx context.Context, read Read) (*Answer, error) {
 		s.onlineFailed("read", err)
 	}
 	for i := range shares {
-		if err != nil || !marked[i] || !s.fill(answer, &shares[i], questions[i].Keys, rows[i], len(read.Features), now) {
+		if err != nil || !marked[i] || s.owed.has(shares[i].group) || !s.fill(answer, &shares[i], questions[i].Keys, rows[i], len(read.Features), now) {
 			missing = append(missing, shares[i])
 		}
 	}

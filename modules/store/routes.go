@@ -66,6 +66,7 @@ func (s *Store) Routes(api huma.API) {
 		Summary: "Read the observations of one entity", Description: "With at= the values as they were at that time.",
 		Responses: httpapi.Answers[historyAnswer](api, "Observations, the newest first, or values"),
 	}, s.history)
+	s.retractRoute(api)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "explain", Method: http.MethodGet, Path: "/explain/{entity_type}/{entity_id}/{feature}", Tags: reading,
 		Summary: "Explain why a value is what it is",

@@ -42,6 +42,7 @@ type Store struct {
 	layouts layouts
 	fences  fences
 	markers markers
+	owed    owed
 	plans   plans
 	flights flights
 	writes  chan *write
@@ -82,12 +83,16 @@ func (s *Store) Start(ctx context.Context) error {
 	if _, err := s.Identify(ctx); err != nil {
 		return fmt.Errorf("read the offline store's identity: %w", err)
 	}
+	if err := s.remember(ctx); err != nil {
+		return fmt.Errorf("read what was taken back: %w", err)
+	}
 	for range s.config.Writers {
 		s.lanes.Add(1)
 		go s.writeLane()
 	}
 	s.lanes.Add(1)
 	go s.forgetRequests()
+	s.lanes.Go(s.repay)
 	return nil
 }
 

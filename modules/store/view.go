@@ -78,6 +78,9 @@ func (s *Store) viewOf(ctx context.Context, doing string, shares []share) (Snaps
 
 // in is the share with its group and features as they are defined now.
 func (sh share) in(group *registry.Group) (share, error) {
+	if sh.features == nil {
+		return share{group: group}, nil
+	}
 	stored := group.Stored()
 	features, wanted := make([]*registry.Feature, len(sh.features)), slices.Clone(sh.wanted)
 	for i, f := range sh.features {

@@ -288,7 +288,7 @@ func (s *Store) writeOnline(ctx context.Context, rows *Rows, fence int64) string
 	return OnlinePending
 }
 
-// currentOf reads entities' newest values from the offline store.
+// currentOf reads entities' newest values from the offline store, whenever they are dated: as the online store holds them.
 func (s *Store) currentOf(ctx context.Context, group *registry.Group, keys []Key) (*Current, error) {
 	snapshot, groups, err := s.view(ctx, "read "+group.Name, []*registry.Group{group})
 	if err != nil {
@@ -298,7 +298,7 @@ func (s *Store) currentOf(ctx context.Context, group *registry.Group, keys []Key
 	group = groups[0]
 	times := make([]int64, len(keys))
 	for i := range times {
-		times[i] = snapshot.Now() + s.config.FutureTolerance.Microseconds()
+		times[i] = lastTime
 	}
 	return snapshot.AsOf(ctx, group, group.Stored(), keys, times, nil)
 }

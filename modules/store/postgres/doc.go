@@ -17,9 +17,10 @@
 // first and breaks ties without a sort, and (ingest_xid) for what came in since. A group with a row id has a third, by_id__<group id>, a
 // unique one over that column.
 //
-// Three tables are the store's own: __store says which store this is, __layouts which columns each group's table has and for
-// which version of the group, __idempotency holds the requests that had a key, each remembered in the transaction of its rows. Names
-// of groups cannot collide with these.
+// Five tables are the store's own: __store says which store this is, __layouts which columns each group's table has and for
+// which version of the group, __idempotency holds the requests that had a key, each remembered in the transaction of its rows,
+// __removals counts each group's removals, __removed notes which rows each entity lost by them. Names of groups cannot collide with
+// these.
 //
 // Writers and the adding of columns meet on the lock of the group's table: an insert holds it in ROW EXCLUSIVE mode and
 // looks at __layouts afterwards, so it either comes before a new column or sees that its layout is outdated.

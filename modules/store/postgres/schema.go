@@ -64,6 +64,17 @@ func (o *Offline) prepareSchema(ctx context.Context) error {
 				answer      bytea NOT NULL,
 				outcome     text COLLATE "C" NOT NULL)`,
 			`CREATE INDEX IF NOT EXISTS __idempotency_until ON ` + o.table("__idempotency") + ` (until)`,
+			`CREATE TABLE IF NOT EXISTS ` + o.table("__removals") + ` (
+				group_id  bigint PRIMARY KEY,
+				last      bigint NOT NULL,
+				forgotten bigint NOT NULL)`,
+			`CREATE TABLE IF NOT EXISTS ` + o.table("__removed") + ` (
+				group_id bigint NOT NULL,
+				number   bigint NOT NULL,
+				run_id   bigint,
+				entity   text[] COLLATE "C" NOT NULL,
+				ids      bigint[] NOT NULL)`,
+			`CREATE INDEX IF NOT EXISTS __removed_by_number ON ` + o.table("__removed") + ` (group_id, number)`,
 		} {
 			if _, err := tx.Exec(ctx, table); err != nil {
 				return err

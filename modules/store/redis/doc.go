@@ -5,9 +5,10 @@
 //	<prefix>:installation     the identity of the installation
 //	<prefix>:<group>:<key>    a packed row (package packed), which expires some time after its TTL
 //	<prefix>:m:<group>        the group's marker; absent while its rows cannot answer
-//	<prefix>:s:<group>        a hash: the watermark (store, position, ttl), fence and server of the group's State
+//	<prefix>:s:<group>        a hash: the watermark (store, position, ttl, removal), fence, raised and server of the
+//	                          group's State
 //
-// where <group> is the group's id. All keys are made in keys.go. Rows are merged by a script inside Redis (merge.lua), so that
+// where <group> is the group's id. All keys are made in keys.go. Rows are merged by scripts inside Redis (packed.lua, merge.lua, drop.lua), so that
 // comparing and setting are one step; it does byte for byte what packed.Merge does. A group's marker is read in the same
 // command as its rows, so that an emptied server is never taken for one that has no such rows.
 //

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/redis/rueidis"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -56,6 +57,52 @@ func TestTheScriptMergesAsGoDoes(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, stored, found)
 		require.Equal(t, wanted, merged)
+	})
+}
+
+// TestTheScriptDropsAsGoDoes does the same for Drop: some of the ingest ids go, and often a row is merged into what is left.
+func TestTheScriptDropsAsGoDoes(t *testing.T) {
+	ctx := context.Background()
+	o := openEnglish(t)
+	g := groupOf(1)
+	number := 0
+	rapid.Check(t, func(t *rapid.T) {
+		number++
+		key := keyOf(fmt.Sprintf("%d %s", number, rapid.StringN(0, 20, 60).Draw(t, "key")))
+		stored := ""
+		for range rapid.IntRange(0, 3).Draw(t, "rows") {
+			row := drawRow(t, key)
+			_, err := o.Merge(ctx, g, 0, true, []store.PackedRow{{Key: key, Row: row}})
+			require.NoError(t, err)
+			merged, outcome, err := packed.Merge(nil, stored, row)
+			require.NoError(t, err)
+			if outcome == packed.Written {
+				stored = string(merged)
+			}
+		}
+		drop := store.Dropping{PackedRow: store.PackedRow{Key: key}}
+		ids := map[int64]bool{}
+		for range rapid.IntRange(0, 8).Draw(t, "ids") {
+			id := drawStamp(t).IngestID
+			drop.IDs, ids[id] = append(drop.IDs, id), true
+		}
+		if rapid.Bool().Draw(t, "something is left in history") {
+			drop.Row = drawRow(t, key)
+		}
+		wanted := store.Merged{Older: 1}
+		dropped, outcome, err := packed.Drop(nil, stored, ids, drop.Row)
+		require.NoError(t, err)
+		if outcome == packed.Written {
+			stored, wanted = string(dropped), store.Merged{Written: 1}
+		}
+		merged, err := o.Drop(ctx, g, 0, []store.Dropping{drop})
+		require.NoError(t, err)
+		require.Equal(t, wanted, merged)
+		found, err := o.client.Do(ctx, o.client.B().Get().Key(o.keys.rows(g)+key.Encoded).Build()).ToString()
+		if !rueidis.IsRedisNil(err) {
+			require.NoError(t, err)
+		}
+		require.Equal(t, stored, found)
 	})
 }
 

@@ -9,8 +9,14 @@ import (
 	"github.com/redis/rueidis"
 )
 
+//go:embed packed.lua
+var packedText string
+
 //go:embed merge.lua
 var mergeText string
+
+//go:embed drop.lua
+var dropText string
 
 //go:embed state.lua
 var stateText string
@@ -18,7 +24,12 @@ var stateText string
 //go:embed swap.lua
 var swapText string
 
-var mergeScript, stateScript, swapScript = newScript(mergeText, true), newScript(stateText, true), newScript(swapText, false)
+var (
+	mergeScript = newScript(packedText+mergeText, true)
+	dropScript  = newScript(packedText+dropText, true)
+	stateScript = newScript(stateText, true)
+	swapScript  = newScript(swapText, false)
+)
 
 // script is a script and the name by which the server knows it once it has seen it. A harmless one can be repeated when a connection breaks
 // and nobody knows whether it has run.

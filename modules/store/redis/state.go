@@ -16,20 +16,20 @@ func (o *Online) State(ctx context.Context, group *registry.Group) (store.State,
 		return store.State{}, fmt.Errorf("reading the state of group %s: %w", group.Name, err)
 	}
 	m, err := results[0].AsStrSlice()
-	if err == nil && len(m) != 6 {
+	if err == nil && len(m) != 8 {
 		err = fmt.Errorf("the script answered %d members", len(m))
 	}
-	var ttl, fence int64
-	if err == nil {
-		ttl, err = strconv.ParseInt(m[3], 10, 64)
-	}
-	if err == nil {
-		fence, err = strconv.ParseInt(m[4], 10, 64)
+	var numbers [4]int64 // ttl, removal, fence, raised
+	for i := range numbers {
+		if err == nil {
+			numbers[i], err = strconv.ParseInt(m[3+i], 10, 64)
+		}
 	}
 	if err != nil {
 		return store.State{}, fmt.Errorf("reading the state of group %s: %w", group.Name, err)
 	}
-	return store.State{Marker: m[0], Watermark: store.Watermark{Store: m[1], Position: store.Position(m[2]), TTL: ttl}, Fence: fence, Server: m[5]}, nil
+	return store.State{Marker: m[0], Fence: numbers[2], Raised: numbers[3], Server: m[7],
+		Watermark: store.Watermark{Store: m[1], Position: store.Position(m[2]), TTL: numbers[0], Removal: numbers[1]}}, nil
 }
 
 // Swap compares every member of the state, and the server's run, and replaces them in one step.
@@ -48,5 +48,7 @@ func (o *Online) Swap(ctx context.Context, group *registry.Group, from, to store
 
 // members are a state as the scripts read and write it.
 func members(s store.State) []string {
-	return []string{s.Marker, s.Watermark.Store, string(s.Watermark.Position), strconv.FormatInt(s.Watermark.TTL, 10), strconv.FormatInt(s.Fence, 10), s.Server}
+	number := func(n int64) string { return strconv.FormatInt(n, 10) }
+	w := s.Watermark
+	return []string{s.Marker, w.Store, string(w.Position), number(w.TTL), number(w.Removal), number(s.Fence), number(s.Raised), s.Server}
 }

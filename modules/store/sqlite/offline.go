@@ -77,13 +77,17 @@ CREATE TABLE __store (one INTEGER PRIMARY KEY CHECK (one = 1), identity TEXT NOT
 	clock INTEGER NOT NULL, layouts INTEGER NOT NULL, installation TEXT) STRICT;
 CREATE TABLE __layouts (group_id INTEGER PRIMARY KEY, table_name TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
 	join_keys TEXT NOT NULL, columns TEXT NOT NULL) STRICT;
-CREATE TABLE __loads (first_id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL, group_id INTEGER NOT NULL, run_id INTEGER NOT NULL) STRICT;
-PRAGMA user_version = 1;`
+CREATE TABLE __loads (first_id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL, group_id INTEGER NOT NULL, run_id INTEGER NOT NULL) STRICT;`
+
+// offlineUpgrades bring a file to the next format each.
+var offlineUpgrades = []string{`
+CREATE TABLE __removals (group_id INTEGER PRIMARY KEY, last INTEGER NOT NULL, forgotten INTEGER NOT NULL) STRICT;
+CREATE TABLE __removed (id INTEGER PRIMARY KEY, group_id INTEGER NOT NULL, number INTEGER NOT NULL, run_id INTEGER, entity BLOB, ids BLOB) STRICT;`}
 
 // OpenOffline opens the store in a file, which is made if it is not there, and begins to remove what a crash left of loads. The caller
 // must hold the data folder's lock.
 func OpenOffline(path string, options Options) (*Offline, error) {
-	c, err := openFile(path, "FULL", offlineSchema, func(c *conn) error {
+	c, err := openFile(path, "FULL", offlineSchema, offlineUpgrades, func(c *conn) error {
 		return c.exec("INSERT INTO __store VALUES (1, ?, 1, 0, 1, NULL)", rand.Text())
 	})
 	if err != nil {
@@ -111,30 +115,48 @@ func OpenOffline(path string, options Options) (*Offline, error) {
 	return o, nil
 }
 
-// openFile opens a file for its writer, and makes it what it is meant to be if it is new.
-func openFile(path, synchronous, schema string, fill func(*conn) error) (*conn, error) {
+// openFile opens a file for its writer, makes it what it is meant to be if it is new, and brings it up to date if it is older: its
+// format is 1 and one more for each upgrade.
+func openFile(path, synchronous, schema string, upgrades []string, fill func(*conn) error) (*conn, error) {
 	c, err := connect(path, "journal_mode = WAL", "synchronous = "+synchronous, "secure_delete = ON", "journal_size_limit = 16777216")
 	if err != nil {
 		return nil, err
 	}
-	dest := make([]driver.Value, 1)
-	_, err = c.row(dest, "PRAGMA user_version")
-	switch version := integer(dest[0]); {
-	case err != nil:
-	case version > 1:
-		err = fmt.Errorf("it was written by a newer version of featurestore (format %d)", version)
-	case version == 0:
-		if err = c.run("BEGIN IMMEDIATE;" + schema); err == nil {
-			err = fill(c)
-		}
-		if err == nil {
-			err = c.run("COMMIT")
-		}
-	}
-	if err != nil {
+	if err := prepareFile(c, schema, upgrades, fill); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())
 	}
 	return c, nil
+}
+
+func prepareFile(c *conn, schema string, upgrades []string, fill func(*conn) error) error {
+	dest := make([]driver.Value, 1)
+	if _, err := c.row(dest, "PRAGMA user_version"); err != nil {
+		return err
+	}
+	version, newest := int(integer(dest[0])), 1+len(upgrades)
+	switch {
+	case version == newest:
+		return nil
+	case version > newest:
+		return fmt.Errorf("it was written by a newer version of featurestore (format %d)", version)
+	}
+	if err := c.run("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	if version == 0 {
+		if err := c.run(schema); err != nil {
+			return err
+		}
+		if err := fill(c); err != nil {
+			return err
+		}
+	}
+	for _, upgrade := range upgrades[max(version, 1)-1:] {
+		if err := c.run(upgrade); err != nil {
+			return err
+		}
+	}
+	return c.run(fmt.Sprintf("PRAGMA user_version = %d; COMMIT", newest))
 }
 
 // save is the last step of each transaction.

@@ -204,7 +204,7 @@ func TestClockNeverGoesBack(t *testing.T) {
 
 func TestNewerFileIsRefused(t *testing.T) {
 	o, _ := withPurchases(t, Options{})
-	require.NoError(t, o.writer.do(ctx, bare, func(c *conn) error { return c.run("PRAGMA user_version = 2") }))
+	require.NoError(t, o.writer.do(ctx, bare, func(c *conn) error { return c.run("PRAGMA user_version = 99") }))
 	require.NoError(t, o.Close())
 	_, err := OpenOffline(o.path, Options{})
 	require.ErrorContains(t, err, "newer version")

@@ -34,12 +34,16 @@ CREATE TABLE about (one INTEGER PRIMARY KEY CHECK (one = 1), installation TEXT, 
 CREATE TABLE states (group_id INTEGER PRIMARY KEY, marker TEXT NOT NULL, store TEXT NOT NULL, position TEXT NOT NULL,
 	ttl INTEGER NOT NULL, fence INTEGER NOT NULL, server TEXT NOT NULL) STRICT;
 CREATE TABLE entities (group_id INTEGER NOT NULL, key BLOB NOT NULL, expires INTEGER, row BLOB NOT NULL) STRICT;
-CREATE UNIQUE INDEX by_key ON entities (group_id, key);
-PRAGMA user_version = 1;`
+CREATE UNIQUE INDEX by_key ON entities (group_id, key);`
+
+// onlineUpgrades bring a file to the next format each.
+var onlineUpgrades = []string{`
+ALTER TABLE states ADD COLUMN removal INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE states ADD COLUMN raised INTEGER NOT NULL DEFAULT 0;`}
 
 // OpenOnline opens the store in a file, which is made if it is not there. The caller must hold the data folder's lock.
 func OpenOnline(path string, options Options) (*Online, error) {
-	c, err := openFile(path, "NORMAL", onlineSchema, func(c *conn) error {
+	c, err := openFile(path, "NORMAL", onlineSchema, onlineUpgrades, func(c *conn) error {
 		return c.exec("INSERT INTO about VALUES (1, NULL, ?, '', 1)", rand.Text())
 	})
 	if err != nil {
@@ -121,12 +125,12 @@ func (o *Online) State(ctx context.Context, group *registry.Group) (state store.
 }
 
 func stateOf(c *conn, group *registry.Group) (store.State, error) {
-	dest := make([]driver.Value, 6)
-	if _, err := c.row(dest, "SELECT marker, store, position, ttl, fence, server FROM states WHERE group_id = +?", group.ID); err != nil {
+	dest := make([]driver.Value, 8)
+	if _, err := c.row(dest, "SELECT marker, store, position, ttl, removal, fence, raised, server FROM states WHERE group_id = +?", group.ID); err != nil {
 		return store.State{}, fmt.Errorf("reading the state of group %s: %w", group.Name, err)
 	}
-	return store.State{Marker: text(dest[0]), Watermark: store.Watermark{Store: text(dest[1]), Position: store.Position(text(dest[2])), TTL: integer(dest[3])},
-		Fence: integer(dest[4]), Server: text(dest[5])}, nil
+	return store.State{Marker: text(dest[0]), Fence: integer(dest[5]), Raised: integer(dest[6]), Server: text(dest[7]),
+		Watermark: store.Watermark{Store: text(dest[1]), Position: store.Position(text(dest[2])), TTL: integer(dest[3]), Removal: integer(dest[4])}}, nil
 }
 
 func (o *Online) Swap(ctx context.Context, group *registry.Group, from, to store.State) (swapped bool, err error) {
@@ -138,8 +142,8 @@ func (o *Online) Swap(ctx context.Context, group *registry.Group, from, to store
 		if swapped = now == from; err != nil || !swapped {
 			return err
 		}
-		return c.exec("INSERT OR REPLACE INTO states (group_id, marker, store, position, ttl, fence, server) VALUES (?, ?, ?, ?, ?, ?, ?)",
-			group.ID, to.Marker, to.Watermark.Store, string(to.Watermark.Position), to.Watermark.TTL, to.Fence, to.Server)
+		return c.exec("INSERT OR REPLACE INTO states (group_id, marker, store, position, ttl, removal, fence, raised, server) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			group.ID, to.Marker, to.Watermark.Store, string(to.Watermark.Position), to.Watermark.TTL, to.Watermark.Removal, to.Fence, to.Raised, to.Server)
 	})
 	if err != nil {
 		return false, fmt.Errorf("moving the state of group %s: %w", group.Name, err)

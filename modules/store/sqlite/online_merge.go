@@ -68,27 +68,16 @@ func (m *merging) do(c *conn) error {
 	return nil
 }
 
-func (m *merging) row(c *conn, row store.PackedRow) (err error) {
-	key := bytesOf(row.Key.Encoded)
-	found, err := c.row(m.dest[:], "SELECT rowid, expires, row FROM entities WHERE group_id = +? AND key = +?", m.group.ID, key)
+func (m *merging) row(c *conn, row store.PackedRow) error {
+	stored, found, err := m.get(c, row.Key)
 	if err != nil {
 		return err
-	}
-	stored := ""
-	if found {
-		stored = stringOf(m.dest[2])
 	}
 	var outcome packed.Outcome
 	if m.buffer, outcome, err = packed.Merge(m.buffer[:0], stored, row.Row); err != nil {
 		outcome = packed.Older // the stored row is damaged: it stays, and who reads it asks the offline store
 	}
-	expires := driver.Value(nil)
-	if row.Expires != 0 {
-		expires = row.Expires
-	}
-	if found {
-		expires = later(m.dest[1], expires)
-	}
+	expires := m.expires(row, found)
 	if outcome == packed.Older {
 		m.merged.Older++
 		if expires == m.dest[1] {
@@ -97,10 +86,36 @@ func (m *merging) row(c *conn, row store.PackedRow) (err error) {
 		return c.exec("UPDATE entities SET expires = ? WHERE rowid = +?", expires, m.dest[0])
 	}
 	m.merged.Written++
+	return m.put(c, row.Key, found, expires)
+}
+
+// get reads the stored row, "" if there is none, and where it was found into dest.
+func (m *merging) get(c *conn, key store.Key) (stored string, found bool, err error) {
+	found, err = c.row(m.dest[:], "SELECT rowid, expires, row FROM entities WHERE group_id = +? AND key = +?", m.group.ID, bytesOf(key.Encoded))
+	if err != nil || !found {
+		return "", false, err
+	}
+	return stringOf(m.dest[2]), true, nil
+}
+
+// put writes the row in buffer where the one in dest was found.
+func (m *merging) put(c *conn, key store.Key, found bool, expires driver.Value) error {
 	if found {
 		return c.exec("UPDATE entities SET expires = ?, row = ? WHERE rowid = +?", expires, m.buffer, m.dest[0])
 	}
-	return c.exec("INSERT INTO entities (group_id, key, expires, row) VALUES (?, ?, ?, ?)", m.group.ID, key, expires, m.buffer)
+	return c.exec("INSERT INTO entities (group_id, key, expires, row) VALUES (?, ?, ?, ?)", m.group.ID, bytesOf(key.Encoded), expires, m.buffer)
+}
+
+// expires is when the space of a row may be reclaimed that is merged into the one in dest, if that was found.
+func (m *merging) expires(row store.PackedRow, found bool) driver.Value {
+	expires := driver.Value(nil)
+	if row.Expires != 0 {
+		expires = row.Expires
+	}
+	if found {
+		expires = later(m.dest[1], expires)
+	}
+	return expires
 }
 
 // later is the later of two times after which a row may be reclaimed; null is never.

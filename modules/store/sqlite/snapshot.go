@@ -21,6 +21,7 @@ type snapshot struct {
 	now     int64
 	next    int64 // the ingest id that comes next
 	loads   []openLoad
+	taken   []takenRun
 }
 
 // Snapshot waits for a connection, if all are in use.
@@ -51,7 +52,9 @@ func (s *snapshot) begin() error {
 		s.conn.revision = revision
 	}
 	var err error
-	s.loads, err = openLoads(s.conn)
+	if s.loads, err = openLoads(s.conn); err == nil {
+		s.taken, err = takenRuns(s.conn)
+	}
 	return err
 }
 
@@ -86,6 +89,7 @@ type source struct {
 	keys     []string
 	columns  []string // of the features
 	hidden   []openLoad
+	taken    []takenRun
 }
 
 // Fits compares the versions of layout and group.
@@ -110,6 +114,11 @@ func (s *snapshot) source(group *registry.Group, features []*registry.Feature) (
 	for _, load := range s.loads {
 		if load.group == group.ID {
 			src.hidden = append(src.hidden, load)
+		}
+	}
+	for _, run := range s.taken {
+		if run.group == group.ID {
+			src.taken = append(src.taken, run)
 		}
 	}
 	return src, nil
@@ -149,11 +158,15 @@ func (src *source) sameKey() string {
 	return strings.Join(src.keys, " = +? AND ") + " = +?"
 }
 
-// visible is the condition that a row is not of an open load, to be put after others; "" if there is none.
+// visible is the condition that a row is neither of an open load nor of a run that was taken back, to be put after others; "" if there
+// is none.
 func (src *source) visible() string {
 	b := []byte(nil)
 	for _, load := range src.hidden {
 		b = fmt.Appendf(b, " AND t.ingest_id NOT BETWEEN %d AND %d", load.first, load.last)
+	}
+	for _, run := range src.taken {
+		b = fmt.Appendf(b, " AND t.run_id IS NOT %d", run.run)
 	}
 	return string(b)
 }

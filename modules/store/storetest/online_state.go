@@ -30,6 +30,8 @@ func (o *online) swapEveryMember() {
 		"no place": func(s *store.State) { s.Watermark.Position = "" },
 		"ttl":      func(s *store.State) { s.Watermark.TTL = 0 },
 		"fence":    func(s *store.State) { s.Fence = 5 },
+		"removal":  func(s *store.State) { s.Watermark.Removal = 1 },
+		"raised":   func(s *store.State) { s.Raised = 1 },
 		"server":   func(s *store.State) { s.Server += "x" },
 		"all":      func(s *store.State) { *s = store.State{} },
 		// Members must not run into each other.
@@ -48,7 +50,7 @@ func (o *online) swapEveryMember() {
 	require.NoError(o, err)
 	require.Equal(o, next, now)
 	odd := next
-	odd.Marker, odd.Watermark.Store, odd.Watermark.Position, odd.Fence, odd.Watermark.TTL = "a b|c\n\"'\x01:;", "ä \\ %s {}", "18446744073709551615", 1<<62, 1<<62
+	odd.Marker, odd.Watermark.Store, odd.Watermark.Position, odd.Fence, odd.Watermark.TTL, odd.Raised, odd.Watermark.Removal = "a b|c\n\"'\x01:;", "ä \\ %s {}", "18446744073709551615", 1<<62, 1<<62, 1<<61, 1<<60
 	o.swap(group, next, odd, true)
 	now, err = o.store.State(o.ctx, group)
 	require.NoError(o, err)

@@ -43,6 +43,8 @@ import (
 //	    nulls=skip on_error=skip create=true  as in POST /rows
 //	    stored=N rejected=N duplicate=N  what the answer must count
 //	duplicates N                       how many observations of the last write were there already
+//	revert                             takes back what the last load brought
+//	retract E ID TIME [F …]            takes one observation back, or these features of it
 //	online OUTCOME                     what the last write answered of its online half: written, pending or none
 //	lose G                             empties a group's online copy, as a server that came back without its data
 //	clock TIME                         moves the clock

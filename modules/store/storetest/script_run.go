@@ -53,6 +53,7 @@ type scriptRun struct {
 	unsynced bool              // something was loaded that no materialization has brought online yet
 	outcome  string            // of the online half of the last write
 	repeated int               // observations of the last write that were there already
+	loaded   int64             // the run of the last load
 	line     int
 }
 
@@ -89,6 +90,7 @@ func (r *scriptRun) run(s Statement) error {
 		"retype": (*scriptRun).retype, "rename": (*scriptRun).rename,
 		"id": (*scriptRun).idColumn, "duplicates": (*scriptRun).duplicates,
 		"write": (*scriptRun).write, "load": (*scriptRun).load, "online": (*scriptRun).online, "lose": (*scriptRun).lose, "clock": (*scriptRun).moveClock, "materialize": (*scriptRun).materialize,
+		"revert": (*scriptRun).revert, "retract": (*scriptRun).retract,
 		"expect": (*scriptRun).expect, "train": (*scriptRun).train, "history": (*scriptRun).history, "export": (*scriptRun).export, "count": (*scriptRun).count,
 	}[s.Words[0]]
 	if !ok {
@@ -250,7 +252,7 @@ func (r *scriptRun) load(words []string, block []Line) error {
 	if err != nil {
 		return err
 	}
-	r.unsynced = true
+	r.unsynced, r.loaded = true, loaded.Run
 	for key, wanted := range counts {
 		got := map[string]int64{"received": loaded.Received, "stored": loaded.Stored, "rejected": loaded.Rejected, "duplicate": loaded.Duplicate}[key]
 		if wanted >= 0 && got != wanted {

@@ -33,6 +33,7 @@ type World struct {
 	Registry        *registry.Registry
 	Store           *store.Store
 	Materialization *materialization.Materialization
+	Runs            *runs.Runs
 
 	db    *gorm.DB
 	clock atomic.Int64 // µs
@@ -52,6 +53,7 @@ func NewWorld(t testing.TB, pair Pair) *World {
 	w.Registry, err = registry.New(db, registry.DefaultConfig(), log)
 	require.NoError(t, err)
 	work := runs.New(db, runs.DefaultConfig(), time.Now, log)
+	w.Runs = work
 	offline, online := pair.Offline.Open(t, "store"), pair.Online(t, "store")
 	t.Cleanup(func() { shut(t, offline) })
 	t.Cleanup(func() { shut(t, online) })
@@ -61,6 +63,7 @@ func NewWorld(t testing.TB, pair Pair) *World {
 		return store.New(config, w.Registry, work, clockedOffline{offline, w}, online, w.Now, log)
 	}
 	w.Store, w.blind = open(online), open(unmarkedOnline{online})
+	w.Store.HandleRuns()
 	w.Materialization = materialization.New(materialization.DefaultConfig(), w.Registry, w.Store, work, w.Now, log)
 
 	w.Registry.Guards = w.Store.Guards()

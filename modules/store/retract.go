@@ -1,0 +1,141 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"featurestore/app/fault"
+	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
+)
+
+// RetractRequest names an observation of one entity that was never true.
+type RetractRequest struct {
+	EntityType *registry.EntityType
+	Key        Key
+	EventTime  int64               // µs; all ingests of that time are taken back
+	Features   []*registry.Feature // only these; nil: whole rows, in all groups of the entity type but those of events
+}
+
+// Retracted says what was retracted, or would be.
+type Retracted struct {
+	Groups []RetractedGroup
+	Online string // OnlineWritten, OnlinePending: not complete yet, and read offline until it is; OnlineNone
+}
+
+// RetractedGroup is one group's part of it.
+type RetractedGroup struct {
+	Group   *registry.Group
+	Removed Removed
+}
+
+// Retract takes one observation back, offline durably and then online. Where nothing of it is stored it is a fault of kind NotFound.
+func (s *Store) Retract(ctx context.Context, request RetractRequest) (*Retracted, error) {
+	out := &Retracted{Online: OnlineNone}
+	for _, sh := range s.retracted(request) {
+		removed, err := s.removeShare(ctx, sh, request)
+		if err != nil {
+			return nil, err
+		}
+		if !removed.Any() {
+			s.owed.done(sh.group)
+			continue
+		}
+		out.Groups = append(out.Groups, RetractedGroup{sh.group, removed})
+		if online := s.takeBackNow(ctx, sh.group); out.Online != OnlinePending && online != OnlineNone {
+			out.Online = online
+		}
+	}
+	if len(out.Groups) == 0 {
+		return nil, noObservation(request)
+	}
+	return out, nil
+}
+
+// Retractable counts what Retract would take back.
+func (s *Store) Retractable(ctx context.Context, request RetractRequest) (*Retracted, error) {
+	snapshot, shares, err := s.viewOf(ctx, "count observations", s.retracted(request))
+	if err != nil {
+		return nil, err
+	}
+	defer snapshot.Close()
+	out := &Retracted{Online: OnlineNone}
+	for _, sh := range shares {
+		removed, err := snapshot.Removable(ctx, sh.group, request.selection(sh))
+		if err != nil {
+			return nil, unavailable("count observations of "+sh.group.Name, err)
+		}
+		if removed.Any() {
+			out.Groups = append(out.Groups, RetractedGroup{sh.group, removed})
+		}
+	}
+	if len(out.Groups) == 0 {
+		return nil, noObservation(request)
+	}
+	return out, nil
+}
+
+func noObservation(request RetractRequest) error {
+	return fault.New(fault.NotFound, "no-observation", "nothing of this entity is stored with the event time %s: it must be given as GET /history answers it",
+		value.AppendTime(nil, request.EventTime)).At("query.event_time", string(value.AppendTime(nil, request.EventTime)), "is no event time of this entity")
+}
+
+// retracted cuts a request into groups.
+func (s *Store) retracted(request RetractRequest) []share {
+	if request.Features != nil {
+		return split(request.Features)
+	}
+	var shares []share
+	for _, g := range s.definitions.Catalog().Groups() {
+		if g.EntityType.ID == request.EntityType.ID && g.Kind == registry.Features {
+			shares = append(shares, share{group: g})
+		}
+	}
+	return shares
+}
+
+func (r RetractRequest) selection(sh share) Selection {
+	return Selection{Key: &r.Key, At: r.EventTime, Features: sh.features}
+}
+
+// removeShare does the offline half in one group, which is not trusted online from then on: owed.done or takeBackNow must follow, unless
+// there is an error.
+func (s *Store) removeShare(ctx context.Context, sh share, request RetractRequest) (Removed, error) {
+	s.owed.begin(sh.group)
+	for range maxAttempts {
+		removed, err := s.offline.Remove(ctx, sh.group, request.selection(sh))
+		if err == nil {
+			return removed, nil
+		}
+		if errors.Is(err, ErrOutdated) {
+			var groups []*registry.Group
+			if groups, err = s.refreshed(ctx, []*registry.Group{sh.group}); err == nil {
+				if sh, err = sh.in(groups[0]); err == nil {
+					continue
+				}
+			}
+		}
+		s.owed.postpone(sh.group) // it may have been done nevertheless
+		return Removed{}, unavailable("take back rows of "+sh.group.Name, err)
+	}
+	s.owed.done(sh.group)
+	return Removed{}, fault.New(fault.Busy, "definitions-changing", "the definitions of %s kept changing: try again", sh.group.Name)
+}
+
+// takeBackNow does the online half, or leaves it to be repaid.
+func (s *Store) takeBackNow(ctx context.Context, group *registry.Group) string {
+	marked, err := s.TakeBack(context.WithoutCancel(ctx), group)
+	if err != nil {
+		s.onlineFailed("take back rows of "+group.Name, err)
+		s.owed.postpone(group)
+		return OnlinePending
+	}
+	s.owed.done(group)
+	switch {
+	case group.Kind == registry.Events:
+		return OnlineNone
+	case !marked:
+		return OnlinePending
+	}
+	return OnlineWritten
+}

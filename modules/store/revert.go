@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"featurestore/app/fault"
+	"featurestore/modules/registry"
+	"featurestore/modules/runs"
+)
+
+// RevertKind is the kind of the runs that take back what other runs brought.
+const RevertKind = "revert"
+
+// revertRequest is what such a run is asked to do.
+type revertRequest struct {
+	Run int64 `json:"run_id"`
+}
+
+// Reverted says what a revert takes back, or took.
+type Reverted struct {
+	Run      int64    `json:"run_id" doc:"The run whose rows it is about"`
+	Group    string   `json:"group"`
+	Rows     int64    `json:"rows" doc:"0: nothing of it is there any more"`
+	Entities int64    `json:"entities" doc:"How many entities lose rows"`
+	Services []string `json:"services" doc:"The feature services that read features of the group"`
+}
+
+// HandleRuns has this process do the runs of this module. It is called before the runs are started.
+func (s *Store) HandleRuns() { s.runs.Handle(RevertKind, 1, s.workRevert) }
+
+// Revertable counts what a revert of the run would take back. A run that is unknown, is not finished or brings no rows is a fault.
+func (s *Store) Revertable(ctx context.Context, run int64) (*Reverted, error) {
+	group, err := s.revertGroup(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	snapshot, err := s.offline.Snapshot(ctx)
+	if err != nil {
+		return nil, unavailable("count what a run brought", err)
+	}
+	removed, err := snapshot.Removable(ctx, group, Selection{Run: run})
+	if err = errors.Join(err, snapshot.Close()); err != nil {
+		return nil, unavailable("count what a run brought", err)
+	}
+	return s.reverted(run, group, removed), nil
+}
+
+// SubmitRevert asks for a run that takes back what a run brought, everywhere. One that brought nothing, or whose rows were taken back
+// before, is reverted again without harm.
+func (s *Store) SubmitRevert(ctx context.Context, run int64) (runs.Run, error) {
+	group, err := s.revertGroup(ctx, run)
+	if err != nil {
+		return runs.Run{}, err
+	}
+	return s.runs.Submit(ctx, RevertKind, group.Name, revertRequest{Run: run})
+}
+
+// revertGroup finds the group that a run brought rows to.
+func (s *Store) revertGroup(ctx context.Context, id int64) (*registry.Group, error) {
+	run, err := s.runs.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if run.Kind != "load" {
+		return nil, fault.New(fault.Conflict, "run-without-rows", "run %d is a %s: only a load brings rows that can be taken back", id, run.Kind).
+			At("path.id", fmt.Sprint(id), "is no load")
+	}
+	if !run.State.Finished() {
+		return nil, fault.New(fault.Conflict, "run-not-finished",
+			"run %d is %s: cancel it with POST /runs/%d/cancel, and nothing of it is stored", id, run.State, id).
+			At("path.id", fmt.Sprint(id), "is not finished")
+	}
+	group, ok := s.definitions.Catalog().Group(run.Subject)
+	if !ok {
+		return nil, s.definitions.Catalog().UnknownGroup(run.Subject)
+	}
+	return group, nil
+}
+
+func (s *Store) reverted(run int64, group *registry.Group, removed Removed) *Reverted {
+	r := &Reverted{Run: run, Group: group.Name, Rows: removed.Rows, Entities: removed.Entities, Services: []string{}}
+	for _, service := range s.definitions.Catalog().Services() {
+		if slices.ContainsFunc(service.Features, func(f *registry.Feature) bool { return f.Group.ID == group.ID }) {
+			r.Services = append(r.Services, service.Name)
+		}
+	}
+	return r
+}
+
+// workRevert does one run that was asked for. It goes on until the online copy is right too.
+func (s *Store) workRevert(ctx context.Context, run *runs.Active) (any, error) {
+	var request revertRequest
+	if err := json.Unmarshal(run.Parameters(), &request); err != nil {
+		return nil, fmt.Errorf("read the parameters of run %d: %w", run.ID(), err)
+	}
+	group, err := s.revertGroup(ctx, request.Run)
+	if err != nil {
+		return nil, err
+	}
+	s.owed.begin(group)
+	removed, err := s.offline.Remove(ctx, group, Selection{Run: request.Run})
+	if err != nil {
+		s.owed.postpone(group) // it may have been done nevertheless
+		return nil, unavailable(fmt.Sprintf("revert run %d", request.Run), err)
+	}
+	result := s.reverted(request.Run, group, removed)
+	if err := s.takeBackPatiently(ctx, group, func() { run.Progress(result) }); err != nil {
+		s.owed.postpone(group)
+		return result, err
+	}
+	s.owed.done(group)
+	if s.publisher != nil && group.Kind == registry.Features {
+		if _, err := s.publisher.Publish(context.WithoutCancel(ctx), group); err != nil {
+			s.log.Warn("the end of a revert could not be announced; the ticker sees it", "group", group.Name, "error", err)
+		}
+	}
+	return result, nil
+}
+
+// takeBackPatiently repeats TakeBack until the online copy is right, or ctx ends; waiting is called before it is repeated.
+func (s *Store) takeBackPatiently(ctx context.Context, group *registry.Group, waiting func()) error {
+	ticker := time.NewTicker(repayEvery)
+	defer ticker.Stop()
+	for told := false; ; told = true {
+		_, err := s.TakeBack(ctx, group)
+		if err == nil {
+			return nil
+		}
+		waiting()
+		if !told {
+			s.log.Warn("a revert waits until the online copy can be set right", "group", group.Name, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
