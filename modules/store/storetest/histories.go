@@ -23,7 +23,8 @@ const perCheck = 50
 
 // RunHistories tells random histories to a store and compares every way of asking with the oracle. A history is all that happens to
 // one entity: writes and loads, whole, partial and null, late, corrected and tied, in two groups and a default group with a
-// draft, while columns are added, value types change, a draft is widened, TTLs change, the clock moves and materialization runs.
+// draft, some of them taken back, while columns are added, value types change, a draft is widened, TTLs change, the clock moves and
+// materialization runs.
 func RunHistories(t *testing.T, pair Pair, histories int) {
 	checks := (histories + perCheck - 1) / perCheck
 	if testing.Short() {
@@ -70,7 +71,8 @@ type telling struct {
 	ingested  int64
 	seen      map[string]bool // keys with an observation
 	stored    map[string]int  // rows by group
-	pending   bool            // something was loaded since the last run
+	loads     []toldLoad
+	pending   bool // something was loaded since the last run
 	questions int64
 	failure   *string
 }
@@ -222,7 +224,7 @@ func (h *telling) drawValue(c Column) value.Value {
 // step lets something happen.
 func (h *telling) step() {
 	spending, profile := h.name("spending"), h.name("profile")
-	switch rapid.SampledFrom([]string{"write", "write", "write", "write", "write", "write", "load", "load", "load", "load", "materialize", "full", "rebuild", "clock", "column", "ttl", "retype", "widen", "ask", "lose"}).Draw(h.T, "step") {
+	switch rapid.SampledFrom([]string{"write", "write", "write", "write", "write", "write", "load", "load", "load", "load", "materialize", "full", "rebuild", "clock", "column", "ttl", "retype", "widen", "ask", "lose", "revert", "retract"}).Draw(h.T, "step") {
 	case "write":
 		h.write(h.draw(spending, profile, h.entityType))
 	case "load":
@@ -257,6 +259,10 @@ func (h *telling) step() {
 		}
 	case "ask":
 		h.ask()
+	case "revert":
+		h.revert()
+	case "retract":
+		h.retract()
 	case "lose":
 		require.NoError(h, h.world.Lose(rapid.SampledFrom(h.groups()).Draw(h.T, "lost")))
 	}
@@ -350,6 +356,7 @@ func (h *telling) load(name string, observations []told) {
 	require.NoError(h, err)
 	require.EqualValues(h, len(observations), loaded.Stored)
 	h.pending = true
+	h.loads = append(h.loads, toldLoad{loaded.Run, group, h.ingested + 1, h.ingested + int64(len(observations))})
 	h.learn(observations)
 }
 

@@ -54,3 +54,7 @@ func TestWriters(t *testing.T) {
 func TestKeyedWrites(t *testing.T) {
 	eachPair(t, func(t *testing.T, pair storetest.Pair) { storetest.RunKeyedWrites(t, pair, count(2_000, 20_000)) })
 }
+
+func TestLostRemoval(t *testing.T) { eachPair(t, storetest.RunLostRemoval) }
+
+func TestRevertAndEmptied(t *testing.T) { eachPair(t, storetest.RunRevertAndEmptied) }
