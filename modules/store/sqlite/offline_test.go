@@ -264,9 +264,16 @@ func TestScansEndWithTheirContext(t *testing.T) {
 		},
 	} {
 		require.NoError(t, scan(ctx))
-		ending, cancel := context.WithTimeout(ctx, time.Millisecond) // a tenth of what it takes, or less
-		require.ErrorIs(t, scan(ending), context.DeadlineExceeded)
-		cancel()
+		var err error
+		for range 50 { // on a machine that is busy the scan may come to its end before the clock is looked at
+			ending, cancel := context.WithTimeout(ctx, time.Millisecond) // a tenth of what it takes, or less
+			err = scan(ending)
+			cancel()
+			if err != nil {
+				break
+			}
+		}
+		require.ErrorIs(t, err, context.DeadlineExceeded)
 	}
 	shown, _ := count(t, o, group)
 	require.Equal(t, 200_000, shown)
