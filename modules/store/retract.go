@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"featurestore/app/fault"
 	"featurestore/modules/registry"
@@ -31,8 +32,12 @@ type RetractedGroup struct {
 
 // Retract takes one observation back, offline durably and then online. Where nothing of it is stored it is a fault of kind NotFound.
 func (s *Store) Retract(ctx context.Context, request RetractRequest) (*Retracted, error) {
+	shares := s.retracted(request)
+	if err := keepsIDs(shares); err != nil {
+		return nil, err
+	}
 	out := &Retracted{Online: OnlineNone}
-	for _, sh := range s.retracted(request) {
+	for _, sh := range shares {
 		removed, err := s.removeShare(ctx, sh, request)
 		if err != nil {
 			return nil, err
@@ -54,7 +59,11 @@ func (s *Store) Retract(ctx context.Context, request RetractRequest) (*Retracted
 
 // Retractable counts what Retract would take back.
 func (s *Store) Retractable(ctx context.Context, request RetractRequest) (*Retracted, error) {
-	snapshot, shares, err := s.viewOf(ctx, "count observations", s.retracted(request))
+	asked := s.retracted(request)
+	if err := keepsIDs(asked); err != nil {
+		return nil, err
+	}
+	snapshot, shares, err := s.viewOf(ctx, "count observations", asked)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +101,20 @@ func (s *Store) retracted(request RetractRequest) []share {
 		}
 	}
 	return shares
+}
+
+// keepsIDs answers a fault if a row would lose the id that it is known by, and keep something else.
+func keepsIDs(shares []share) error {
+	for _, sh := range shares {
+		id := sh.group.RowID()
+		if id == nil || !slices.Contains(sh.ordinals, id.Ordinal) || len(sh.ordinals) == len(sh.group.Stored()) {
+			continue
+		}
+		return fault.New(fault.Unprocessable, "row-without-id",
+			"%s is the id column of %s: a row cannot lose its id alone; to take whole rows back name all features of the group", id.Name, sh.group.Name).
+			At("query.features", id.Reference(), "is the id of the row")
+	}
+	return nil
 }
 
 func (r RetractRequest) selection(sh share) Selection {

@@ -86,7 +86,7 @@ func (a *appending) do(c *conn) (err error) {
 			return err
 		})
 		if err == nil && ins.unique {
-			err = ins.heldByLoad(c, rows, ids, places)
+			err = ins.held(c, rows, ids, places)
 		}
 		if err != nil {
 			return fmt.Errorf("group %s: %w", rows.Group.Name, err)

@@ -16,7 +16,8 @@ import (
 
 // A group with a row id has a unique index over that column, and its inserts leave rows out whose id is there. The ids of a load that is
 // under way are there too, although its rows do not show yet and may be taken back: so loads of such groups are committed one at a
-// time, and a single row that meets one of those ids is refused, to be sent again.
+// time, and a single row that meets one of those ids is refused, to be sent again. The same holds for the ids of a run that was taken
+// back, until its rows are removed.
 
 // idColumn is the column of the group's row ids; "" if it has none.
 func idColumn(group *registry.Group) string {
@@ -79,19 +80,28 @@ func (ins *insert) exec(s *statement, ids []int64) (stored int, err error) {
 	return len(inserted), err
 }
 
-// heldByLoad answers a fault if one of the rows that were not stored met the id of a load that is under way.
-func (ins *insert) heldByLoad(c *conn, rows *store.Rows, ids []int64, places []int) error {
+// held answers a fault if one of the rows that were not stored met an id of a load that is under way, or of a run that was taken back.
+func (ins *insert) held(c *conn, rows *store.Rows, ids []int64, places []int) error {
 	for i, id := range ids {
 		if id != store.NotStored {
 			continue
 		}
-		held, err := c.row(make([]driver.Value, 1), "SELECT 1 FROM "+ins.table+" AS t, __loads AS l WHERE t."+database.Quote(idColumn(ins.group))+
-			" = ? AND l.group_id = +? AND t.ingest_id BETWEEN l.first_id AND l.last_id", encode(rows.Row(i)[places[ins.idPlace]]), ins.group.ID)
+		rowID := encode(rows.Row(i)[places[ins.idPlace]])
+		met := "SELECT 1 FROM " + ins.table + " AS t, "
+		same := " WHERE t." + database.Quote(idColumn(ins.group)) + " = ? AND x.group_id = +? AND "
+		loading, err := c.row(make([]driver.Value, 1), met+"__loads AS x"+same+"t.ingest_id BETWEEN x.first_id AND x.last_id", rowID, ins.group.ID)
 		if err != nil {
 			return err
 		}
-		if held {
+		if loading {
 			return fault.New(fault.Busy, "id-being-loaded", "a load of %s that is under way has a row of the same id: send the row again when it is done", ins.group.Name)
+		}
+		taken, err := c.row(make([]driver.Value, 1), met+"__removed AS x"+same+"t.run_id = x.run_id", rowID, ins.group.ID)
+		if err != nil {
+			return err
+		}
+		if taken {
+			return fault.New(fault.Busy, "id-being-removed", "a row of %s with the same id was taken back and is being removed: send the row again", ins.group.Name)
 		}
 	}
 	return nil
@@ -110,7 +120,7 @@ func (l *load) alone(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// noneOpen answers a fault while rows of a load that a crash broke off are being removed.
+// noneOpen answers a fault while rows of a load that a crash broke off, or of a run that was taken back, are being removed.
 func (l *load) noneOpen(c *conn) error {
 	if !l.insert.unique {
 		return nil
@@ -118,6 +128,13 @@ func (l *load) noneOpen(c *conn) error {
 	open, err := c.row(make([]driver.Value, 1), "SELECT 1 FROM __loads WHERE group_id = +?", l.group.ID)
 	if err == nil && open {
 		err = fault.New(fault.Busy, "load-being-removed", "what a crash left of a load of %s is being removed: try again", l.group.Name)
+	}
+	if err != nil {
+		return err
+	}
+	taken, err := c.row(make([]driver.Value, 1), "SELECT 1 FROM __removed WHERE group_id = +? AND run_id IS NOT NULL", l.group.ID)
+	if err == nil && taken {
+		err = fault.New(fault.Busy, "load-being-removed", "what a reverted load brought to %s is being removed: try again", l.group.Name)
 	}
 	return err
 }

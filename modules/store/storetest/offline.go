@@ -120,6 +120,7 @@ func RunOffline(t *testing.T, engine OfflineEngine) {
 		{"Remove survives a crash, and so do its notes", (*offline).removeCrash},
 		{"Remove is safe when many call it: no number is seen before a lower one", (*offline).removeConcurrent},
 		{"Remove does not hide rows that come in later", (*offline).removeAndAppend},
+		{"Remove frees the ids of rows: one that comes again is stored, or to be sent once more, never left out", (*offline).removeIDs},
 		{"ForgetRemovals gives up the notes, and can be repeated", (*offline).forgetRemovals},
 		{"IntegerBounds", (*offline).integerBounds},
 		{"a row whose id is there is not stored again", (*offline).rowIDAppend},
