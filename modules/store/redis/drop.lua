@@ -49,12 +49,8 @@ for i = 2, #KEYS do
       call('UNLINK', key)
     elseif incoming == '' then
       call('SET', key, row, 'KEEPTTL')
-    elseif stored then
-      replace(key, row, expires)
-    elseif expires == '0' then
-      call('SET', key, row)
     else
-      call('SET', key, row, 'PXAT', expires)
+      put(key, row, expires, stored)
     end
     written = written + 1
   end

@@ -17,13 +17,7 @@ for i = 3, #KEYS do
     renew(key, expires)
     older = older + 1
   else
-    if stored then
-      replace(key, row, expires)
-    elseif expires == '0' then
-      call('SET', key, row)
-    else
-      call('SET', key, row, 'PXAT', expires)
-    end
+    put(key, row, expires, stored)
     written = written + 1
   end
 end

@@ -223,3 +223,14 @@ local function replace(key, row, expires)
     call('SET', key, row, 'KEEPTTL')
   end
 end
+
+-- put sets a key, which exists if stored is not false, to a row under an expiry.
+local function put(key, row, expires, stored)
+  if stored then
+    replace(key, row, expires)
+  elseif expires == '0' then
+    call('SET', key, row)
+  else
+    call('SET', key, row, 'PXAT', expires)
+  end
+end
