@@ -79,6 +79,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	a.add("registry", definitions.Start, definitions.Stop)
 	a.add("engines", func(ctx context.Context) error { return a.values.claim(ctx, definitions.Installation()) }, a.values.rest)
 	values := store.New(c.Store, definitions, work, a.values.offline, a.values.online, time.Now, log)
+	values.KeepHistory(c.History)
 	definitions.Guards = values.Guards()
 	values.PublishWith(materialization.Publications{Runs: work})
 	if c.Has(config.Registry) {

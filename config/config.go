@@ -52,6 +52,7 @@ type Config struct {
 	Redis           RedisServer
 	Registry        registry.Config
 	Store           store.Config
+	History         store.History
 	Materialization materialization.Config
 	Runs            runs.Config
 	Log             Log
@@ -166,6 +167,7 @@ func (c *Config) validate() []error {
 	errs = append(errs, c.HTTP.validate(c.Auth.AllowUnauthenticated)...)
 	errs = append(errs, c.Registry.Validate()...)
 	errs = append(errs, c.Store.Validate()...)
+	errs = append(errs, c.History.Validate()...)
 	errs = append(errs, c.Materialization.Validate()...)
 	errs = append(errs, c.Runs.Validate()...)
 	return errs

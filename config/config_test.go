@@ -33,7 +33,7 @@ func TestDefaultsAreTheModulesDefaults(t *testing.T) {
 		Engines:  Engines{Registry: SQLite, Offline: SQLite, Online: SQLite},
 		Postgres: PostgresServer{Schema: "featurestore"}, Redis: RedisServer{Prefix: "featurestore"},
 		Registry: func() registry.Config { c := registry.DefaultConfig(); c.Require = []string{}; return c }(),
-		Store:    store.DefaultConfig(), Materialization: materialization.DefaultConfig(), Runs: runs.DefaultConfig(),
+		Store:    store.DefaultConfig(), History: store.DefaultHistory(), Materialization: materialization.DefaultConfig(), Runs: runs.DefaultConfig(),
 		Log: Log{Level: "info", Format: "text"},
 	}, c)
 }

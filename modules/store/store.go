@@ -31,6 +31,7 @@ type Publisher interface {
 // Store is where the values are.
 type Store struct {
 	config      Config
+	past        History
 	definitions Definitions
 	runs        *runs.Runs
 	offline     Offline
@@ -59,7 +60,7 @@ type Store struct {
 // New makes a store over its engines. Start it before use; publisher may be set later, before Start.
 func New(config Config, definitions Definitions, work *runs.Runs, offline Offline, online Online, clock func() time.Time, log *slog.Logger) *Store {
 	s := &Store{
-		config: config, definitions: definitions, runs: work, offline: offline, online: online, clock: clock,
+		config: config, past: DefaultHistory(), definitions: definitions, runs: work, offline: offline, online: online, clock: clock,
 		log:     log.With("module", "store"),
 		layouts: layouts{known: map[int64]int{}},
 		fences:  fences{known: map[int64]int64{}},
@@ -73,6 +74,9 @@ func New(config Config, definitions Definitions, work *runs.Runs, offline Offlin
 
 // PublishWith says who brings loads online.
 func (s *Store) PublishWith(p Publisher) { s.publisher = p }
+
+// KeepHistory says what is kept of the past, where that is not DefaultHistory. It is called before Start.
+func (s *Store) KeepHistory(h History) { s.past = h }
 
 // Offline and Online are the engines, for the modules that keep the copies in step.
 func (s *Store) Offline() Offline { return s.offline }
