@@ -41,6 +41,9 @@ func (r *Registry) change(ctx context.Context, dryRun bool, plan func(*planner))
 			return err
 		}
 		p := newPlanner(ctx, catalog, r, state.NextID)
+		if last := state.Clock.Time(); p.now.Before(last) {
+			p.now = last
+		}
 		plan(p)
 		if out, err = p.settle(state.Revision, false); err != nil {
 			return err
@@ -54,7 +57,7 @@ func (r *Registry) change(ctx context.Context, dryRun bool, plan func(*planner))
 				return err
 			}
 		}
-		if err := write(tx, out.edits, p.nextID); err != nil {
+		if err := write(tx, out.edits, p.now, p.nextID); err != nil {
 			return fmt.Errorf("write to the registry: %w", err)
 		}
 		return nil

@@ -108,7 +108,7 @@ func emptyRegistry(t *testing.T) func() (path string) {
 
 // TestCatalogIsWhatIsStored changes a registry at random and holds it to what must always be so: the catalog that was kept up
 // to date piece by piece is the one read from nothing, in this process and in another; refused changes change nothing; an export
-// applies back to no change; and storage is never given the same place twice.
+// applies back to no change; storage is never given the same place twice; and the catalog of every revision can be told afterwards.
 func TestCatalogIsWhatIsStored(t *testing.T) {
 	empty := emptyRegistry(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -130,6 +130,7 @@ func TestCatalogIsWhatIsStored(t *testing.T) {
 		valueType := rapid.SampledFrom([]string{"INTEGER", "FLOAT", "STRING"})
 		layouts := map[string]string{} // by group id and schema version
 		places := map[string]string{}  // by group id and column, or ordinal
+		past := map[int64]string{0: describe(r.Catalog())}
 
 		actions := rapid.SliceOfN(rapid.IntRange(0, 11), 1, 25).Draw(rt, "actions")
 		for step, action := range actions {
@@ -182,6 +183,7 @@ func TestCatalogIsWhatIsStored(t *testing.T) {
 			if err != nil || r.Catalog().Revision() == revision {
 				require.Equal(rt, before, now)
 			}
+			past[r.Catalog().Revision()] = now
 			require.NotContains(rt, now, "POINTS ASTRAY")
 			require.NotContains(rt, now, "false")
 			for _, g := range r.Catalog().Groups() {
@@ -205,6 +207,12 @@ func TestCatalogIsWhatIsStored(t *testing.T) {
 		require.NoError(rt, err)
 		require.Equal(rt, describe(r.Catalog()), describe(fresh))
 		require.Equal(rt, describe(r.Catalog()), describe(begin(path).Catalog()))
+
+		for revision, was := range past {
+			then, err := other.At(ctx, revision)
+			require.NoError(rt, err)
+			require.Equal(rt, was, describe(then), "as of revision %d", revision)
+		}
 
 		for _, accept := range []string{"application/yaml", "application/json"} {
 			file := export(t, r, accept)

@@ -29,6 +29,7 @@ type Registry struct {
 	changing     sync.Mutex // held by the change under way in this process: others wait here, not in the database
 	publishing   sync.Mutex // held while the catalog is replaced
 	catalog      atomic.Pointer[Catalog]
+	past         past
 	installation string
 	closed       atomic.Bool // groups may be retired that should not be
 

@@ -18,13 +18,19 @@ const batch = 1000
 
 // begin is the first thing that a change does: it locks the registry until the transaction ends, and raises the revision.
 func begin(tx *gorm.DB) (state stateRow, err error) {
-	if database.Postgres(tx) {
-		if err := tx.Exec("SET LOCAL lock_timeout = '10s'").Error; err != nil {
-			return state, err
-		}
+	if err := waitLess(tx); err != nil {
+		return state, err
 	}
 	err = tx.Raw("UPDATE registry_state SET revision = revision + 1 WHERE id = 1 RETURNING *").Scan(&state).Error
 	return state, err
+}
+
+// waitLess limits how long a transaction waits for the change under way.
+func waitLess(tx *gorm.DB) error {
+	if !database.Postgres(tx) {
+		return nil // it has a limit of its own
+	}
+	return tx.Exec("SET LOCAL lock_timeout = '10s'").Error
 }
 
 // readSince reads all definitions that changed after a revision, in the order in which they did.
@@ -33,6 +39,10 @@ func readSince(ctx context.Context, db *gorm.DB, revision int64) ([]*definition,
 	if err := db.WithContext(ctx).Where("revision > ?", revision).Order("revision, id").Find(&rows).Error; err != nil {
 		return nil, err
 	}
+	return definitionsOf(rows)
+}
+
+func definitionsOf(rows []definitionRow) ([]*definition, error) {
 	definitions := make([]*definition, len(rows))
 	for i, row := range rows {
 		d := &definition{
@@ -53,9 +63,9 @@ func readSince(ctx context.Context, db *gorm.DB, revision int64) ([]*definition,
 	return definitions, nil
 }
 
-// write stores what a change made, and the next free id.
-func write(tx *gorm.DB, edits []*edit, nextID int64) error {
-	definitions := make([]definitionRow, len(edits))
+// write stores what a change made, its moment and the next free id.
+func write(tx *gorm.DB, edits []*edit, now time.Time, nextID int64) error {
+	definitions, past := make([]definitionRow, len(edits)), make([]pastRow, len(edits))
 	var versions []versionRow
 	for i, e := range edits {
 		d := &e.after
@@ -68,6 +78,7 @@ func write(tx *gorm.DB, edits []*edit, nextID int64) error {
 			Version: d.version, Status: string(d.status), Document: string(d.document), Layout: string(layout), Revision: d.revision,
 			CreatedAt: database.MicrosOf(d.createdAt), UpdatedAt: database.MicrosOf(d.updatedAt),
 		}
+		past[i] = pastRow{definitions[i], database.MicrosOf(now)}
 		if e.before != nil && e.before.version == d.version {
 			continue
 		}
@@ -83,12 +94,15 @@ func write(tx *gorm.DB, edits []*edit, nextID int64) error {
 	if err := tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, UpdateAll: true}).CreateInBatches(definitions, batch).Error; err != nil {
 		return err
 	}
+	if err := tx.CreateInBatches(past, batch).Error; err != nil {
+		return err
+	}
 	if len(versions) > 0 {
 		if err := tx.CreateInBatches(versions, batch).Error; err != nil {
 			return err
 		}
 	}
-	return tx.Model(&stateRow{}).Where("id = 1").Update("next_id", nextID).Error
+	return tx.Model(&stateRow{}).Where("id = 1").Updates(stateRow{NextID: nextID, Clock: database.MicrosOf(now)}).Error
 }
 
 // history is what the table of versions says of the edit.

@@ -14,6 +14,7 @@ type stateRow struct {
 	Revision     int64
 	NextID       int64
 	Installation string
+	Clock        database.Micros // of the last change, or later
 }
 
 func (stateRow) TableName() string { return "registry_state" }
@@ -33,6 +34,14 @@ type definitionRow struct {
 }
 
 func (definitionRow) TableName() string { return "registry_definitions" }
+
+// pastRow is a definition as one change left it.
+type pastRow struct {
+	Definition definitionRow `gorm:"embedded"`
+	At         database.Micros
+}
+
+func (pastRow) TableName() string { return "registry_past" }
 
 type versionRow struct {
 	DefinitionID int64 `gorm:"primaryKey;autoIncrement:false"`
