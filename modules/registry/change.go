@@ -121,16 +121,17 @@ func (r *Registry) RegisterUnregistered(ctx context.Context, entityType string, 
 	if err := CheckName(entityType); err != nil {
 		return nil, settled(newProblems().At("entity_type", entityType, "%v", err))
 	}
-	return r.registerDrafts(ctx, wanted{entityType: entityType}, features, func(p *planner, name string) (*Feature, bool) {
+	return r.registerDrafts(ctx, wanted{entityType: entityType}, features, false, func(p *planner, name string) (*Feature, bool) {
 		f, err := p.before.Resolve(entityType, name)
 		return f, err == nil
 	})
 }
 
-// RegisterInGroup is RegisterUnregistered for features of one group, which a load into it named.
-func (r *Registry) RegisterInGroup(ctx context.Context, group *Group, features []Unregistered) (*Catalog, error) {
+// RegisterInGroup is RegisterUnregistered for features of one group, which a load into it named. A dry run answers the catalog as it
+// would be and changes nothing.
+func (r *Registry) RegisterInGroup(ctx context.Context, group *Group, features []Unregistered, dryRun bool) (*Catalog, error) {
 	in := wanted{entityType: group.EntityType.Name, group: group.Name}
-	return r.registerDrafts(ctx, in, features, func(p *planner, name string) (*Feature, bool) {
+	return r.registerDrafts(ctx, in, features, dryRun, func(p *planner, name string) (*Feature, bool) {
 		now, ok := p.before.GroupByID(group.ID)
 		if !ok {
 			return nil, false
@@ -140,8 +141,8 @@ func (r *Registry) RegisterInGroup(ctx context.Context, group *Group, features [
 }
 
 // registerDrafts makes drafts, where in says, of the features that find does not know.
-func (r *Registry) registerDrafts(ctx context.Context, in wanted, features []Unregistered, find func(*planner, string) (*Feature, bool)) (*Catalog, error) {
-	out, err := r.change(ctx, false, func(p *planner) {
+func (r *Registry) registerDrafts(ctx context.Context, in wanted, features []Unregistered, dryRun bool, find func(*planner, string) (*Feature, bool)) (*Catalog, error) {
+	out, err := r.change(ctx, dryRun, func(p *planner) {
 		var fresh []*wanted
 		for _, u := range features {
 			f, ok := find(p, u.Name)

@@ -16,7 +16,7 @@ type Config struct {
 	OfflineReads     int           // entities that one read may take from the offline store while online cannot answer
 	Writers          int           // commits under way at once; embedded: 1
 	MaxBodyBytes     int64         // of one request that is not a stream
-	MaxSpooledBytes  int64         // of a body that is received whole before the work: a spine, a load that is answered at once
+	MaxSpooledBytes  int64         // of a body that is received whole before the work: a spine, a load that is answered at once or registers features
 	SpoolFolder      string        // where such bodies are kept meanwhile; "": the system's folder for temporary files
 	LoadErrors       int           // bad rows that a refused load lists
 	DisagreementRate float64       // of rows of a training set that find nothing, above which the answer says so

@@ -21,9 +21,12 @@ type LoadRequest struct {
 	Zone       *time.Location // of times without an offset; nil refuses them
 	SkipNulls  bool           // a null cell was not observed, instead of observed as null
 	Presence   bool           // the column "presence" lists the features that each row observed
-	Create     bool           // columns that nobody registered become drafts
 	SkipBad    bool           // bad rows are left out, instead of refusing the load
 	Feast      bool           // values are as Feast sends them: see feastValue; its column "created" is left out
+
+	// Create opens the source again from its beginning. With it, columns that nobody registered become drafts, after all rows have been looked
+	// at: a load that is refused, or of which no row is good, registers nothing. nil: such columns are refused.
+	Create func() (table.Reader, error)
 
 	once *keyedLoad // nil: it has no key
 }
@@ -133,6 +136,7 @@ type loading struct {
 	presence int
 	features []loadColumn // in ascending ordinal
 	held     []*table.Batch
+	planned  []registry.Unregistered // what will be registered if the rows are good, which are only looked at until then
 }
 
 // loadColumn is a feature and the column that it comes from.
@@ -161,19 +165,31 @@ func (l *loading) begin(ctx context.Context) error {
 
 func (l *loading) run(ctx context.Context) error {
 	err := l.rows(ctx)
+	if err != nil {
+		l.loaded.Stored = 0
+	}
 	if l.load != nil && err != nil {
 		if abortErr := l.load.Abort(context.WithoutCancel(ctx)); abortErr != nil {
 			l.store.log.Error("a load could not be taken back at once; the next start removes it", "run", l.loaded.Run, "error", abortErr)
 		}
-		l.loaded.Stored = 0
 	}
 	return err
 }
 
 func (l *loading) rows(ctx context.Context) error {
-	err := l.read(ctx, func() {
-		l.active.Progress(map[string]int64{"received": l.loaded.Received, "rejected": l.loaded.Rejected})
-	})
+	progress := func() {
+		received := "received"
+		if len(l.planned) > 0 {
+			received = "looked_at"
+		}
+		l.active.Progress(map[string]int64{received: l.loaded.Received, "rejected": l.loaded.Rejected})
+	}
+	err := l.read(ctx, progress)
+	for err == nil && len(l.planned) > 0 && l.loaded.Stored > 0 { // again only where a draft was deleted meanwhile
+		if err = l.register(ctx); err == nil {
+			err = l.read(ctx, progress)
+		}
+	}
 	if err != nil || l.load == nil && l.request.once == nil { // no row was good
 		return err
 	}
@@ -212,6 +228,9 @@ func (l *loading) read(ctx context.Context, progress func()) error {
 			return err
 		} else if again {
 			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 		if err := l.add(ctx, batch); err != nil {
 			return err
@@ -272,14 +291,16 @@ func (l *loading) add(ctx context.Context, batch *table.Batch) error {
 	if len(rows.Keys) == 0 || len(l.loaded.Bad) > 0 && !l.request.SkipBad {
 		return nil
 	}
-	if l.load == nil {
+	if l.load == nil && len(l.planned) == 0 {
 		var err error
 		if l.load, err = l.open(ctx); err != nil {
 			return err
 		}
 	}
-	if err := l.load.Add(ctx, rows); err != nil {
-		return unavailable("load", err)
+	if l.load != nil {
+		if err := l.load.Add(ctx, rows); err != nil {
+			return unavailable("load", err)
+		}
 	}
 	l.loaded.Stored += int64(len(rows.Keys))
 	return nil

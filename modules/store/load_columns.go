@@ -5,7 +5,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"featurestore/app/fault"
 	"featurestore/modules/registry"
@@ -16,9 +15,6 @@ import (
 // presenceColumn lists in a row which of its features were observed, separated by spaces. Formats that cannot leave a cell out
 // carry it with ?presence=true.
 const presenceColumn = "presence"
-
-// inferenceRows is from how many rows the types of unknown columns are told.
-const inferenceRows = 1000
 
 // next is the next batch, those first that were held back to tell types from.
 func (l *loading) next() (*table.Batch, error) {
@@ -40,19 +36,19 @@ func (l *loading) bind(ctx context.Context, batch *table.Batch) (again bool, err
 	if err != nil || len(unknown) == 0 {
 		return false, err
 	}
-	if !l.request.Create {
+	if l.request.Create == nil {
 		problem := fault.New(fault.Unprocessable, "unknown-column", "%s has no feature for some columns: register them, leave them out, or load with create=true", l.group.Name)
 		for _, name := range unknown {
 			problem.At("column "+name, "", "is no join key and no feature of %s", l.group.Name)
 		}
 		return false, problem
 	}
-	if l.load != nil {
+	if l.loaded.Stored > 0 {
 		return false, fault.New(fault.Unprocessable, "late-column", "the column %s appears only after row %d: a load that creates features must show all of them in its first rows",
 			strings.Join(unknown, ", "), batch.FirstRow).At(rowPlace(batch.FirstRow, unknown[0]), "", "appears here first")
 	}
 	columns := slices.Clone(batch.Columns)
-	if err := l.register(ctx, batch, unknown); err != nil {
+	if err := l.plan(ctx, batch, unknown); err != nil {
 		return false, err
 	}
 	_, err = l.bindColumns(columns)
@@ -139,57 +135,6 @@ func olderOf(catalog *registry.Catalog, group *registry.Group, name string) *reg
 		return f
 	}
 	return nil
-}
-
-// register makes drafts of unknown columns, their types told from the first rows, which are held back meanwhile.
-func (l *loading) register(ctx context.Context, first *table.Batch, unknown []string) error {
-	batches, rows := []*table.Batch{cloneBatch(first)}, first.Rows
-	for rows < inferenceRows {
-		batch, err := l.next()
-		if err != nil {
-			break // io.EOF, or an error that comes again when it is that row's turn
-		}
-		batches, rows = append(batches, cloneBatch(batch)), rows+batch.Rows
-	}
-	features := make([]registry.Unregistered, len(unknown))
-	for i, name := range unknown {
-		t, err := inferColumn(batches, name, l.request.Zone)
-		if err != nil {
-			return fault.New(fault.Unprocessable, "unknown-type", "the type of the column %q cannot be told: %s; register it first", name, err).At("column "+name, "", "%s", err)
-		}
-		features[i] = registry.Unregistered{Name: name, ValueType: t}
-	}
-	catalog, err := l.store.definitions.RegisterInGroup(ctx, l.group, features)
-	if err != nil {
-		return err
-	}
-	l.group, _ = catalog.GroupByID(l.group.ID)
-	l.held = append(batches, l.held...)
-	l.loaded.Registered = append(l.loaded.Registered, unknown...)
-	return nil
-}
-
-func cloneBatch(batch *table.Batch) *table.Batch {
-	clone := *batch
-	clone.Columns, clone.Cells = slices.Clone(batch.Columns), slices.Clone(batch.Cells)
-	clone.Bad, clone.Numbers = slices.Clone(batch.Bad), slices.Clone(batch.Numbers)
-	return &clone
-}
-
-func inferColumn(batches []*table.Batch, name string, zone *time.Location) (value.Type, error) {
-	inference := table.Inference{Zone: zone}
-	for _, b := range batches {
-		at := slices.Index(b.Columns, name)
-		if at < 0 {
-			continue
-		}
-		for r := range b.Rows {
-			if err := inference.Add(b.Row(r)[at]); err != nil {
-				return value.Invalid, err
-			}
-		}
-	}
-	return inference.Type()
 }
 
 // presentIn is the features that a row says it observed; nil where it does not say: then all.

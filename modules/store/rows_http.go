@@ -23,7 +23,7 @@ type loadInput struct {
 	TimeZone   string `query:"time_zone" doc:"The zone of times without an offset; without it they are refused" example:"Europe/Berlin"`
 	Nulls      string `query:"nulls" enum:"keep,skip" default:"keep" doc:"skip: a null cell was not observed, instead of observed as null"`
 	Presence   bool   `query:"presence" doc:"The column presence lists the features that each row observed, as an export with presence=true writes it"`
-	Create     bool   `query:"create" doc:"Register unknown columns as drafts, instead of refusing them"`
+	Create     bool   `query:"create" doc:"Register unknown columns as drafts, instead of refusing them. The body is kept meanwhile and read twice: a load that is refused registers nothing"`
 	Wait       string `query:"wait" doc:"Wait so long, at most 5m, until the rows are online" example:"30s"`
 	Prefer     string `header:"Prefer" doc:"respond-async: answer 202 once the body has arrived, and go on" example:"respond-async"`
 }
@@ -32,7 +32,7 @@ func (in *loadInput) request() (LoadRequest, error) {
 	zone, err := zoneOf(in.TimeZone)
 	return LoadRequest{
 		Group: in.Group, TimeColumn: in.TimeColumn, Zone: zone, SkipNulls: in.Nulls == "skip",
-		Presence: in.Presence, Create: in.Create, SkipBad: in.OnError == "skip",
+		Presence: in.Presence, SkipBad: in.OnError == "skip",
 	}, err
 }
 
@@ -106,9 +106,9 @@ func (s *Store) loadNow(ctx context.Context, in *loadInput, request LoadRequest)
 	if _, err := groupOf(s.definitions.Catalog(), request.Group); err != nil {
 		return nil, err
 	}
-	owner := &spooled{}
-	defer owner.Close()
-	source, _, err := table.NewReader(&in.Payload, s.tableOptions(&in.Payload, owner))
+	body := &loadBody{store: s, in: in}
+	defer body.Close()
+	source, err := body.open(&in.Payload, &request)
 	if err != nil {
 		return nil, err
 	}
@@ -120,11 +120,8 @@ func (s *Store) loadLater(ctx context.Context, in *loadInput, request LoadReques
 	if _, err := groupOf(s.definitions.Catalog(), request.Group); err != nil {
 		return nil, err
 	}
-	body, err := s.spool(&in.Payload)
-	if err != nil {
-		return nil, err
-	}
-	source, _, err := table.NewReader(body, s.tableOptions(&in.Payload, body))
+	body := &loadBody{store: s, in: in, whole: true}
+	source, err := body.open(&in.Payload, &request)
 	if err != nil {
 		body.Close()
 		return nil, err

@@ -11,7 +11,6 @@ import (
 
 	"featurestore/app/httpapi"
 	"featurestore/modules/runs"
-	"featurestore/modules/store/table"
 )
 
 // loadRowsOnce loads a table that came with a key, or gives the answer that it was given before.
@@ -32,9 +31,9 @@ func (s *Store) loadRowsOnce(ctx context.Context, in *loadInput, request LoadReq
 	if _, err := groupOf(s.definitions.Catalog(), request.Group); err != nil {
 		return nil, err
 	}
-	owner := &spooled{}
-	defer owner.Close()
-	source, _, err := table.NewReader(io.TeeReader(&in.Payload, keyed), s.tableOptions(&in.Payload, owner))
+	body := &loadBody{store: s, in: in}
+	defer body.Close()
+	source, err := body.open(io.TeeReader(&in.Payload, keyed), &request)
 	if err != nil {
 		return nil, err
 	}
@@ -79,11 +78,8 @@ func (s *Store) loadLaterOnce(in *loadInput, request LoadRequest, keyed *httpapi
 	if _, err := groupOf(s.definitions.Catalog(), request.Group); err != nil {
 		return nil, err
 	}
-	body, err := s.spool(io.TeeReader(&in.Payload, keyed))
-	if err != nil {
-		return nil, err
-	}
-	source, _, err := table.NewReader(body, s.tableOptions(&in.Payload, body))
+	body := &loadBody{store: s, in: in, whole: true}
+	source, err := body.open(io.TeeReader(&in.Payload, keyed), &request)
 	if err != nil {
 		body.Close()
 		return nil, err

@@ -47,6 +47,15 @@ func (s *spooled) Close() (err error) {
 	return err
 }
 
+// rewind lets the body be read from its beginning again. What it was unpacked to is given up.
+func (s *spooled) rewind() (err error) {
+	if s.further != nil {
+		err, s.further = s.further.Close(), nil
+	}
+	_, failed := s.Seek(0, io.SeekStart)
+	return errors.Join(err, failed)
+}
+
 // Bytes maps the body into memory until it is closed.
 func (s *spooled) Bytes() ([]byte, error) {
 	if s.file == nil {

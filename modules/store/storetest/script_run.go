@@ -210,6 +210,7 @@ func (r *scriptRun) lose(words []string, _ []Line) error { return r.Lose(r.Group
 func (r *scriptRun) load(words []string, block []Line) error {
 	name := strings.TrimSuffix(words[1], ":")
 	request := store.LoadRequest{Group: r.own(name)}
+	creates := false
 	format, counts := table.NDJSON, map[string]int64{"stored": -1, "rejected": -1, "duplicate": -1}
 	for _, option := range words[2:] {
 		option = strings.TrimSuffix(option, ":")
@@ -226,7 +227,7 @@ func (r *scriptRun) load(words []string, block []Line) error {
 		case option == "on_error=skip":
 			request.SkipBad = true
 		case option == "create=true":
-			request.Create = true
+			creates = true
 		default:
 			var n int64
 			if _, err := fmt.Sscan(text, &n); err != nil {
@@ -244,7 +245,14 @@ func (r *scriptRun) load(words []string, block []Line) error {
 	if err != nil {
 		return err
 	}
-	source, _, err := table.NewReader(bytes.NewReader(body), table.ReadOptions{ContentType: format.ContentType()})
+	open := func() (table.Reader, error) {
+		source, _, err := table.NewReader(bytes.NewReader(body), table.ReadOptions{ContentType: format.ContentType()})
+		return source, err
+	}
+	if creates {
+		request.Create = open
+	}
+	source, err := open()
 	if err != nil {
 		return err
 	}
