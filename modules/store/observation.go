@@ -29,8 +29,13 @@ type Observation struct {
 	Entity    Entity
 	EventTime int64 // µs; value.NoTime: the offline store's clock
 	Fields    []Field
-	Zone      *time.Location // of times without an offset; nil refuses them
-	Place     string         // where it stands in the request, for messages: "" or "rows[3]"
+	Zone      *time.Location    // of times without an offset; nil refuses them
+	Place     string            // where it stands in the request, for messages: "" or "rows[3]"
+	Wrong     []fault.Violation // what reading it found: it is refused, with all that is wrong beside
+}
+
+func (o *Observation) wrong(place, shown, format string, args ...any) {
+	o.Wrong = append(o.Wrong, fault.Violation{Location: place, Message: fmt.Sprintf(format, args...), Value: fault.Shorten(shown)})
 }
 
 // place joins the parts of a location.
@@ -60,8 +65,17 @@ type checker struct {
 	latest     int64 // the latest event time allowed
 	unknown    []*unknownFeature
 	out        checked
-	problem    *fault.Error
+	at         int // the observation that is looked at
+	found      []violation
+	room       int          // how many more are noted
+	unresolved *fault.Error // of the first name that leads to nothing and cannot be registered; nil: there is none
 	scratch    []observed
+}
+
+// violation is what is wrong with an observation, by its number.
+type violation struct {
+	of int
+	fault.Violation
 }
 
 // unknownFeature is a name that nobody registered, with everything that the request holds for it.
@@ -69,7 +83,7 @@ type unknownFeature struct {
 	name      string
 	inference table.Inference
 	cells     []table.Cell
-	places    []string
+	of        []int // the observation of each cell
 }
 
 // observed is one converted field.
@@ -78,7 +92,7 @@ type observed struct {
 	value   value.Value
 }
 
-// check converts what can be converted under this catalog. Violations are answered as one problem.
+// check converts what can be converted under this catalog. Violations are answered as one problem, in the order of the observations.
 func (s *Store) check(catalog *registry.Catalog, entityType string, observations []Observation) (*checked, error) {
 	names := 0
 	if len(observations) > 0 {
@@ -88,37 +102,61 @@ func (s *Store) check(catalog *registry.Catalog, entityType string, observations
 		store: s, catalog: catalog, entityType: entityType,
 		features: make(map[string]*registry.Feature, names),
 		latest:   s.now() + s.config.FutureTolerance.Microseconds(),
-		problem:  &fault.Error{Kind: fault.Unprocessable, Slug: "invalid-observation", Detail: "nothing was stored: the observation is not valid"},
 	}
 	c.out.stored = make(map[string]string, names)
 	c.known, _ = catalog.EntityType(entityType)
+	c.room = s.config.LoadErrors
 	for i := range observations {
+		if c.room == 0 {
+			break
+		}
+		c.at = i
 		c.out.starts = append(c.out.starts, len(c.out.rows))
 		if err := c.observation(&observations[i]); err != nil {
 			return nil, err
 		}
 	}
 	c.out.starts = append(c.out.starts, len(c.out.rows))
-	c.inferTypes()
+	c.inferTypes(observations)
 	c.checkWidened(observations)
-	if len(c.problem.Violations) > 0 {
-		return nil, c.problem
+	if len(c.found) > 0 {
+		return nil, c.problem(len(observations))
 	}
 	return &c.out, nil
 }
 
+// problem lists the first of the violations. Where all of them are names that lead to nothing, it is the problem of the first one.
+func (c *checker) problem(observations int) *fault.Error {
+	problem := fault.New(fault.Unprocessable, "invalid-observation", "nothing was stored: the observation is not valid")
+	if observations > 1 {
+		problem.Detail = "nothing was stored: some of the rows are not valid"
+	}
+	if c.unresolved != nil && len(c.found) == len(c.unresolved.Violations) {
+		return c.unresolved
+	}
+	slices.SortStableFunc(c.found, func(a, b violation) int { return a.of - b.of })
+	for _, v := range c.found[:min(len(c.found), c.store.config.LoadErrors)] {
+		problem.Violations = append(problem.Violations, v.Violation)
+	}
+	return problem
+}
+
 func (c *checker) observation(o *Observation) error {
+	for _, v := range o.Wrong {
+		c.note(v)
+	}
+	if len(o.Wrong) > 0 && o.Entity.Path == "" && len(o.Entity.Members) == 0 && len(o.Fields) == 0 {
+		return nil // it could not be read at all
+	}
 	key, err := c.key(o)
 	if err != nil {
-		c.violate(o.place("entity_id"), "", err)
-		return nil
+		c.violate(o, "entity_id", "", err)
 	}
 	if o.EventTime != value.NoTime && o.EventTime > c.latest {
-		c.problem.At(o.place("event_time"), string(value.AppendTime(nil, o.EventTime)),
-			"is more than %s in the future", c.store.config.FutureTolerance)
+		c.wrong(o, "event_time", string(value.AppendTime(nil, o.EventTime)), "is more than %s in the future", c.store.config.FutureTolerance)
 	}
 	if !slices.ContainsFunc(o.Fields, func(f Field) bool { return !f.Cell.IsMissing() }) {
-		c.problem.At(o.place("features"), "", "has no feature: give at least one")
+		c.wrong(o, "features", "", "has no feature: give at least one")
 		return nil
 	}
 	fields := c.scratch[:0]
@@ -154,12 +192,12 @@ func (c *checker) cut(o *Observation, key Key, fields []observed) {
 			Features: make([]*registry.Feature, n), Values: make([]value.Value, n)}
 		for i, f := range fields[:n] {
 			if i > 0 && f.feature == row.Features[i-1] {
-				c.problem.At(o.place(f.feature.Name), "", "is given twice, by two of its names")
+				c.wrong(o, f.feature.Name, "", "is given twice, by two of its names")
 			}
 			row.Features[i], row.Values[i] = f.feature, f.value
 		}
 		if err := row.checkID(0); err != nil {
-			c.problem.At(o.place(group.IDColumn), "", "%s", err)
+			c.wrong(o, group.IDColumn, "", "%s", err)
 		}
 		c.out.rows = append(c.out.rows, row)
 		fields = fields[n:]
@@ -184,12 +222,12 @@ func (c *checker) field(o *Observation, f *Field) (*registry.Feature, value.Valu
 		unknown := fault.Is(err, "unknown-feature") || fault.Is(err, "unknown-entity-type")
 		reference := strings.ContainsAny(f.Name, ":@") // no name that could be registered
 		if !unknown || reference || c.store.config.Unregistered != "register" {
-			return nil, value.Value{}, false, located(err, o.place(f.Name), f.Name)
+			return nil, value.Value{}, false, c.leadsNowhere(o, f.Name, err)
 		}
 		if c.known != nil {
 			for _, k := range c.known.JoinKeys {
 				if k.Name == f.Name {
-					c.problem.At(o.place(f.Name), "", "is a join key, no feature: it belongs in the path or in entity_id")
+					c.wrong(o, f.Name, "", "is a join key, no feature: it belongs in the path or in entity_id")
 					return nil, value.Value{}, false, nil
 				}
 			}
@@ -199,10 +237,10 @@ func (c *checker) field(o *Observation, f *Field) (*registry.Feature, value.Valu
 	}
 	switch {
 	case feature.Status == registry.Archived:
-		c.problem.At(o.place(f.Name), "", "is archived: restore it before storing values")
+		c.wrong(o, f.Name, "", "is archived: restore it before storing values")
 		return nil, value.Value{}, false, nil
 	case feature.Until != 0:
-		c.problem.At(o.place(f.Name), "", "%s", onlyRead(feature))
+		c.wrong(o, f.Name, "", "%s", onlyRead(feature))
 		return nil, value.Value{}, false, nil
 	}
 	v, err := f.Cell.Value(feature.ValueType, o.Zone)
@@ -213,7 +251,7 @@ func (c *checker) field(o *Observation, f *Field) (*registry.Feature, value.Valu
 				return nil, value.Value{}, false, nil
 			}
 		}
-		c.violate(o.place(f.Name), f.Cell.Display(), err)
+		c.violate(o, f.Name, f.Cell.Display(), err)
 		return nil, value.Value{}, false, nil
 	}
 	if v.IsAbsent() {
@@ -247,29 +285,34 @@ func (c *checker) register(o *Observation, f *Field) {
 		i = len(c.unknown)
 		c.unknown = append(c.unknown, &unknownFeature{name: f.Name, inference: table.Inference{Zone: o.Zone}})
 	}
-	u, place := c.unknown[i], o.place(f.Name)
+	u := c.unknown[i]
 	if err := u.inference.Add(f.Cell); err != nil {
-		c.violate(place, f.Cell.Display(), fmt.Errorf("is not registered, and its type cannot be told: %w", err))
+		c.violate(o, f.Name, f.Cell.Display(), fmt.Errorf("is not registered, and its type cannot be told: %w", err))
 		return
 	}
-	u.cells, u.places = append(u.cells, f.Cell), append(u.places, place)
+	u.cells, u.of = append(u.cells, f.Cell), append(u.of, c.at)
 }
 
 // inferTypes decides the types of what is to be registered. All of the request must fit them: nothing is registered for a request that
 // is refused.
-func (c *checker) inferTypes() {
+func (c *checker) inferTypes(observations []Observation) {
 	for _, u := range c.unknown {
 		if len(u.cells) == 0 {
 			continue
 		}
+		c.room = c.store.config.LoadErrors
+		wrong := func(i int, err error) {
+			c.at = u.of[i]
+			c.violate(&observations[c.at], u.name, u.cells[i].Display(), err)
+		}
 		t, err := u.inference.Type()
 		if err != nil {
-			c.violate(u.places[0], u.cells[0].Display(), fmt.Errorf("is not registered, and its type cannot be told: %w", err))
+			wrong(0, fmt.Errorf("is not registered, and its type cannot be told: %w", err))
 			continue
 		}
 		for i, cell := range u.cells {
 			if _, err := cell.Value(t, u.inference.Zone); err != nil {
-				c.violate(u.places[i], cell.Display(), err)
+				wrong(i, err)
 			}
 		}
 		c.out.unregistered = append(c.out.unregistered, registry.Unregistered{Name: u.name, ValueType: t})
@@ -281,14 +324,16 @@ func (c *checker) checkWidened(observations []Observation) {
 	if len(c.out.widen) == 0 {
 		return
 	}
+	c.room = c.store.config.LoadErrors
 	for i := range observations {
 		o := &observations[i]
+		c.at = i
 		for _, f := range o.Fields {
 			if !slices.Contains(c.out.widen, c.features[f.Name]) {
 				continue
 			}
 			if _, err := f.Cell.Value(value.Float, o.Zone); err != nil {
-				c.violate(o.place(f.Name), f.Cell.Display(), err)
+				c.violate(o, f.Name, f.Cell.Display(), err)
 			}
 		}
 	}
@@ -300,18 +345,45 @@ func (c *checker) widen(feature *registry.Feature) {
 	}
 }
 
+// leadsNowhere notes a name that cannot be resolved.
+func (c *checker) leadsNowhere(o *Observation, name string, err error) error {
+	problem, ok := fault.As(err)
+	if !ok {
+		return err
+	}
+	if c.unresolved == nil {
+		c.unresolved = fault.New(problem.Kind, problem.Slug, "%s", problem.Detail)
+	}
+	if c.room > 0 {
+		c.unresolved.At(o.place(name), name, "%s", problem.Detail)
+	}
+	c.wrong(o, name, name, "%s", problem.Detail)
+	return nil
+}
+
 // violate notes an error; a fault's own violations are taken over.
-func (c *checker) violate(place, shown string, err error) {
-	if len(c.problem.Violations) >= c.store.config.LoadErrors {
+func (c *checker) violate(o *Observation, member, shown string, err error) {
+	if f, ok := fault.As(err); ok && len(f.Violations) > 0 {
+		for _, v := range f.Violations {
+			c.wrong(o, member, v.Value, "%s", v.Message)
+		}
 		return
 	}
-	if f, ok := fault.As(err); ok {
-		for _, v := range f.Violations {
-			c.problem.At(place, v.Value, "%s", v.Message)
-		}
-		if len(f.Violations) > 0 {
-			return
-		}
+	c.wrong(o, member, shown, "%s", err.Error())
+}
+
+// wrong notes what is wrong with a member, unless reading it said so already.
+func (c *checker) wrong(o *Observation, member, shown, format string, args ...any) {
+	place := o.place(member)
+	if slices.ContainsFunc(o.Wrong, func(v fault.Violation) bool { return v.Location == place }) {
+		return
 	}
-	c.problem.At(place, shown, "%s", err.Error())
+	c.note(fault.Violation{Location: place, Message: fmt.Sprintf(format, args...), Value: fault.Shorten(shown)})
+}
+
+func (c *checker) note(v fault.Violation) {
+	if c.room > 0 {
+		c.found = append(c.found, violation{c.at, v})
+		c.room--
+	}
 }

@@ -143,8 +143,6 @@ func (s *Store) readObservations(in *storeManyInput, keyed *httpapi.Keyed) ([]Ob
 	switch {
 	case err != nil:
 		return nil, err
-	case r.problem != nil:
-		return nil, r.problem
 	case len(r.observations) == 0:
 		return nil, fault.New(fault.Invalid, "empty-body", "there is no row: send {\"rows\": [{\"entity_id\": …, \"features\": {…}}]} or a table").
 			At("body", "", "holds no row")
@@ -168,23 +166,13 @@ func isRowsObject(contentType string, body []byte) bool {
 	return len(body) > 0 && (body[0] == '{' || body[0] == ']')
 }
 
-// observationReader collects the observations of a body, and everything that is wrong with them.
+// observationReader collects the observations of a body, each with what is wrong with it.
 type observationReader struct {
 	store        *Store
 	in           *storeManyInput
 	zone         *time.Location
 	entityType   *registry.EntityType // nil while nobody registered it
 	observations []Observation
-	problem      *fault.Error
-}
-
-func (r *observationReader) wrong(place, shown, format string, args ...any) {
-	if r.problem == nil {
-		r.problem = fault.New(fault.Unprocessable, "invalid-observation", "nothing was stored: the rows are not valid")
-	}
-	if len(r.problem.Violations) < r.store.config.LoadErrors {
-		r.problem.At(place, shown, format, args...)
-	}
 }
 
 // full tells that a further row would be one too many, which Write refuses.
@@ -230,7 +218,7 @@ func (r *observationReader) row(scanner *jsonscan.Scanner, place string) error {
 			}
 			t, err := bodyTime(place+".event_time", table.JSONCell(raw), r.zone)
 			if problem, ok := fault.As(err); ok {
-				r.wrong(place+".event_time", raw, "%s", problem.Detail)
+				o.wrong(place+".event_time", raw, "%s", problem.Detail)
 			}
 			o.EventTime = t
 			return nil
@@ -244,10 +232,10 @@ func (r *observationReader) row(scanner *jsonscan.Scanner, place string) error {
 		return err
 	}
 	if named != 1 {
-		r.wrong(place+".entity_id", "", "name the entity by entity_id or by entity, and by one of the two only")
+		o.wrong(place+".entity_id", "", "name the entity by entity_id or by entity, and by one of the two only")
 	}
 	if !featured {
-		r.wrong(place+".features", "", "is missing")
+		o.wrong(place+".features", "", "is missing")
 	}
 	r.observations = append(r.observations, o)
 	return nil
@@ -301,22 +289,30 @@ func (r *observationReader) table(body []byte) error {
 }
 
 func (r *observationReader) batch(batch *table.Batch) error {
+	unread := batch.Bad
+	if len(batch.Columns) == 0 { // none of its rows could be read
+		r.unread(unread)
+		return nil
+	}
 	timeColumn, err := TimeColumn(batch.Columns, r.in.TimeColumn)
 	if err != nil {
 		return err
 	}
-	for _, bad := range batch.Bad {
-		r.wrong(rowPlace(bad.Number, bad.Column), bad.Value, "%s", bad.Reason)
-	}
 	columns := slices.Clone(batch.Columns)
 	for i := range batch.Rows {
 		number, cells := batch.Number(i), batch.Row(i)
+		n := 0
+		for n < len(unread) && unread[n].Number < number {
+			n++
+		}
+		r.unread(unread[:n])
+		unread = unread[n:]
 		o := Observation{EventTime: value.NoTime, Zone: r.zone, Place: rowPlace(number, "")}
 		for at, name := range columns {
 			switch {
 			case at == timeColumn:
 				if o.EventTime, err = bodyTime("", cells[at], r.zone); err != nil {
-					r.wrong(rowPlace(number, name), cells[at].Display(), "%s", err)
+					o.wrong(rowPlace(number, name), cells[at].Display(), "%s", err)
 				}
 			case r.isKey(name):
 				o.Entity.Members = append(o.Entity.Members, Field{Name: name, Cell: cells[at]})
@@ -330,7 +326,17 @@ func (r *observationReader) batch(batch *table.Batch) error {
 		}
 		r.observations = append(r.observations, o)
 	}
+	r.unread(unread)
 	return nil
+}
+
+// unread notes rows that could not be read.
+func (r *observationReader) unread(rows []table.BadRow) {
+	for _, bad := range rows {
+		o := Observation{EventTime: value.NoTime, Place: rowPlace(bad.Number, "")}
+		o.wrong(rowPlace(bad.Number, bad.Column), bad.Value, "%s", bad.Reason)
+		r.observations = append(r.observations, o)
+	}
 }
 
 func (r *observationReader) isKey(column string) bool { return slices.Contains(r.keyColumns(), column) }
