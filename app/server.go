@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"featurestore/app/httpapi"
 )
 
 const (
@@ -71,11 +73,12 @@ func (s *server) serve(handler http.Handler, log *slog.Logger) {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       httpapi.GatherContext,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what clients do wrong on the connection
 	}
 	for _, listener := range s.listeners {
 		s.serving.Go(func() {
-			if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.http.Serve(httpapi.Gathering{Listener: listener}); !errors.Is(err, http.ErrServerClosed) {
 				s.failed <- fmt.Errorf("listen on %s: %w", listener.Addr(), err)
 			}
 		})

@@ -122,8 +122,9 @@ func (r *route) recovered(c echo.Context, caught any) {
 type requestContext struct {
 	*route
 	echo   echo.Context
-	query  url.Values // nil if there is no query
-	status int        // overrides huma's
+	query  url.Values // nil if there is no query, or it is single
+	single struct{ name, value string }
+	status int // overrides huma's
 }
 
 // check parses the query and refuses what no operation takes: undeclared or repeated query parameters, and text that is no
@@ -143,7 +144,7 @@ func (c *requestContext) check() *Problem {
 				fault.Shorten(encoding)))
 		}
 	}
-	if u.RawQuery == "" {
+	if u.RawQuery == "" || c.isSingle(u.RawQuery) {
 		return nil
 	}
 	query, err := url.ParseQuery(u.RawQuery)
@@ -178,6 +179,16 @@ func (c *requestContext) check() *Problem {
 	}
 	c.query = query
 	return nil
+}
+
+// isSingle takes a query of one declared parameter that is written as it is, the usual one of a read.
+func (c *requestContext) isSingle(query string) bool {
+	name, value, _ := strings.Cut(query, "=")
+	if _, declared := c.route.query[name]; !declared || strings.ContainsAny(value, "&;%+") || !isText(value) {
+		return false
+	}
+	c.single.name, c.single.value = name, value
+	return true
 }
 
 // parameters says which query parameters there are.
@@ -244,6 +255,9 @@ func (c *requestContext) Param(name string) string {
 
 // Query is a query parameter; the values of a list that is given several times are joined by commas.
 func (c *requestContext) Query(name string) string {
+	if name == c.single.name {
+		return c.single.value
+	}
 	switch values := c.query[name]; len(values) {
 	case 0:
 		return ""

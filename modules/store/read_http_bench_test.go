@@ -66,6 +66,9 @@ type benchSnapshot struct{ store.Snapshot }
 
 func (benchSnapshot) Position() store.Position { return "1" }
 func (benchSnapshot) Close() error             { return nil }
+func (benchSnapshot) Removals(context.Context) (map[int64]store.Removals, error) {
+	return nil, nil
+}
 
 const benchGroups, benchFeatures = 5, 10
 

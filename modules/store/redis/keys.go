@@ -12,8 +12,10 @@ type keys struct{ prefix string }
 
 func (k keys) installation() string { return k.prefix + ":installation" }
 
-func (k keys) marker(group *registry.Group) string {
-	return k.prefix + ":m:" + strconv.FormatInt(group.ID, 10)
+func (k keys) marker(group *registry.Group) string { return string(k.appendMarker(nil, group)) }
+
+func (k keys) appendMarker(b []byte, group *registry.Group) []byte {
+	return strconv.AppendInt(append(append(b, k.prefix...), ":m:"...), group.ID, 10)
 }
 
 func (k keys) state(group *registry.Group) string {
@@ -21,6 +23,8 @@ func (k keys) state(group *registry.Group) string {
 }
 
 // rows is what the keys of a group's rows begin with.
-func (k keys) rows(group *registry.Group) string {
-	return k.prefix + ":" + strconv.FormatInt(group.ID, 10) + ":"
+func (k keys) rows(group *registry.Group) string { return string(k.appendRows(nil, group)) }
+
+func (k keys) appendRows(b []byte, group *registry.Group) []byte {
+	return append(strconv.AppendInt(append(append(b, k.prefix...), ':'), group.ID, 10), ':')
 }

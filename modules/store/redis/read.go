@@ -53,28 +53,34 @@ func (o *Online) Read(ctx context.Context, questions []store.Question) ([][]stri
 
 // names are the keys of the questions' markers, then of their rows, cut out of one string.
 func (o *Online) names(questions []store.Question) []string {
-	total, size := len(questions), 0
+	total, size := 0, 0
 	for i := range questions {
 		keys := questions[i].Keys
-		total += len(keys)
+		total += len(keys) + 1
 		size += (len(keys) + 1) * (len(o.keys.prefix) + 24)
 		for j := range keys {
 			size += len(keys[j].Encoded)
 		}
 	}
-	names := make([]string, 0, total)
+	b, ends := make([]byte, 0, size), make([]int, 0, total)
 	for i := range questions {
-		names = append(names, o.keys.marker(questions[i].Group))
+		b = o.keys.appendMarker(b, questions[i].Group)
+		ends = append(ends, len(b))
 	}
-	b := make([]byte, 0, size)
-	ends := make([]int, 0, total)
 	for i := range questions {
-		rows := o.keys.rows(questions[i].Group)
-		for j := range questions[i].Keys {
-			b = append(append(b, rows...), questions[i].Keys[j].Encoded...)
+		group, rows := len(b), 0
+		for j, key := range questions[i].Keys {
+			if j == 0 {
+				b = o.keys.appendRows(b, questions[i].Group)
+				rows = len(b)
+			} else {
+				b = append(b, b[group:rows]...)
+			}
+			b = append(b, key.Encoded...)
 			ends = append(ends, len(b))
 		}
 	}
+	names := make([]string, 0, total)
 	text, from := string(b), 0
 	for _, end := range ends {
 		names, from = append(names, text[from:end]), end
