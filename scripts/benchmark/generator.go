@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -98,30 +99,40 @@ func converse(address string, c call, take func() (int, bool)) (int, error) {
 	}
 }
 
-// perCPUSecond compares two servers under the same load, in turns: requests per second of processor time, ours and the limit's.
+// perCPUSecond compares two servers under the same load, in turns: requests per second of processor time, ours and the limit's. Their
+// ratio is the median of the turns', so that what else the machine does in one turn counts for little.
 func perCPUSecond(ours, limit *process, oursCall, limitCall call, n, connections, rounds int) (float64, float64, error) {
-	var spent [2]time.Duration
+	spent := func(p *process, c call) (time.Duration, error) {
+		before, err := p.cpu()
+		if err != nil {
+			return 0, err
+		}
+		if _, _, err := send(p.base, c, n, connections); err != nil {
+			return 0, err
+		}
+		after, err := p.cpu()
+		return after - before, err
+	}
+	var limits, ratios []float64
 	for round := range rounds + 1 {
-		for i, side := range []struct {
-			p *process
-			c call
-		}{{ours, oursCall}, {limit, limitCall}} {
-			before, err := side.p.cpu()
-			if err != nil {
-				return 0, 0, err
-			}
-			if _, _, err := send(side.p.base, side.c, n, connections); err != nil {
-				return 0, 0, err
-			}
-			after, err := side.p.cpu()
-			if err != nil {
-				return 0, 0, err
-			}
-			if round > 0 { // the first warms up
-				spent[i] += after - before
-			}
+		a, err := spent(ours, oursCall)
+		if err != nil {
+			return 0, 0, err
+		}
+		b, err := spent(limit, limitCall)
+		if err != nil {
+			return 0, 0, err
+		}
+		if round > 0 { // the first warms up
+			limits, ratios = append(limits, float64(n)/b.Seconds()), append(ratios, b.Seconds()/a.Seconds())
 		}
 	}
-	requests := float64(n * rounds)
-	return requests / spent[0].Seconds(), requests / spent[1].Seconds(), nil
+	bare := median(limits)
+	return bare * median(ratios), bare, nil
+}
+
+// median is the middle one of some numbers, or of an even number of them the lower of the two.
+func median(numbers []float64) float64 {
+	slices.Sort(numbers)
+	return numbers[(len(numbers)-1)/2]
 }

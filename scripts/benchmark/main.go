@@ -104,7 +104,7 @@ func run(binary string, full bool, only string) error {
 				name string
 				do   func(*subject) ([]result, error)
 			}{{"idle", idle}, {"reads", reads}, {"writes", writes}, {"bulk", bulk}} {
-				if !chosen.MatchString(w.name) && !chosen.MatchString(stack) || stop.Err() != nil {
+				if !chosen.MatchString(stack+" "+w.name) || stop.Err() != nil {
 					continue
 				}
 				began := time.Now()
@@ -182,7 +182,8 @@ func newSubject(binary, stack, folder string, scale int) (*subject, func(), erro
 // limit starts a bare server for one work on the subject's engines.
 func (s *subject) limit(arguments ...string) (*process, error) {
 	port := freePort()
-	environment := []string{"LIMIT_POSTGRES=" + s.postgres, "LIMIT_REDIS=" + s.redis, "LIMIT_FOLDER=" + s.folder, "LIMIT_PORT=" + port}
+	// It collects garbage as seldom as featurestore does.
+	environment := []string{"GOGC=300", "GOMEMLIMIT=256MiB", "LIMIT_POSTGRES=" + s.postgres, "LIMIT_REDIS=" + s.redis, "LIMIT_FOLDER=" + s.folder, "LIMIT_PORT=" + port}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err

@@ -191,15 +191,15 @@ func reads(s *subject) ([]result, error) {
 		n           int
 		wanted      float64
 	}{
-		{"read 1 entity × 10 features", ten, call{method: "GET", path: func(i int) string { return "/one/" + entity(i) }}, 5000, 0.8},
-		{"read 1 entity × 50 features of 5 groups", fifty, call{method: "GET", path: func(i int) string { return "/five/" + entity(i) }}, 5000, 0.8},
+		{"read 1 entity × 10 features", ten, call{method: "GET", path: func(i int) string { return "/one/" + entity(i) }}, 1000, 0.8},
+		{"read 1 entity × 50 features of 5 groups", fifty, call{method: "GET", path: func(i int) string { return "/five/" + entity(i) }}, 1000, 0.8},
 		{"read 100 entities × 50 features",
 			call{method: "POST", path: func(int) string { return "/get/customer" }, body: hundred},
-			call{method: "POST", path: func(int) string { return "/hundred" }, body: hundred}, 200, 0.7},
+			call{method: "POST", path: func(int) string { return "/hundred" }, body: hundred}, 40, 0.7},
 	}
 	var results []result
 	for _, w := range works {
-		ours, bare, err := perCPUSecond(s.process, limit, w.ours, w.limit, w.n*s.scale, 8, 3)
+		ours, bare, err := perCPUSecond(s.process, limit, w.ours, w.limit, w.n*s.scale, 8, 20)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", w.name, err)
 		}
@@ -233,7 +233,7 @@ func writes(s *subject) ([]result, error) {
 		ours, bare, err := perCPUSecond(s.process, limit,
 			call{method: "POST", path: func(i int) string { return "/store/customer/" + entity(i) }, body: qualified},
 			call{method: "POST", path: func(i int) string { return "/write/" + entity(i) }, body: body},
-			min(clients*500, 8000)*s.scale, clients, 3)
+			min(clients*125, 2000)*s.scale, clients, 12)
 		if err != nil {
 			return nil, err
 		}
