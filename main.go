@@ -75,7 +75,7 @@ func command() *cobra.Command {
 	flags.String("config", "", "settings file (or FEATURESTORE_CONFIG)")
 	flags.String("data", "", "folder of the embedded engines")
 	flags.StringSlice("listen", nil, "addresses to listen on, separated by commas")
-	flags.StringSlice("roles", nil, "what this process does: all, or some of registry, store, materialization")
+	flags.StringSlice("roles", nil, "what this process does: all, or some of registry, validation, store, materialization")
 	flags.String("log-level", "", "debug, info, warn or error")
 
 	show := &cobra.Command{

@@ -20,6 +20,7 @@ import (
 	"featurestore/modules/registry"
 	"featurestore/modules/runs"
 	"featurestore/modules/store"
+	"featurestore/modules/validation"
 )
 
 // App is one process of the program.
@@ -84,6 +85,9 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	values.PublishWith(materialization.Publications{Runs: work})
 	if c.Has(config.Registry) {
 		definitions.Routes(api)
+	}
+	if c.Has(config.Validation) {
+		validation.New(c.Validation).Routes(api)
 	}
 	if c.Has(config.Store) {
 		a.add("store", values.Start, values.Stop)

@@ -19,18 +19,20 @@ import (
 	"featurestore/modules/registry"
 	"featurestore/modules/runs"
 	"featurestore/modules/store"
+	"featurestore/modules/validation"
 )
 
 // Roles that a process can have; All stands for every one of them.
 const (
 	All             = "all"
 	Registry        = "registry"
+	Validation      = "validation"
 	Store           = "store"
 	Materialization = "materialization"
 )
 
 // Roles lists them in the order in which they depend on each other.
-var Roles = []string{Registry, Store, Materialization}
+var Roles = []string{Registry, Validation, Store, Materialization}
 
 // Engines.
 const (
@@ -51,6 +53,7 @@ type Config struct {
 	Postgres        PostgresServer
 	Redis           RedisServer
 	Registry        registry.Config
+	Validation      validation.Config
 	Store           store.Config
 	History         store.History
 	Materialization materialization.Config
@@ -166,6 +169,7 @@ func (c *Config) validate() []error {
 	oneOf("log.format", c.Log.Format, "text", "json")
 	errs = append(errs, c.HTTP.validate(c.Auth.AllowUnauthenticated)...)
 	errs = append(errs, c.Registry.Validate()...)
+	errs = append(errs, c.Validation.Validate()...)
 	errs = append(errs, c.Store.Validate()...)
 	errs = append(errs, c.History.Validate()...)
 	errs = append(errs, c.Materialization.Validate()...)

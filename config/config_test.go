@@ -17,6 +17,7 @@ import (
 	"featurestore/modules/registry"
 	"featurestore/modules/runs"
 	"featurestore/modules/store"
+	"featurestore/modules/validation"
 )
 
 func load(t *testing.T, file string, environment ...string) *Loaded {
@@ -32,8 +33,9 @@ func TestDefaultsAreTheModulesDefaults(t *testing.T) {
 		HTTP:     HTTP{Listen: []string{"127.0.0.1:8000", "127.0.0.1:8001"}, AllowedHosts: []string{}, TrustedOrigins: []string{}, Grace: 15 * time.Second},
 		Engines:  Engines{Registry: SQLite, Offline: SQLite, Online: SQLite},
 		Postgres: PostgresServer{Schema: "featurestore"}, Redis: RedisServer{Prefix: "featurestore"},
-		Registry: func() registry.Config { c := registry.DefaultConfig(); c.Require = []string{}; return c }(),
-		Store:    store.DefaultConfig(), History: store.DefaultHistory(), Materialization: materialization.DefaultConfig(), Runs: runs.DefaultConfig(),
+		Registry:   func() registry.Config { c := registry.DefaultConfig(); c.Require = []string{}; return c }(),
+		Validation: validation.DefaultConfig(), Store: store.DefaultConfig(), History: store.DefaultHistory(), Materialization: materialization.DefaultConfig(),
+		Runs: runs.DefaultConfig(),
 		Log: Log{Level: "info", Format: "text"},
 	}, c)
 }

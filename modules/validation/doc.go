@@ -1,0 +1,7 @@
+// Package validation tells whether data is good.
+//
+// What it holds so far: profiles of columns (package profile), the arithmetic of drift (package drift), and POST /drift, which computes it on
+// values that the call brings, storing nothing.
+//
+// It uses the registry's types of values. What it learns of stored values it is given by the store, which is to its right.
+package validation
