@@ -92,6 +92,7 @@ type GroupAnswer struct {
 	EntityType    string           `json:"entity_type"`
 	Kind          GroupKind        `json:"kind" enum:"features,events"`
 	TTL           *string          `json:"ttl" doc:"How long a value counts: 15m, 24h, 90d; null: for ever"`
+	Retention     *string          `json:"retention" doc:"How long observations are kept, and of each entity and feature the newest one before that; of an event group, rows: 365d; null: for ever"`
 	IDColumn      *string          `json:"id_column" doc:"Of a group of kind events: the feature by which a retried row is known"`
 	SchemaVersion int              `json:"schema_version" doc:"Raised whenever the columns change"`
 	Features      *[]FeatureAnswer `json:"features,omitempty" doc:"In lists of groups it is left out"`
@@ -104,13 +105,15 @@ func (c *Catalog) groupAnswer(g *Group, whole bool) GroupAnswer {
 		Kind:          g.Kind,
 		SchemaVersion: g.SchemaVersion,
 	}
-	if g.TTL != 0 {
-		ttl := FormatDuration(g.TTL)
-		var document groupDocument
-		if c.groups[g.Name].definition.read(&document) == nil {
-			ttl = document.TTL // as it was written: 24h or 1d
+	if g.TTL != 0 || g.Retention != 0 {
+		document := groupDocument{TTL: FormatDuration(g.TTL), Retention: FormatDuration(g.Retention)}
+		_ = c.groups[g.Name].definition.read(&document) // as they were written: 24h or 1d
+		if g.TTL != 0 {
+			answer.TTL = &document.TTL
 		}
-		answer.TTL = &ttl
+		if g.Retention != 0 {
+			answer.Retention = &document.Retention
+		}
 	}
 	if g.IDColumn != "" {
 		answer.IDColumn = &g.IDColumn

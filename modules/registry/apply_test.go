@@ -21,6 +21,7 @@ groups:
     entity_type: customer
     kind: events
     id_column: order_id
+    retention: 1825d
     features: [{name: order_id, value_type: STRING}, {name: amount, value_type: FLOAT, unit: USD}]
   - name: customer_purchases
     entity_type: customer
@@ -65,6 +66,8 @@ func TestAFileIsApplied(t *testing.T) {
 	require.Equal(t, "order_id", purchases.IDColumn)
 	group, _ := c.Group("customer_purchases")
 	require.Equal(t, 90*24*time.Hour, group.TTL)
+	require.Zero(t, group.Retention)
+	require.Equal(t, 1825*24*time.Hour, purchases.Retention)
 	service, err := c.Service("churn")
 	require.NoError(t, err)
 	require.Equal(t, group.Features, service.Features)
@@ -121,6 +124,9 @@ func TestRefusedChanges(t *testing.T) {
 		"id column of features":      {`groups: [{name: customer_purchases, id_column: avg_order_value_90d}]`, "invalid-definition", "only a group of kind events"},
 		"id column of numbers":       {`groups: [{name: purchases, id_column: amount}]`, "invalid-definition", "an id is an INTEGER or a STRING"},
 		"ttl of events":              {`groups: [{name: purchases, ttl: 1d}]`, "invalid-definition", "it has no ttl"},
+		"retention below the ttl":    {`groups: [{name: customer_purchases, retention: 89d}]`, "invalid-definition", "groups[0].retention: shorter than the ttl, 90d"},
+		"ttl above the retention":    {`groups: [{name: other, entity_type: customer, ttl: 48h, retention: 1d}]`, "invalid-definition", "shorter than the ttl, 48h"},
+		"retention without a unit":   {`groups: [{name: purchases, retention: 30}]`, "invalid-definition", "15m, 24h or 90d"},
 		"rule of nothing":            {`rules: [{name: r, feature: "a:b"}]`, "invalid-definition", "rules[0].feature"},
 		"named twice":                {`services: [{name: churn}, {name: churn}]`, "invalid-definition", "given twice"},
 		"feature twice":              {`groups: [{name: purchases, features: [{name: n, value_type: FLOAT}, {name: n, value_type: FLOAT}]}]`, "invalid-definition", "features[1].name"},

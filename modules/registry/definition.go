@@ -145,6 +145,7 @@ type groupDocument struct {
 	EntityType string    `json:"entity_type"`
 	Kind       GroupKind `json:"kind"`
 	TTL        string    `json:"ttl"`
+	Retention  string    `json:"retention"`
 	IDColumn   string    `json:"id_column"`
 }
 
@@ -161,12 +162,17 @@ func (d *definition) group(of *EntityType) (*Group, error) {
 		IDColumn:      document.IDColumn,
 		SchemaVersion: d.layout.SchemaVersion,
 	}
-	if document.TTL != "" {
-		ttl, err := ParseDuration(document.TTL)
-		if err != nil {
+	for _, duration := range []struct {
+		text string
+		of   *time.Duration
+	}{{document.TTL, &g.TTL}, {document.Retention, &g.Retention}} {
+		if duration.text == "" {
+			continue
+		}
+		var err error
+		if *duration.of, err = ParseDuration(duration.text); err != nil {
 			return nil, fmt.Errorf("read the stored group %s: %w", d.name, err)
 		}
-		g.TTL = ttl
 	}
 	return g, nil
 }

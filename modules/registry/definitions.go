@@ -62,6 +62,7 @@ type Group struct {
 	EntityType    *EntityType
 	Kind          GroupKind
 	TTL           time.Duration // 0: for ever
+	Retention     time.Duration // how long observations are kept; 0: for ever
 	IDColumn      string        // of an event group, optional: the feature by which a retried row is known
 	SchemaVersion int           // from 1, raised whenever the columns change
 	Features      []*Feature    // in ascending Ordinal; archived ones too, deleted ones not

@@ -170,23 +170,28 @@ func TestGroupRoutes(t *testing.T) {
 		{name: "again", method: "POST", path: "/groups", body: `{"name": "purchases", "ttl": "24h"}`, status: 200, want: `{"version": 1}`},
 		{name: "another ttl", method: "POST", path: "/groups", body: `{"name": "purchases", "ttl": "15m"}`, status: 200, want: `{"version": 2, "ttl": "15m"}`},
 		{name: "for ever", method: "POST", path: "/groups", body: `{"name": "purchases", "ttl": null}`, status: 200, want: `{"version": 3, "ttl": null, "schema_version": 1}`},
+		{name: "a retention", method: "POST", path: "/groups", body: `{"name": "purchases", "ttl": "24h", "retention": "1d"}`, status: 200,
+			want: `{"version": 4, "ttl": "24h", "retention": "1d", "schema_version": 1}`},
+		{name: "a ttl beyond it", method: "POST", path: "/groups", body: `{"name": "purchases", "ttl": "25h"}`, status: 422, want: "shorter than the ttl, 25h\n\"location\":\"retention\""},
+		{name: "bad retention", method: "POST", path: "/groups", body: `{"name": "purchases", "retention": "0d"}`, status: 422, want: "longer than nothing\n\"location\":\"retention\""},
+		{name: "kept for ever", method: "POST", path: "/groups", body: `{"name": "purchases", "ttl": null, "retention": null}`, status: 200, want: `{"version": 5, "ttl": null, "retention": null}`},
 		{name: "bad ttl", method: "POST", path: "/groups", body: `{"name": "purchases", "ttl": "1.5h"}`, status: 422, want: "15m, 24h or 90d\n\"location\":\"ttl\""},
 		{name: "ttl as a number", method: "POST", path: "/groups", body: `{"name": "purchases", "ttl": 3600}`, status: 422, want: "15m, 24h or 90d"},
 		{name: "another feature", method: "POST", path: "/groups", body: `{"name": "purchases", "features": [{"name": "last", "value_type": "TIMESTAMP"}]}`, status: 200,
-			want: `{"version": 3, "schema_version": 2, "features": [{"name": "amount"}, {"name": "count"}, {"name": "last"}]}`},
+			want: `{"version": 5, "schema_version": 2, "features": [{"name": "amount"}, {"name": "count"}, {"name": "last"}]}`},
 		{name: "another kind", method: "POST", path: "/groups", body: `{"name": "purchases", "kind": "events"}`, status: 409, want: "breaking-change"},
-		{name: "events", method: "POST", path: "/groups", body: `{"name": "clicks", "entity_type": "customer", "kind": "events", "id_column": "click_id",
-			"features": [{"name": "click_id", "value_type": "STRING"}]}`, status: 201, want: `{"kind": "events", "id_column": "click_id", "ttl": null}`},
-		{name: "read", method: "GET", path: "/groups/purchases", status: 200, want: `{"version": 3}`},
+		{name: "events", method: "POST", path: "/groups", body: `{"name": "clicks", "entity_type": "customer", "kind": "events", "id_column": "click_id", "retention": "30d",
+			"features": [{"name": "click_id", "value_type": "STRING"}]}`, status: 201, want: `{"kind": "events", "id_column": "click_id", "ttl": null, "retention": "30d"}`},
+		{name: "read", method: "GET", path: "/groups/purchases", status: 200, want: `{"version": 5}`},
 		{name: "misspelt", method: "GET", path: "/groups/purchase", status: 404, want: "unknown-group\ndid you mean \\\"purchases\\\"?"},
 		{name: "list", method: "GET", path: "/groups?limit=1", status: 200, want: `{"groups": [{"name": "purchases"}], "next_page_token": "2"}`},
 		{name: "the rest", method: "GET", path: "/groups?page_token=2", status: 200, want: `{"groups": [{"name": "clicks"}]}`},
 		{name: "of an entity type", method: "GET", path: "/groups?entity_type=customer", status: 200, want: `{"groups": [{}, {}]}`},
 		{name: "of none", method: "GET", path: "/groups?entity_type=custome", status: 404, want: "unknown-entity-type"},
-		{name: "replace", method: "PUT", path: "/groups/purchases", header: `If-Match: W/"3"`, body: `{"description": "All"}`, status: 200,
-			want: `{"version": 4, "entity_type": "customer", "features": [{}, {}, {}]}`},
+		{name: "replace", method: "PUT", path: "/groups/purchases", header: `If-Match: W/"5"`, body: `{"description": "All"}`, status: 200,
+			want: `{"version": 6, "entity_type": "customer", "features": [{}, {}, {}]}`},
 		{name: "replace an old one", method: "PUT", path: "/groups/purchases", header: `If-Match: "1", "3"`, body: `{}`, status: 412, want: "changed-meanwhile"},
-		{name: "versions", method: "GET", path: "/groups/purchases/versions", status: 200, want: `{"versions": [{"version": 4}, {"version": 3}, {"version": 2}, {"version": 1}]}`},
+		{name: "versions", method: "GET", path: "/groups/purchases/versions", status: 200, want: `{"versions": [{"version": 6}, {"version": 5}, {"version": 4}, {"version": 3}, {"version": 2}, {"version": 1}]}`},
 		{name: "versions of none", method: "GET", path: "/groups/purchase/versions", status: 404, want: "unknown-group"},
 		{name: "dry run", method: "POST", path: "/groups?dry_run=true", body: `{"name": "new", "entity_type": "shop"}`, status: 200,
 			want: `{"dry_run": true, "created": [{"kind": "entity_type", "name": "shop"}, {"kind": "group", "name": "new"}]}`},
@@ -334,6 +339,7 @@ groups:
     - name: purchases
       entity_type: customer
       kind: events
+      retention: 1825d
       id_column: order_id
       features:
         - name: order_id

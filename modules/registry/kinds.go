@@ -26,6 +26,7 @@ var groupKind = &Kind{
 		{Name: "entity_type", Required: true, Read: readName},
 		{Name: "kind", Required: true, Read: OneOf(string(Features), string(Events))},
 		{Name: "ttl", Read: readDuration},
+		{Name: "retention", Read: readDuration},
 		{Name: "id_column", Read: readName},
 	}, about...),
 	shown: append([]string{"schema_version"}, shownAbout...),

@@ -172,6 +172,7 @@ func (p *planner) settleGroup(e *edit, at string) {
 			}
 		}
 	}
+	p.retained(e, at)
 	if e.text("kind") == string(Events) {
 		if e.is["ttl"] != nil {
 			p.problems.At(join(at, "ttl"), e.text("ttl"), "every row of a group of kind events counts; it has no ttl")
@@ -182,6 +183,17 @@ func (p *planner) settleGroup(e *edit, at string) {
 		p.declareIDColumn(e, at)
 	} else if e.is["id_column"] != nil {
 		p.problems.At(join(at, "id_column"), e.text("id_column"), "only a group of kind events has an id column")
+	}
+}
+
+// retained refuses that values go which still count.
+func (p *planner) retained(e *edit, at string) {
+	retention, err := ParseDuration(e.text("retention"))
+	if err != nil { // none, or reported
+		return
+	}
+	if ttl, err := ParseDuration(e.text("ttl")); err == nil && retention < ttl {
+		p.problems.At(join(at, "retention"), e.text("retention"), "shorter than the ttl, %s: values would go that still count; keep observations at least as long", e.text("ttl"))
 	}
 }
 

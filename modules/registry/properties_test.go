@@ -30,7 +30,7 @@ func describe(c *registry.Catalog) string {
 		}
 	}
 	for _, g := range c.Groups() {
-		line("group %+v of %s %s %s %q %d", g.About, g.EntityType.Name, g.Kind, g.TTL, g.IDColumn, g.SchemaVersion)
+		line("group %+v of %s %s %s %s %q %d", g.About, g.EntityType.Name, g.Kind, g.TTL, g.Retention, g.IDColumn, g.SchemaVersion)
 		for _, f := range g.Features {
 			line("  %+v %s %s %d %s %s %d %v %v %q %q", f.About, f.ValueType, f.Status, f.Ordinal, f.Column, f.Widened, f.Since, c.ShortNames(f), f.Aliases, f.Reason, f.Replacement)
 			for _, name := range c.ShortNames(f) {
