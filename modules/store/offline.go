@@ -63,6 +63,12 @@ type Offline interface {
 	// ForgetRemovals gives up the notes of a group's removals up to a number, and the space of what they took. It can be repeated.
 	ForgetRemovals(ctx context.Context, group *registry.Group, upTo int64) error
 
+	// Compact removes the rows of a group that what says, in steps: each is a transaction that holds up no other write for long, and what
+	// it needs of memory does not grow with the group. It can be broken off at any time, and begun again. After each step it calls step
+	// with what was done so far, and ends with its error. What others do meanwhile is minded: no row goes whose stand-ins are not there any
+	// more, none of an open load, and none that Taken tells of. Where RetainFrom is given it is noted first, for Snapshot.RetainedFrom.
+	Compact(ctx context.Context, group *registry.Group, what Compaction, step func(Compacted) error) (Compacted, error)
+
 	// Snapshot is a view of what is committed now: all its answers are of that one moment. Open loads do not show.
 	Snapshot(ctx context.Context) (Snapshot, error)
 
@@ -130,6 +136,9 @@ type Snapshot interface {
 
 	// Taken yields what the group's removals after a number took, in batches; an entity may come more than once.
 	Taken(ctx context.Context, group *registry.Group, after int64, yield func([]Taken) error) error
+
+	// RetainedFrom is the latest RetainFrom under which the group was compacted, in µs; value.NoTime: it is whole.
+	RetainedFrom(ctx context.Context, group *registry.Group) (int64, error)
 
 	// IntegerBounds are the smallest and largest value of an INTEGER feature; found is false if there are none.
 	IntegerBounds(ctx context.Context, feature *registry.Feature) (least, greatest int64, found bool, err error)

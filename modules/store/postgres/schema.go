@@ -74,6 +74,9 @@ func (o *Offline) prepareSchema(ctx context.Context) error {
 				run_id   bigint,
 				entity   text[] COLLATE "C" NOT NULL,
 				ids      bigint[] NOT NULL)`,
+			`CREATE TABLE IF NOT EXISTS ` + o.table("__retained") + ` (
+				group_id      bigint PRIMARY KEY,
+				retained_from bigint NOT NULL)`,
 			`CREATE INDEX IF NOT EXISTS __removed_by_number ON ` + o.table("__removed") + ` (group_id, number)`,
 		} {
 			if _, err := tx.Exec(ctx, table); err != nil {

@@ -93,7 +93,7 @@ func OpenOffline(path string, options Options) (*Offline, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.run(idempotencySchema); err != nil {
+	if err := c.run(idempotencySchema + retainedSchema); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())
 	}
 	o := &Offline{path: path, options: options.filled(), inserts: map[layoutOf]*insert{}, uniqueLoad: make(chan struct{}, 1)}
