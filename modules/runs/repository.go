@@ -101,6 +101,16 @@ func (r repository) list(ctx context.Context, filter Filter) ([]Run, error) {
 	return found, nil
 }
 
+func (r repository) earliest(ctx context.Context, kind, subject string, since time.Time) (int64, bool, error) {
+	var id *int64
+	err := r.db.WithContext(ctx).Raw("SELECT min(id) FROM runs WHERE kind = ? AND subject = ? AND (finished_at IS NULL OR finished_at >= ?)",
+		kind, subject, database.MicrosOf(since)).Scan(&id).Error
+	if err != nil || id == nil {
+		return 0, false, unavailable(err)
+	}
+	return *id, true, nil
+}
+
 func (r repository) insert(ctx context.Context, row *runRow) error {
 	if err := r.db.WithContext(ctx).Create(row).Error; err != nil {
 		return unavailable(fmt.Errorf("store a run: %w", err))

@@ -22,7 +22,7 @@ func (s State) Finished() bool { return s == Succeeded || s == Failed || s == Ca
 // Run is one attempt at a piece of work.
 type Run struct {
 	ID              int64
-	Kind            string // "load", "materialization", "revert"
+	Kind            string // "load", "materialization", "revert", "compaction"
 	Subject         string // what it is about: a group
 	State           State
 	Parameters      json.RawMessage // nil: none

@@ -152,6 +152,14 @@ func (r *Runs) Latest(ctx context.Context, kind, subject string) (Run, bool, err
 	return found[0], true, nil
 }
 
+// Earliest is the smallest id of those runs of a kind and subject that have not finished, or finished at or after a time.
+func (r *Runs) Earliest(ctx context.Context, kind, subject string, since time.Time) (id int64, found bool, err error) {
+	return r.repository.earliest(ctx, kind, subject, since)
+}
+
+// Now is the clock that the times of runs are of.
+func (r *Runs) Now() time.Time { return r.clock() }
+
 // Cancel ends a queued run, and asks the process that works on a running one to stop. One that has finished is a fault of kind
 // Conflict.
 func (r *Runs) Cancel(ctx context.Context, id int64) (Run, error) {

@@ -12,17 +12,25 @@ import (
 type History struct {
 	// Horizon is how far back history can be asked for as it was known then. Within it nothing is given up that such an answer needs.
 	Horizon time.Duration
+	// CompactEvery is how often each group is compacted without being asked; 0: never.
+	CompactEvery time.Duration
 }
 
 // DefaultHistory holds what config/default.yaml explains.
-func DefaultHistory() History { return History{Horizon: 7 * 24 * time.Hour} }
+func DefaultHistory() History {
+	return History{Horizon: 7 * 24 * time.Hour, CompactEvery: 24 * time.Hour}
+}
 
 // Validate names everything that is wrong.
 func (h History) Validate() []error {
+	var errs []error
 	if h.Horizon < 0 {
-		return []error{fmt.Errorf("history.horizon is %s: it cannot be negative", h.Horizon)}
+		errs = append(errs, fmt.Errorf("history.horizon is %s: it cannot be negative", h.Horizon))
 	}
-	return nil
+	if h.CompactEvery != 0 && h.CompactEvery < time.Second {
+		errs = append(errs, fmt.Errorf("history.compact_every is %s: use at least 1s, or 0s for never", h.CompactEvery))
+	}
+	return errs
 }
 
 // From is the oldest moment as of which history can be asked for, in µs; now is the offline store's clock.

@@ -23,5 +23,6 @@ func TestHistoryReachesAsFarAsItsHorizon(t *testing.T) {
 	require.Equal(t, "it lies further back than history.horizon: what was known before 2027-01-15T07:00:00Z can no longer be told", problem.Detail)
 	require.Equal(t, "query.known_at", problem.Violations[0].Location)
 	require.Empty(t, store.DefaultHistory().Validate())
-	require.Len(t, store.History{Horizon: -1}.Validate(), 1)
+	require.Len(t, store.History{Horizon: -1, CompactEvery: -1}.Validate(), 2)
+	require.Empty(t, store.History{}.Validate())
 }

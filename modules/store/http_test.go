@@ -38,6 +38,11 @@ type served struct {
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
 func serve(t *testing.T, change ...func(*store.Config)) *served {
+	return serveKeeping(t, store.DefaultHistory(), change...)
+}
+
+// serveKeeping is serve under other settings of history.
+func serveKeeping(t *testing.T, past store.History, change ...func(*store.Config)) *served {
 	log, clock := slog.New(slog.DiscardHandler), func() time.Time { return noon }
 	s := &served{folder: t.TempDir()}
 	db := databasetest.SQLite(t)()
@@ -62,6 +67,7 @@ func serve(t *testing.T, change ...func(*store.Config)) *served {
 	work := runs.New(db, runs.DefaultConfig(), time.Now, log)
 	values := store.New(config, s.definitions, work, flakyOffline{s.offline, s}, flakyOnline{online, s}, clock, log)
 	s.values = values
+	values.KeepHistory(past)
 	values.PublishWith(publisher{work})
 	work.Handle("materialization", 1, s.publish(values))
 	values.HandleRuns()

@@ -10,6 +10,7 @@ import (
 
 	"featurestore/app/fault"
 	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
 	"featurestore/modules/runs"
 )
 
@@ -31,11 +32,14 @@ type Reverted struct {
 }
 
 // HandleRuns has this process do the runs of this module. It is called before the runs are started.
-func (s *Store) HandleRuns() { s.runs.Handle(RevertKind, 1, s.workRevert) }
+func (s *Store) HandleRuns() {
+	s.runs.Handle(RevertKind, 1, s.workRevert)
+	s.runs.Handle(CompactionKind, 1, s.workCompaction)
+}
 
 // Revertable counts what a revert of the run would take back. A run that is unknown, is not finished or brings no rows is a fault.
 func (s *Store) Revertable(ctx context.Context, run int64) (*Reverted, error) {
-	group, err := s.revertGroup(ctx, run)
+	group, err := s.revertable(ctx, run)
 	if err != nil {
 		return nil, err
 	}
@@ -53,19 +57,36 @@ func (s *Store) Revertable(ctx context.Context, run int64) (*Reverted, error) {
 // SubmitRevert asks for a run that takes back what a run brought, everywhere. One that brought nothing, or whose rows were taken back
 // before, is reverted again without harm.
 func (s *Store) SubmitRevert(ctx context.Context, run int64) (runs.Run, error) {
-	group, err := s.revertGroup(ctx, run)
+	group, err := s.revertable(ctx, run)
 	if err != nil {
 		return runs.Run{}, err
 	}
 	return s.runs.Submit(ctx, RevertKind, group.Name, revertRequest{Run: run})
 }
 
-// revertGroup finds the group that a run brought rows to.
-func (s *Store) revertGroup(ctx context.Context, id int64) (*registry.Group, error) {
+// revertable finds the group that a run brought rows to. One that finished before the horizon is a fault of kind Gone: since then its rows
+// stand for older ones, which may be there no more.
+func (s *Store) revertable(ctx context.Context, id int64) (*registry.Group, error) {
 	run, err := s.runs.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
+	group, err := s.revertGroup(run)
+	if err != nil {
+		return nil, err
+	}
+	if from := s.past.From(s.runs.Now().UnixMicro()); run.FinishedAt.UnixMicro() < from {
+		since, finished := value.AppendTime(nil, from), string(value.AppendTime(nil, run.FinishedAt.UnixMicro()))
+		return nil, fault.New(fault.Gone, "beyond-horizon",
+			"run %d finished at %s, which lies further back than history.horizon: what it superseded may be compacted away, so it cannot be taken back any more", id, finished).
+			At("path.id", finished, "is before %s", since)
+	}
+	return group, nil
+}
+
+// revertGroup finds the group that a run brought rows to, whenever that was.
+func (s *Store) revertGroup(run runs.Run) (*registry.Group, error) {
+	id := run.ID
 	if run.Kind != "load" {
 		return nil, fault.New(fault.Conflict, "run-without-rows", "run %d is a %s: only a load brings rows that can be taken back", id, run.Kind).
 			At("path.id", fmt.Sprint(id), "is no load")
@@ -98,7 +119,11 @@ func (s *Store) workRevert(ctx context.Context, run *runs.Active) (any, error) {
 	if err := json.Unmarshal(run.Parameters(), &request); err != nil {
 		return nil, fmt.Errorf("read the parameters of run %d: %w", run.ID(), err)
 	}
-	group, err := s.revertGroup(ctx, request.Run)
+	reverting, err := s.runs.Get(ctx, request.Run)
+	if err != nil {
+		return nil, err
+	}
+	group, err := s.revertGroup(reverting) // the horizon was looked at when it was asked for
 	if err != nil {
 		return nil, err
 	}

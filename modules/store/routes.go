@@ -84,6 +84,7 @@ func (s *Store) Routes(api huma.API) {
 		Summary:   "Read the observations of a group as a table",
 		Responses: tableAnswer("Join keys, event_time and the features"),
 	}, s.exportRows)
+	s.compactRoute(api)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "training-set", Method: http.MethodPost, Path: "/training-sets", Tags: tables,
 		Summary: "Make a training set",

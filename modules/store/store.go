@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"featurestore/app/fault"
 	"featurestore/modules/registry"
 	"featurestore/modules/runs"
@@ -46,6 +48,8 @@ type Store struct {
 	owed    owed
 	plans   plans
 	flights flights
+
+	compacted *prometheus.CounterVec
 	writes  chan *write
 	stopped chan struct{}
 	lanes   sync.WaitGroup
@@ -64,6 +68,7 @@ func New(config Config, definitions Definitions, work *runs.Runs, offline Offlin
 		log:     log.With("module", "store"),
 		layouts: layouts{known: map[int64]int{}},
 		fences:  fences{known: map[int64]int64{}},
+		compacted: newCompacted(),
 		flights: flights{held: map[[32]byte]int{}},
 		writes:  make(chan *write, 4096),
 		stopped: make(chan struct{}),
@@ -97,6 +102,7 @@ func (s *Store) Start(ctx context.Context) error {
 	s.lanes.Add(1)
 	go s.forgetRequests()
 	s.lanes.Go(s.repay)
+	s.lanes.Go(s.compactOnTime)
 	return nil
 }
 
