@@ -36,7 +36,7 @@ func TestDefaultsAreTheModulesDefaults(t *testing.T) {
 		Registry:   func() registry.Config { c := registry.DefaultConfig(); c.Require = []string{}; return c }(),
 		Validation: validation.DefaultConfig(), Store: store.DefaultConfig(), History: store.DefaultHistory(), Materialization: materialization.DefaultConfig(),
 		Runs: runs.DefaultConfig(),
-		Log: Log{Level: "info", Format: "text"},
+		Log:  Log{Level: "info", Format: "text"},
 	}, c)
 }
 

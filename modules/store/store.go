@@ -50,9 +50,9 @@ type Store struct {
 	flights flights
 
 	compacted *prometheus.CounterVec
-	writes  chan *write
-	stopped chan struct{}
-	lanes   sync.WaitGroup
+	writes    chan *write
+	stopped   chan struct{}
+	lanes     sync.WaitGroup
 
 	background context.Context // of the loads that go on after their request
 	end        context.CancelFunc
@@ -65,13 +65,13 @@ type Store struct {
 func New(config Config, definitions Definitions, work *runs.Runs, offline Offline, online Online, clock func() time.Time, log *slog.Logger) *Store {
 	s := &Store{
 		config: config, past: DefaultHistory(), definitions: definitions, runs: work, offline: offline, online: online, clock: clock,
-		log:     log.With("module", "store"),
-		layouts: layouts{known: map[int64]int{}},
-		fences:  fences{known: map[int64]int64{}},
+		log:       log.With("module", "store"),
+		layouts:   layouts{known: map[int64]int{}},
+		fences:    fences{known: map[int64]int64{}},
 		compacted: newCompacted(),
-		flights: flights{held: map[[32]byte]int{}},
-		writes:  make(chan *write, 4096),
-		stopped: make(chan struct{}),
+		flights:   flights{held: map[[32]byte]int{}},
+		writes:    make(chan *write, 4096),
+		stopped:   make(chan struct{}),
 	}
 	s.background, s.end = context.WithCancel(context.Background())
 	return s
