@@ -14,7 +14,8 @@ type Online interface {
 	Claim(ctx context.Context, installation string) error
 
 	// Read answers all of the questions in one round trip. rows[i][j] is the packed row of questions[i].Keys[j], "" if there is
-	// none. marked[i] is false unless the group's marker is questions[i].Marker: then nothing can be concluded from rows[i].
+	// none. marked[i] is false unless the group's marker is questions[i].Marker and was set in this run of the server, or a state was
+	// swapped in in it: else nothing can be concluded from rows[i]. The first read after a new connection takes a few round trips more.
 	Read(ctx context.Context, questions []Question) (rows [][]string, marked []bool, err error)
 
 	// Merge puts each row in by the rule that newer wins, feature by feature, atomically per row. One that is no packed row, or has no

@@ -10,7 +10,8 @@
 //
 // where <group> is the group's id. All keys are made in keys.go. Rows are merged by scripts inside Redis (packed.lua, merge.lua, drop.lua), so that
 // comparing and setting are one step; it does byte for byte what packed.Merge does. A group's marker is read in the same
-// command as its rows, so that an emptied server is never taken for one that has no such rows.
+// command as its rows, so that an emptied server is never taken for one that has no such rows; and it counts only if the state was
+// written in this run of the server, so that one that was restarted, and may have lost its last rows, is not believed either (proof.go).
 //
 // Expiry only reclaims space, so it only ever grows: of the one that a key has and the one that a write asks for the later stays, and
 // none is later than any. A key without expiry, written before its group had a TTL, stays until the sweep that a changed

@@ -12,7 +12,8 @@ import (
 // readKeys is how many keys one command reads: few enough that the server is not held up.
 const readKeys = 4000
 
-// Read asks for markers and rows in one command; where that would be very long in several, sent together, each with all markers.
+// Read asks for markers and rows in one command; where that would be very long in several, sent together, each with all markers. After
+// a new connection it also asks whether the server is another one.
 func (o *Online) Read(ctx context.Context, questions []store.Question) ([][]string, []bool, error) {
 	rows, marked := make([][]string, len(questions)), make([]bool, len(questions))
 	for i := range marked {
@@ -47,6 +48,9 @@ func (o *Online) Read(ctx context.Context, questions []store.Question) ([][]stri
 	for i := range questions {
 		n := len(questions[i].Keys)
 		rows[i], values = values[:n:n], values[n:]
+	}
+	if err := o.unmark(ctx, questions, marked); err != nil {
+		return nil, nil, err
 	}
 	return rows, marked, nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -27,6 +28,7 @@ type Online struct {
 	client rueidis.Client
 	bulk   rueidis.Client // for many rows: more patient
 	keys   keys
+	proofs proofs // of client
 }
 
 var _ store.Online = (*Online)(nil)
@@ -46,19 +48,20 @@ func Open(_ context.Context, options Options) (*Online, error) {
 	if !prefixes.MatchString(options.Prefix) {
 		return nil, fmt.Errorf("redis.prefix: %q is not made of letters, digits, '_', '-' and '.'", options.Prefix)
 	}
-	client, err := connect(options.URL, waitTime)
-	if err != nil {
+	o := &Online{keys: keys{options.Prefix}}
+	var err error
+	if o.client, err = connect(options.URL, waitTime, o.proofs.dialling); err != nil {
 		return nil, err
 	}
-	bulk, err := connect(options.URL, bulkTime)
-	if err != nil {
-		client.Close()
+	if o.bulk, err = connect(options.URL, bulkTime, nil); err != nil {
+		o.client.Close()
 		return nil, err
 	}
-	return &Online{client: client, bulk: bulk, keys: keys{options.Prefix}}, nil
+	return o, nil
 }
 
-func connect(url string, wait time.Duration) (rueidis.Client, error) {
+// connect makes a client, which calls dialling before each connection.
+func connect(url string, wait time.Duration, dialling func(network, address string, c syscall.RawConn) error) (rueidis.Client, error) {
 	o, err := rueidis.ParseURL(url)
 	if err != nil {
 		return nil, fmt.Errorf("redis.url: %w", err)
@@ -68,7 +71,7 @@ func connect(url string, wait time.Duration) (rueidis.Client, error) {
 	o.DisableCache = true
 	o.PipelineMultiplex = -1 // one connection: fewer system calls, and after a restart of the server one that is broken
 	o.ConnWriteTimeout = wait
-	o.Dialer = net.Dialer{Timeout: waitTime, KeepAlive: probeTime}
+	o.Dialer = net.Dialer{Timeout: waitTime, KeepAlive: probeTime, Control: dialling}
 	// What does no harm is repeated once if it met a broken connection: the server may have restarted since the last command. What got no
 	// answer is not: the caller asks the offline store.
 	o.RetryDelay = func(attempts int, _ rueidis.Completed, err error) time.Duration {

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"featurestore/modules/registry"
 	"featurestore/modules/store"
 	"featurestore/modules/store/storetest/servers"
 )
@@ -95,7 +97,7 @@ func TestTheServerRestarts(t *testing.T) {
 		require.NoError(t, server.Start())
 		found, marked, err := o.Read(ctx, []store.Question{{Group: g, Marker: "m", Keys: []store.Key{rows[0].Key}}})
 		require.NoError(t, err)
-		require.Equal(t, []bool{true}, marked)
+		require.Equal(t, []bool{false}, marked, "it may have lost something")
 		require.Equal(t, rows[0].Row, found[0][0])
 		merged, err := o.Merge(ctx, g, 3, false, rows)
 		require.NoError(t, err)
@@ -116,6 +118,63 @@ func TestTheServerRestarts(t *testing.T) {
 	swapped, err = o.Swap(ctx, g, state, to)
 	require.NoError(t, err)
 	require.True(t, swapped)
+	for range 2 {
+		_, marked, err := o.Read(ctx, []store.Question{{Group: g, Marker: "m", Keys: []store.Key{rows[0].Key}}})
+		require.NoError(t, err)
+		require.Equal(t, []bool{true}, marked)
+	}
+}
+
+// A server is killed and comes back without its last rows, and with the markers of their groups. No read takes the rows for never
+// written, not the first one either, whether there was a read before or not. As a control, the markers alone say that nothing is missing.
+func TestAServerThatLostItsLastRowsIsNotBelieved(t *testing.T) {
+	ctx := context.Background()
+	server := servers.StartRedis(t, servers.RedisOptions{})
+	writer, reader, fresh := openServer(t, server), openServer(t, server), openServer(t, server)
+	run, err := writer.Run(ctx)
+	require.NoError(t, err)
+	groups := []*registry.Group{groupOf(1), groupOf(2)}
+	rows := packedRows(10, 0, 5, 1)
+	questions := []store.Question{{Group: groups[0], Marker: "m", Keys: []store.Key{rows[0].Key}}, {Group: groups[1], Marker: "m", Keys: []store.Key{rows[0].Key}}}
+	for _, g := range groups {
+		swapped, err := writer.Swap(ctx, g, store.State{}, store.State{Marker: "m", Server: run})
+		require.NoError(t, err)
+		require.True(t, swapped)
+	}
+	_, marked, err := reader.Read(ctx, questions)
+	require.NoError(t, err)
+	require.Equal(t, []bool{true, true}, marked)
+	kept, err := server.Copy()
+	require.NoError(t, err)
+	for _, g := range groups {
+		merged, err := writer.Merge(ctx, g, 0, false, rows)
+		require.NoError(t, err)
+		require.Equal(t, len(rows), merged.Written)
+	}
+	require.NoError(t, errors.Join(server.Kill(), server.Restore(kept), server.Start()))
+	for _, o := range []*Online{reader, fresh, writer} {
+		found, marked, err := o.Read(ctx, questions)
+		require.NoError(t, err)
+		require.Equal(t, []bool{false, false}, marked)
+		require.Equal(t, [][]string{{""}, {""}}, found)
+		markers, err := o.client.Do(ctx, o.client.B().Mget().Key(o.keys.marker(groups[0]), o.keys.marker(groups[1])).Build()).AsStrSlice()
+		require.NoError(t, err)
+		require.Equal(t, []string{"m", "m"}, markers, "the control")
+	}
+	run, err = writer.Run(ctx)
+	require.NoError(t, err)
+	state, err := writer.State(ctx, groups[0])
+	require.NoError(t, err)
+	to := state
+	to.Server = run
+	swapped, err := writer.Swap(ctx, groups[0], state, to) // as a run does that has brought everything
+	require.NoError(t, err)
+	require.True(t, swapped)
+	for _, o := range []*Online{reader, fresh, writer} {
+		_, marked, err := o.Read(ctx, questions)
+		require.NoError(t, err)
+		require.Equal(t, []bool{true, false}, marked)
+	}
 }
 
 func TestScriptsAreForgottenInBetween(t *testing.T) {
