@@ -12,13 +12,14 @@ import (
 type HistoryRequest struct {
 	Key      Key
 	Features []*registry.Feature
-	From, To *int64 // µs, [From, To); nil: open
-	Limit    int    // per group; 0: all
+	From, To *int64  // µs, [From, To); nil: open
+	Limit    int     // per group; 0: all
+	Moment   *Moment // nil: now; else as known then, and the features are of its catalog
 }
 
 // History yields the observations of an entity, group by group, as they came in: corrections stand beside what they correct.
 func (s *Store) History(ctx context.Context, request HistoryRequest, yield func(*Rows) error) error {
-	snapshot, shares, err := s.viewOf(ctx, "read history", split(request.Features))
+	snapshot, shares, err := s.viewThen(ctx, "read history", split(request.Features), request.Moment)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ type historyInput struct {
 	EntityPath
 	Features []string `query:"features" doc:"Which features; without it, all that are active or draft" example:"purchase_count_30d"`
 	Window
+	KnownAtQuery
 	At        string `query:"at" doc:"Not the observations, but the values as they were at this time" example:"2026-01-31T12:00:00Z"`
 	Limit     int    `query:"limit" minimum:"1" maximum:"10000" default:"100" doc:"Observations on a page, those counted in that did not observe the features"`
 	PageToken string `query:"page_token" doc:"From next_page_token of the page before"`
@@ -41,7 +42,15 @@ type historyAnswer struct {
 
 // history answers the observations of one entity, or its values as they were.
 func (s *Store) history(ctx context.Context, in *historyInput) (*httpapi.Bytes, error) {
-	catalog := s.definitions.Catalog()
+	zone, err := zoneOf(in.TimeZone)
+	if err != nil {
+		return nil, err
+	}
+	moment, err := in.moment(ctx, s, zone)
+	if err != nil {
+		return nil, err
+	}
+	catalog := s.catalogOf(moment)
 	entityType, key, err := in.find(catalog)
 	if err != nil {
 		return nil, err
@@ -51,10 +60,10 @@ func (s *Store) history(ctx context.Context, in *historyInput) (*httpapi.Bytes, 
 		return nil, err
 	}
 	if in.At != "" {
-		return s.valuesAt(ctx, in, entityType, key, asked)
+		return s.valuesAt(ctx, in, moment, entityType, key, asked)
 	}
 	page := historyPage{limit: in.Limit}
-	request := HistoryRequest{Key: key, Features: featuresOf(asked)}
+	request := HistoryRequest{Key: key, Features: featuresOf(asked), Moment: moment}
 	if request.From, request.To, err = in.Window.read(); err != nil {
 		return nil, err
 	}
@@ -80,7 +89,7 @@ func (s *Store) history(ctx context.Context, in *historyInput) (*httpapi.Bytes, 
 }
 
 // valuesAt answers the values as they were at a time.
-func (s *Store) valuesAt(ctx context.Context, in *historyInput, entityType *registry.EntityType, key Key, asked []Requested) (*httpapi.Bytes, error) {
+func (s *Store) valuesAt(ctx context.Context, in *historyInput, moment *Moment, entityType *registry.EntityType, key Key, asked []Requested) (*httpapi.Bytes, error) {
 	if in.From != "" || in.To != "" || in.PageToken != "" {
 		return nil, fault.New(fault.Invalid, "at-and-range", "at asks for values, from, to and page_token for observations: give one or the other").
 			At("query.at", in.At, "is given beside from, to or page_token")
@@ -94,7 +103,9 @@ func (s *Store) valuesAt(ctx context.Context, in *historyInput, entityType *regi
 		return nil, err
 	}
 	plan := newPlan(asked)
-	answer, err := s.At(ctx, plan.read(entityType, []Key{key}), at)
+	read := plan.read(entityType, []Key{key})
+	read.Moment = moment
+	answer, err := s.At(ctx, read, at)
 	if err != nil {
 		return nil, err
 	}

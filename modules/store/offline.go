@@ -72,6 +72,11 @@ type Offline interface {
 	// Snapshot is a view of what is committed now: all its answers are of that one moment. Open loads do not show.
 	Snapshot(ctx context.Context) (Snapshot, error)
 
+	// Settled answers a time, in µs of the store's clock: rows that a snapshot opened afterwards does not show, since they are under way or
+	// still to come, have that ingest time or a later one. It stays so, whatever becomes of the process. The rows of a load have one
+	// ingest time, of a moment when it was under way.
+	Settled(ctx context.Context) (int64, error)
+
 	// Ping says whether the store can be read and written.
 	Ping(ctx context.Context) error
 
@@ -110,6 +115,14 @@ type Snapshot interface {
 
 	// Head is a place that everything in this snapshot lies below. It equals Position where nothing is under way.
 	Head() Position
+
+	// Known says what this snapshot shows, so that a later one can be made to show the same.
+	Known(ctx context.Context) (Known, error)
+
+	// AsKnown makes this snapshot show, of what it would, only what is known, in AsOf, Current, Observations and IntegerBounds. Then a
+	// definition may be older than the group's table (no ErrOutdated): all that is known came in before the table was changed, and stands
+	// where that definition looks. Rows written under a newer version than the definition's are not known with it either.
+	AsKnown(known Known)
 
 	// AsOf answers for each i the values of keys[i] as they were at times[i]: each feature's newest observation with
 	// event time ≤ times[i]. Only observations with event time ≥ since[i] need be found, if since is not nil.

@@ -16,6 +16,7 @@ type Read struct {
 	Rows     int
 	Keys     map[string][]Key // by entity type, each of length Rows
 	Features []*registry.Feature
+	Moment   *Moment // of At: nil: now; else as known then, and the features are of its catalog
 
 	shares []share // of the features, where they are worked out
 }
@@ -218,7 +219,7 @@ func (s *Store) At(ctx context.Context, read Read, at int64) (*Answer, error) {
 	if err := s.checkSize(read); err != nil {
 		return nil, err
 	}
-	snapshot, shares, err := s.viewOf(ctx, "read offline", read.split())
+	snapshot, shares, err := s.viewThen(ctx, "read offline", read.split(), read.Moment)
 	if err != nil {
 		return nil, err
 	}

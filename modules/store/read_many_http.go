@@ -286,7 +286,7 @@ func appendJoinKeys(b []byte, entityType *registry.EntityType, key Key) []byte {
 
 // write answers in a format of a table: the join keys, then the features.
 func (t tableShape) write(b []byte, entityType *registry.EntityType, keys []Key, asked []Requested, answer *Answer) ([]byte, error) {
-	shape := TrainingRequest{Features: asked, Statuses: t.statuses, EventTimestamps: t.eventTimestamps}
+	shape := TrainingRequest{features: asked, Statuses: t.statuses, EventTimestamps: t.eventTimestamps}
 	var columns []table.Column
 	for _, k := range entityType.JoinKeys {
 		columns = append(columns, table.Column{Name: k.Name, Type: k.ValueType})

@@ -89,7 +89,8 @@ func (s *Store) Routes(api huma.API) {
 		OperationID: "training-set", Method: http.MethodPost, Path: "/training-sets", Tags: tables,
 		Summary: "Make a training set",
 		Description: "The body is a spine: a table with join keys, a time, and any other columns. The answer has the same rows and columns in the same order, and the " +
-			"features as they were at each row's time. Where most of the first rows find no value that counts, the header X-Unmatched-Rows says so, with an example.",
+			"features as they were at each row's time. Where most of the first rows find no value that counts, the header X-Unmatched-Rows says so, with an example. " +
+			"The header Known-At names the moment: with known_at= the same question gets the same bytes again, whatever was stored and changed since.",
 		RequestBody: tableBody(api, httpapi.Schema[trainingSetBody](api)), Responses: tableAnswer("The spine with the features"),
 	}, s.trainingSet)
 	httpapi.Register(api, huma.Operation{

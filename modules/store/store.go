@@ -20,6 +20,8 @@ import (
 type Definitions interface {
 	Catalog() *registry.Catalog
 	Refresh(ctx context.Context) (*registry.Catalog, error)
+	At(ctx context.Context, revision int64) (*registry.Catalog, error)
+	AsOf(ctx context.Context, moment int64) (*registry.Catalog, error)
 	RegisterUnregistered(ctx context.Context, entityType string, features []registry.Unregistered) (*registry.Catalog, error)
 	RegisterInGroup(ctx context.Context, group *registry.Group, features []registry.Unregistered, dryRun bool) (*registry.Catalog, error)
 	Widen(ctx context.Context, feature *registry.Feature) (*registry.Catalog, error)

@@ -18,12 +18,15 @@ import (
 
 // TrainingRequest says which features a spine's rows get.
 type TrainingRequest struct {
-	Features        []Requested
-	TimeColumn      string         // "": event_time, else event_timestamp
-	Zone            *time.Location // of times without an offset; nil refuses them
-	Statuses        bool           // a column <name>__status beside each feature
-	EventTimestamps bool           // a column <name>__event_timestamp beside each feature
-	Typed           bool           // join keys and times that come without a type are written as values of theirs
+	Resolve         func(*registry.Catalog) ([]Requested, error) // finds the features, among the definitions that the answer goes by
+	Moment          *Moment                                      // nil: now; else the answer is as known then
+	TimeColumn      string                                       // "": event_time, else event_timestamp
+	Zone            *time.Location                               // of times without an offset; nil refuses them
+	Statuses        bool                                         // a column <name>__status beside each feature
+	EventTimestamps bool                                         // a column <name>__event_timestamp beside each feature
+	Typed           bool                                         // join keys and times that come without a type are written as values of theirs
+
+	features []Requested
 }
 
 // Requested is a feature and the name of its column in an answer.
@@ -38,6 +41,7 @@ type Head struct {
 	Unmatched int    // of the first Rows rows, how many found nothing that counts in any feature
 	Rows      int    // rows looked at so far
 	Example   string // a key that found nothing
+	KnownAt   string // the token by which the same can be asked for again; "" if it cannot be had
 	Stored    string // where so many found nothing that it is to be said: a key that is stored; "" if there is none
 }
 
@@ -45,21 +49,17 @@ type Head struct {
 // streams: the writer that begin makes gets the rows as they come. All of it is of one moment of the offline store. It
 // answers how many rows there were.
 func (s *Store) TrainingSet(ctx context.Context, request TrainingRequest, spine table.Reader, begin func(Head) (table.Writer, error)) (int64, error) {
-	snapshot, shares, err := s.viewOf(ctx, "make a training set", split(featuresOf(request.Features)))
+	v, err := s.trainingView(ctx, &request)
 	if err != nil {
 		return 0, err
 	}
-	defer snapshot.Close()
-	request.Features = slices.Clone(request.Features)
-	for i := range shares {
-		if shares[i].group.Kind == registry.Events {
-			return 0, eventGroup(shares[i].group)
-		}
-		for _, w := range shares[i].wanted {
-			request.Features[w.position].Feature = w.feature
+	defer v.snapshot.Close()
+	for i := range v.shares {
+		if v.shares[i].group.Kind == registry.Events {
+			return 0, eventGroup(v.shares[i].group)
 		}
 	}
-	j := &join{store: s, request: request, snapshot: snapshot, spine: spine, shares: shares}
+	j := &join{store: s, request: request, snapshot: v.snapshot, spine: spine, shares: v.shares, knownAt: v.knownAt}
 	// Three stages work side by side: reading the spine, looking up, writing.
 	work, ctx := errgroup.WithContext(ctx)
 	read, looked := make(chan *chunk, 1), make(chan *chunk, 1)
@@ -68,6 +68,53 @@ func (s *Store) TrainingSet(ctx context.Context, request TrainingRequest, spine 
 	work.Go(func() error { return j.write(looked, begin) })
 	err = work.Wait()
 	return j.rows, err
+}
+
+// trainingView is what a training set is read from, and how it can be asked for again.
+type trainingView struct {
+	snapshot Snapshot
+	shares   []share
+	knownAt  string
+}
+
+// trainingView resolves the request's features and opens a snapshot that they can be read from: by the definitions of one revision.
+func (s *Store) trainingView(ctx context.Context, request *TrainingRequest) (v trainingView, err error) {
+	const doing = "make a training set"
+	if m := request.Moment; m != nil {
+		v.knownAt = m.token
+		if request.features, err = request.Resolve(m.Catalog); err == nil {
+			v.shares = split(featuresOf(request.features))
+			v.snapshot, err = s.then(ctx, doing, m)
+		}
+		return v, err
+	}
+	settled, unsettled := s.offline.Settled(ctx)
+	catalog := s.definitions.Catalog()
+	for range maxAttempts {
+		if request.features, err = request.Resolve(catalog); err != nil {
+			return v, err
+		}
+		v.shares = split(featuresOf(request.features))
+		v.snapshot, err = s.fitting(ctx, doing, groupsOf(v.shares))
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, ErrOutdated) {
+			return v, err
+		}
+		if catalog, err = s.definitions.Refresh(ctx); err != nil {
+			return v, err
+		}
+	}
+	switch {
+	case v.snapshot == nil:
+		return v, definitionsChanging()
+	case unsettled != nil:
+		s.log.Warn("an answer goes without its "+knownAtHeader, "error", unsettled)
+	default:
+		v.knownAt = s.remembered(ctx, v.snapshot, settled, catalog)
+	}
+	return v, nil
 }
 
 func featuresOf(requested []Requested) []*registry.Feature {
@@ -88,6 +135,7 @@ type join struct {
 	snapshot Snapshot
 	spine    table.Reader
 	shares   []share
+	knownAt  string
 	rows     int64
 
 	columns []string // of the spine
@@ -307,8 +355,8 @@ func (j *join) retype() {
 
 // columns are those of the answers to a request: its features, each with its status and event timestamp where they are asked for.
 func (r *TrainingRequest) columns() []table.Column {
-	out := make([]table.Column, 0, len(r.Features))
-	for _, f := range r.Features {
+	out := make([]table.Column, 0, len(r.features))
+	for _, f := range r.features {
 		out = append(out, table.Column{Name: f.Column, Type: f.Feature.ValueType})
 		if r.Statuses {
 			out = append(out, table.Column{Name: f.Column + "__status", Type: value.String})
@@ -336,7 +384,7 @@ func (j *join) lookUp(ctx context.Context, in <-chan *chunk, out chan<- *chunk) 
 			c.current = append(c.current, current)
 		}
 		if first {
-			first, c.head = false, &Head{Columns: j.outColumns(), Rows: c.rows}
+			first, c.head = false, &Head{Columns: j.outColumns(), Rows: c.rows, KnownAt: j.knownAt}
 			if err := j.lookAtUnmatched(ctx, c); err != nil {
 				return err
 			}
@@ -366,7 +414,7 @@ func (j *join) since(group *registry.Group, times []int64) []int64 {
 func (j *join) write(in <-chan *chunk, begin func(Head) (table.Writer, error)) error {
 	var out table.Writer
 	cells := make([]table.Cell, 0, 1024*16)
-	answers := make([]Cell, len(j.request.Features))
+	answers := make([]Cell, len(j.request.features))
 	for c := range in {
 		if out == nil {
 			var err error
@@ -429,7 +477,7 @@ func (r *TrainingRequest) appendAnswer(cells []table.Cell, a Cell) []table.Cell 
 
 // lookAtUnmatched counts the rows of the first chunk that found nothing, for a warning.
 func (j *join) lookAtUnmatched(ctx context.Context, c *chunk) error {
-	head, answers := c.head, make([]Cell, len(j.request.Features))
+	head, answers := c.head, make([]Cell, len(j.request.features))
 	for r := range c.rows {
 		j.answer(c, r, answers)
 		// Whether an expired value is found at all depends on what else is asked for, so it counts as none.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -21,6 +22,30 @@ import (
 
 // unmatchedHeader says in an answer how many of the rows found nothing at all.
 const unmatchedHeader = "X-Unmatched-Rows"
+
+// knownAtHeader gives with an answer what asks for the same again.
+const knownAtHeader = "Known-At"
+
+// KnownAtQuery is the query of a call that can be answered as of a moment of the past.
+type KnownAtQuery struct {
+	KnownAt string `query:"known_at" doc:"As known then: what the header Known-At of an earlier training set said, or a time before every write that is under way" example:"2026-11-01T00:00:00Z"`
+}
+
+// moment is the moment that the query names; nil if it names none.
+func (q *KnownAtQuery) moment(ctx context.Context, s *Store, zone *time.Location) (*Moment, error) {
+	if q.KnownAt == "" {
+		return nil, nil
+	}
+	return s.KnownAt(ctx, q.KnownAt, zone)
+}
+
+// catalogOf is what a call resolves names in.
+func (s *Store) catalogOf(m *Moment) *registry.Catalog {
+	if m == nil {
+		return s.definitions.Catalog()
+	}
+	return m.Catalog
+}
 
 // FeatureQuery names the features of a call about any entity types.
 type FeatureQuery struct {
@@ -91,6 +116,7 @@ func nameColumns(requested []Requested, full bool) {
 type trainingSetInput struct {
 	httpapi.Payload
 	FeatureQuery
+	KnownAtQuery
 	TimeColumn      string `query:"time_column" doc:"The spine's column of times; default event_time, else event_timestamp"`
 	TimeZone        string `query:"time_zone" doc:"The zone of times without an offset; without it they are refused" example:"Europe/Berlin"`
 	Statuses        bool   `query:"statuses" doc:"A column <name>__status beside each feature"`
@@ -137,7 +163,13 @@ func (s *Store) trainingSet(ctx context.Context, in *trainingSetInput) (*huma.St
 
 func (s *Store) trainingSetOf(ctx context.Context, in *trainingSetInput, request TrainingRequest, place string, spine *spooled, options table.ReadOptions) (*huma.StreamResponse, error) {
 	var err error
-	if request.Features, err = in.requested(s.definitions.Catalog(), place+".features", place+".service"); err != nil {
+	if request.Moment, err = in.moment(ctx, s, request.Zone); err != nil {
+		return nil, err
+	}
+	request.Resolve = func(catalog *registry.Catalog) ([]Requested, error) {
+		return in.requested(catalog, place+".features", place+".service")
+	}
+	if _, err = request.Resolve(s.catalogOf(request.Moment)); err != nil { // before the work on the spine
 		return nil, err
 	}
 	source, sent, err := table.NewReader(spine, options)
@@ -152,6 +184,9 @@ func (s *Store) trainingSetOf(ctx context.Context, in *trainingSetInput, request
 	return httpapi.Streaming(format.ContentType(), func(w io.Writer) error {
 		defer spine.Close()
 		_, err := s.TrainingSet(ctx, request, source, func(head Head) (table.Writer, error) {
+			if head.KnownAt != "" {
+				httpapi.SetHeader(w, knownAtHeader, head.KnownAt)
+			}
 			s.warnOfUnmatched(w, head)
 			return table.NewWriter(format, w, head.Columns)
 		})

@@ -13,27 +13,51 @@ import (
 // rows that it finds: another process, or another call of this one, may have changed the definitions and stored under them since.
 func (s *Store) view(ctx context.Context, doing string, groups []*registry.Group) (Snapshot, []*registry.Group, error) {
 	for range maxAttempts {
-		snapshot, err := s.offline.Snapshot(ctx)
-		if err != nil {
-			return nil, nil, unavailable(doing, err)
-		}
-		for _, g := range groups {
-			if err = snapshot.Fits(ctx, g); err != nil {
-				break
-			}
-		}
+		snapshot, err := s.fitting(ctx, doing, groups)
 		if err == nil {
 			return snapshot, groups, nil
 		}
-		_ = snapshot.Close() // err says what is wrong
 		if !errors.Is(err, ErrOutdated) {
-			return nil, nil, unavailable(doing, err)
+			return nil, nil, err
 		}
 		if groups, err = s.refreshed(ctx, groups); err != nil {
 			return nil, nil, err
 		}
 	}
-	return nil, nil, fault.New(fault.Busy, "definitions-changing", "the definitions kept changing while values were being read: try again")
+	return nil, nil, definitionsChanging()
+}
+
+func definitionsChanging() error {
+	return fault.New(fault.Busy, "definitions-changing", "the definitions kept changing while values were being read: try again")
+}
+
+// fitting opens a snapshot in which none of the groups has a newer layout than its definition; otherwise it answers ErrOutdated.
+func (s *Store) fitting(ctx context.Context, doing string, groups []*registry.Group) (Snapshot, error) {
+	snapshot, err := s.offline.Snapshot(ctx)
+	if err != nil {
+		return nil, unavailable(doing, err)
+	}
+	for _, g := range groups {
+		if err = snapshot.Fits(ctx, g); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		return snapshot, nil
+	}
+	_ = snapshot.Close() // err says what is wrong
+	if errors.Is(err, ErrOutdated) {
+		return nil, err
+	}
+	return nil, unavailable(doing, err)
+}
+
+func groupsOf(shares []share) []*registry.Group {
+	groups := make([]*registry.Group, len(shares))
+	for i := range shares {
+		groups[i] = shares[i].group
+	}
+	return groups
 }
 
 // refreshed reads the registry again and answers the groups as they are now.
@@ -55,11 +79,7 @@ func (s *Store) refreshed(ctx context.Context, groups []*registry.Group) ([]*reg
 
 // viewOf is view for the groups of some shares, which it answers as they are defined in the snapshot.
 func (s *Store) viewOf(ctx context.Context, doing string, shares []share) (Snapshot, []share, error) {
-	groups := make([]*registry.Group, len(shares))
-	for i := range shares {
-		groups[i] = shares[i].group
-	}
-	snapshot, groups, err := s.view(ctx, doing, groups)
+	snapshot, groups, err := s.view(ctx, doing, groupsOf(shares))
 	if err != nil {
 		return nil, nil, err
 	}

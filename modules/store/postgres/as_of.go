@@ -209,8 +209,8 @@ func (q *lookUp) ask(ctx context.Context, asked []question, columns, condition s
 		})
 	}
 	text := fmt.Sprintf(`SELECT s.n, r.* FROM unnest(%s) WITH ORDINALITY AS s(%s, n) CROSS JOIN LATERAL (SELECT o.event_time, o.ingest_id, %s `+
-		`FROM %s o WHERE %s AND (o.event_time, o.ingest_id) < (s.until, s.id)%s ORDER BY o.event_time DESC, o.ingest_id DESC LIMIT %d) r`,
-		strings.Join(e.unnested, ", "), strings.Join(e.names, ", "), columns, q.snapshot.offline.table(q.layout.table), sameKey(group), condition, limit)
+		`FROM %s WHERE %s AND (o.event_time, o.ingest_id) < (s.until, s.id)%s ORDER BY o.event_time DESC, o.ingest_id DESC LIMIT %d) r`,
+		strings.Join(e.unnested, ", "), strings.Join(e.names, ", "), columns, q.snapshot.rows(group, q.layout), sameKey(group), condition, limit)
 	return q.snapshot.query(ctx, text, e.out, func(row [][]byte) error {
 		found(int(decodeInt64(row[0]))-1, store.Stamp{EventTime: decodeTime(row[1]), IngestID: decodeInt64(row[2])}, row[3:])
 		return nil

@@ -67,8 +67,8 @@ func (w *walk) weigh(ctx context.Context, last *store.Key) error {
 	const rows = 1000
 	keys := strings.Join(keyColumns(w.group, ""), ", ")
 	after, parameters := w.after(last)
-	text := fmt.Sprintf("SELECT count(*), count(DISTINCT (%s)) FROM (SELECT %s FROM %s o%s ORDER BY %s LIMIT %d) o",
-		keys, keys, w.snapshot.offline.table(w.layout.table), after, keys, rows)
+	text := fmt.Sprintf("SELECT count(*), count(DISTINCT (%s)) FROM (SELECT %s FROM %s%s ORDER BY %s LIMIT %d) o",
+		keys, keys, w.snapshot.rows(w.group, w.layout), after, keys, rows)
 	return w.snapshot.query(ctx, text, parameters, func(row [][]byte) error {
 		w.jump = decodeInt64(row[0]) > deepRows*decodeInt64(row[1])
 		return nil
@@ -124,10 +124,10 @@ func (w *walk) query(q *lookUp, last *store.Key) (text string, parameters [][]by
 	columns = append(columns, "o.event_time", "o.ingest_id", "o.schema_version", "o.presence")
 	columns = append(columns, q.columns...)
 	order := strings.Join(keys, ", ")
-	table := w.snapshot.offline.table(w.layout.table)
+	table := w.snapshot.rows(w.group, w.layout)
 	after, parameters := w.after(last)
 	if !w.jump {
-		return fmt.Sprintf("SELECT DISTINCT ON (%s) %s FROM %s o%s ORDER BY %s, o.event_time DESC, o.ingest_id DESC LIMIT %d",
+		return fmt.Sprintf("SELECT DISTINCT ON (%s) %s FROM %s%s ORDER BY %s, o.event_time DESC, o.ingest_id DESC LIMIT %d",
 			order, strings.Join(columns, ", "), table, after, order, w.size), parameters
 	}
 	names, found := make([]string, len(columns)), make([]string, len(keys))
@@ -138,7 +138,7 @@ func (w *walk) query(q *lookUp, last *store.Key) (text string, parameters [][]by
 		found[i] = "e.c" + strconv.Itoa(i)
 	}
 	one := func(after string) string {
-		return fmt.Sprintf("SELECT %s FROM %s o%s ORDER BY %s, o.event_time DESC, o.ingest_id DESC LIMIT 1", strings.Join(columns, ", "), table, after, order)
+		return fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s, o.event_time DESC, o.ingest_id DESC LIMIT 1", strings.Join(columns, ", "), table, after, order)
 	}
 	return fmt.Sprintf("WITH RECURSIVE e(%s) AS ((%s) UNION ALL SELECT n.* FROM e CROSS JOIN LATERAL (%s) n) SELECT * FROM e LIMIT %d",
 		strings.Join(names, ", "), one(after), one(fmt.Sprintf(" WHERE (%s) > (%s)", order, strings.Join(found, ", "))), w.size), parameters

@@ -4,7 +4,7 @@
 //
 //	<join keys>     bigint, or text COLLATE "C"
 //	event_time      timestamptz
-//	ingest_time     timestamptz, the server's clock at the insert
+//	ingest_time     timestamptz, the server's clock at the insert; of a load, at its beginning, which is the same for all of its rows
 //	ingest_id       bigint, ascending in the order of ingestion; breaks ties of event_time
 //	ingest_xid      bigint, the transaction that brought the row
 //	run_id          bigint, the load or publication that brought it; null for single writes

@@ -23,7 +23,7 @@ type load struct {
 	group   *registry.Group
 	run     int64
 	conn    *pgxpool.Conn
-	began   int64 // µs, the server's clock: the event time of rows without one
+	began   int64 // µs, the server's clock: the ingest time of all rows, and the event time of those without one
 	cancel  context.CancelFunc
 
 	rows   *io.PipeWriter // to the COPY
@@ -43,7 +43,7 @@ func (o *Offline) Load(ctx context.Context, group *registry.Group, run int64) (s
 		return nil, fmt.Errorf("connecting to PostgreSQL: %w", err)
 	}
 	l := &load{offline: o, group: group, run: run, conn: conn, copied: make(chan error, 1)}
-	l.columns = append(keyColumns(group, ""), "event_time", "run_id", "schema_version", "presence")
+	l.columns = append(keyColumns(group, ""), "event_time", "ingest_time", "run_id", "schema_version", "presence")
 	for _, feature := range group.Features {
 		l.columns = append(l.columns, database.Quote(featureColumn(group, feature.Column)))
 	}
@@ -101,7 +101,7 @@ func (l *load) Add(ctx context.Context, rows *store.Rows) error {
 	l.added += int64(len(rows.Keys))
 	defer context.AfterFunc(ctx, l.cancel)()
 	places := l.places(rows)
-	width := 4 + len(rows.Group.EntityType.JoinKeys) + len(l.group.Features)
+	width := 5 + len(rows.Group.EntityType.JoinKeys) + len(l.group.Features)
 	var ordinals []uint16
 	for i, key := range rows.Keys {
 		b := append(l.buffer, byte(width>>8), byte(width))
@@ -113,6 +113,7 @@ func (l *load) Add(ctx context.Context, rows *store.Rows) error {
 			at = l.began
 		}
 		b = appendInt64(append(b, 0, 0, 0, 8), timestamp(at))
+		b = appendInt64(append(b, 0, 0, 0, 8), timestamp(l.began))
 		if l.run == 0 {
 			b = appendNull(b)
 		} else {

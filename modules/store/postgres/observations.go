@@ -66,7 +66,7 @@ func (s *snapshot) observationsQuery(l layout, group *registry.Group, features [
 	if of.Run != 0 {
 		conditions = append(conditions, fmt.Sprintf("o.run_id = %d", of.Run))
 	}
-	text = "SELECT " + strings.Join(columns, ", ") + " FROM " + s.offline.table(l.table) + " o"
+	text = "SELECT " + strings.Join(columns, ", ") + " FROM " + s.rows(group, l)
 	if len(conditions) > 0 {
 		text += " WHERE " + strings.Join(conditions, " AND ")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -24,6 +25,7 @@ type snapshot struct {
 	position store.Position
 	head     store.Position
 	layouts  map[int64]layout // as they are in this snapshot; table "" : there is none
+	known    *store.Known     // nil: all that is in the snapshot
 }
 
 // Snapshot opens a transaction that sees what is committed now. Sorting is made unattractive: every read that has an order
@@ -100,9 +102,12 @@ func (s *snapshot) end(ctx context.Context) {
 	s.conn = nil
 }
 
-// query runs a statement that is kept for the next time, and calls row for each row of its result. What row is given is valid
+// query runs a statement that is kept for the next time, unless it names what is known, and calls row for each row of its result. What row is given is valid
 // until it returns. When row fails, or ctx ends, the rest is not read and the connection given up.
 func (s *snapshot) query(ctx context.Context, text string, parameters [][]byte, row func([][]byte) error) error {
+	if s.known != nil {
+		return s.queryOnce(ctx, text, parameters, row)
+	}
 	pg, err := s.ready()
 	if err != nil {
 		return err
@@ -166,7 +171,10 @@ func (s *snapshot) layout(ctx context.Context, group *registry.Group) (layout, e
 		}
 		s.layouts[group.ID] = found
 	}
-	if found.version > group.SchemaVersion {
+	if s.known != nil && !slices.Equal(found.keys, wanted(group).keys) {
+		return layout{}, nil // nothing was stored under other keys
+	}
+	if found.version > group.SchemaVersion && s.known == nil {
 		return layout{}, fmt.Errorf("group %s, version %d: %w", group.Name, group.SchemaVersion, store.ErrOutdated)
 	}
 	return found, nil
@@ -201,7 +209,7 @@ func (s *snapshot) IntegerBounds(ctx context.Context, feature *registry.Feature)
 		return 0, 0, false, err
 	}
 	column := l.column(feature)
-	err = s.query(ctx, fmt.Sprintf("SELECT min(%s), max(%s) FROM %s o", column, column, s.offline.table(l.table)), nil, func(row [][]byte) error {
+	err = s.query(ctx, fmt.Sprintf("SELECT min(%s), max(%s) FROM %s", column, column, s.rows(feature.Group, l)), nil, func(row [][]byte) error {
 		if found = row[0] != nil; found {
 			least, greatest = decode(value.Integer, row[0]).Int(), decode(value.Integer, row[1]).Int()
 		}

@@ -25,6 +25,8 @@ type load struct {
 	began   int64 // the event time of rows without one
 	ended   bool
 
+	ingestTime int64 // of all rows
+
 	key, rest  []byte
 	ids        [manyRows]int64 // of the rows of one statement
 	duplicates int64
@@ -114,6 +116,7 @@ func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) erro
 	}
 	defer done()
 	var open openLoad
+	defer o.underWay.end(l)
 	err = o.writer.do(ctx, alone, func(c *conn) error {
 		found, err := c.layoutOf(l.group.ID)
 		if err == nil && (found == nil || found.version < 0 || !slices.Equal(found.keys, l.keys)) { // retired, or made anew after that
@@ -125,6 +128,8 @@ func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) erro
 		if err != nil {
 			return err
 		}
+		l.ingestTime = o.clock.time()
+		o.underWay.begin(l)
 		open, err = o.reserve(c, l.group.ID, l.run, l.sorter.count)
 		return err
 	})
@@ -180,7 +185,6 @@ func (l *load) insertAll(ctx context.Context, open openLoad) error {
 	}
 	rows := max(manyRows, min(1000, 100_000/l.insert.width))
 	chunks := [2]chunk{{args: make([]driver.Value, rows*l.insert.width)}, {args: make([]driver.Value, rows*l.insert.width)}}
-	ingestTime := l.offline.clock.time()
 	filler := &filler{merged: merged, width: l.insert.width, next: open.first, group: l.group}
 	var before *job
 	for i := 0; ; i++ {
@@ -197,11 +201,11 @@ func (l *load) insertAll(ctx context.Context, open openLoad) error {
 		if err != nil || c.rows == 0 {
 			return err
 		}
-		before = l.offline.writer.submit(bulk, func(conn *conn) error { return l.insertChunk(conn, c, ingestTime) })
+		before = l.offline.writer.submit(bulk, func(conn *conn) error { return l.insertChunk(conn, c) })
 	}
 }
 
-func (l *load) insertChunk(c *conn, chunk *chunk, ingestTime int64) error {
+func (l *load) insertChunk(c *conn, chunk *chunk) error {
 	width := l.insert.width
 	chunk.stored = 0 // it may be done again
 	return inSizes(chunk.rows, l.insert.sizes, func(at, size int) error {
@@ -209,7 +213,7 @@ func (l *load) insertChunk(c *conn, chunk *chunk, ingestTime int64) error {
 		if err != nil {
 			return err
 		}
-		l.insert.begin(s, ingestTime, l.run)
+		l.insert.begin(s, l.ingestTime, l.run)
 		for i, arg := range chunk.args[at*width : (at+size)*width] {
 			s.args[sharedArguments+i].Value = arg
 		}

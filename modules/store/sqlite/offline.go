@@ -57,6 +57,8 @@ type Offline struct {
 	saved   ledger // as it stands in the file
 	inserts map[layoutOf]*insert
 
+	underWay underWay
+
 	uniqueLoad chan struct{} // holds one while a load of a group with a row id is being committed
 
 	removing context.CancelFunc
@@ -96,7 +98,8 @@ func OpenOffline(path string, options Options) (*Offline, error) {
 	if err := c.run(idempotencySchema + retainedSchema); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())
 	}
-	o := &Offline{path: path, options: options.filled(), inserts: map[layoutOf]*insert{}, uniqueLoad: make(chan struct{}, 1)}
+	o := &Offline{path: path, options: options.filled(), inserts: map[layoutOf]*insert{}, uniqueLoad: make(chan struct{}, 1),
+		underWay: underWay{since: map[*load]int64{}}}
 	dest := make([]driver.Value, 4)
 	if _, err := c.row(dest, "SELECT identity, next_id, clock, layouts FROM __store"); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())

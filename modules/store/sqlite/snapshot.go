@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,6 +23,7 @@ type snapshot struct {
 	next    int64 // the ingest id that comes next
 	loads   []openLoad
 	taken   []takenRun
+	known   *store.Known // nil: all that is in the snapshot
 }
 
 // Snapshot waits for a connection, if all are in use.
@@ -90,6 +92,7 @@ type source struct {
 	columns  []string // of the features
 	hidden   []openLoad
 	taken    []takenRun
+	known    *store.Known
 }
 
 // Fits compares the versions of layout and group.
@@ -101,13 +104,13 @@ func (s *snapshot) Fits(_ context.Context, group *registry.Group) error {
 // source finds the group's table; nil if there is none.
 func (s *snapshot) source(group *registry.Group, features []*registry.Feature) (*source, error) {
 	l, err := s.conn.layoutOf(group.ID)
-	if err != nil || l == nil {
+	if err != nil || l == nil || s.known != nil && !slices.Equal(l.keys, wantedLayout(group).keys) { // nothing was stored under other keys
 		return nil, err
 	}
-	if l.version > group.SchemaVersion {
+	if l.version > group.SchemaVersion && s.known == nil {
 		return nil, fmt.Errorf("group %s, version %d: %w", group.Name, group.SchemaVersion, store.ErrOutdated)
 	}
-	src := &source{group: group, features: features, table: database.Quote(l.table), keys: keyColumns(group, "t."), columns: make([]string, len(features))}
+	src := &source{group: group, features: features, table: database.Quote(l.table), keys: keyColumns(group, "t."), columns: make([]string, len(features)), known: s.known}
 	for i, feature := range features {
 		src.columns[i] = columnOf(group, l, feature)
 	}
@@ -158,8 +161,8 @@ func (src *source) sameKey() string {
 	return strings.Join(src.keys, " = +? AND ") + " = +?"
 }
 
-// visible is the condition that a row is neither of an open load nor of a run that was taken back, to be put after others; "" if there
-// is none.
+// visible is the condition that a row is neither of an open load nor of a run that was taken back, and known where that is asked, to be
+// put after others; "" if there is none.
 func (src *source) visible() string {
 	b := []byte(nil)
 	for _, load := range src.hidden {
@@ -167,6 +170,9 @@ func (src *source) visible() string {
 	}
 	for _, run := range src.taken {
 		b = fmt.Appendf(b, " AND t.run_id IS NOT %d", run.run)
+	}
+	if src.known != nil {
+		b = src.isKnown(b)
 	}
 	return string(b)
 }

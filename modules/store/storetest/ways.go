@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"featurestore/modules/registry"
 	"featurestore/modules/registry/value"
@@ -60,10 +61,7 @@ func cellsOf(answer *store.Answer) []store.Cell {
 // TrainingSet asks for a row for each of the read's, at a time of its own, twice: with statuses and times, and without, when
 // expired values need not be told from missing ones. The spine carries a column of its own, which must come back untouched.
 func (w *World) TrainingSet(read store.Read, times []int64) ([]store.Cell, error) {
-	request := store.TrainingRequest{Statuses: true, EventTimestamps: true}
-	for i, f := range read.Features {
-		request.Features = append(request.Features, store.Requested{Feature: f, Column: fmt.Sprintf("answer %d", i)})
-	}
+	request := store.TrainingRequest{Statuses: true, EventTimestamps: true, Resolve: resolving(read.Features)}
 	full, err := w.trainingSet(request, read, times)
 	if err != nil {
 		return nil, err
@@ -169,6 +167,22 @@ func (w *World) trainingSet(request store.TrainingRequest, read store.Read, time
 		added = append(added, row[given:]...)
 	}
 	return added, nil
+}
+
+// resolving finds features in whatever catalog.
+func resolving(features []*registry.Feature) func(*registry.Catalog) ([]store.Requested, error) {
+	return func(catalog *registry.Catalog) ([]store.Requested, error) {
+		requested := make([]store.Requested, len(features))
+		for i, f := range features {
+			group, ok := catalog.GroupByID(f.Group.ID)
+			if !ok {
+				return nil, catalog.UnknownGroup(f.Group.Name)
+			}
+			at := slices.IndexFunc(group.Stored(), func(g *registry.Feature) bool { return g.Ordinal == f.Ordinal })
+			requested[i] = store.Requested{Feature: group.Stored()[at], Column: fmt.Sprintf("answer %d", i)}
+		}
+		return requested, nil
+	}
 }
 
 // memoryTable is a table in memory, to read from once and to write to.

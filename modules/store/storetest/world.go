@@ -177,6 +177,11 @@ func (c clockedOffline) Snapshot(ctx context.Context) (store.Snapshot, error) {
 	return clockedSnapshot{snapshot, c.world.clock.Load()}, err
 }
 
+func (c clockedOffline) Settled(ctx context.Context) (int64, error) {
+	_, err := c.Offline.Settled(ctx)
+	return c.world.clock.Load(), err
+}
+
 type clockedSnapshot struct {
 	store.Snapshot
 	now int64
