@@ -31,7 +31,7 @@ type served struct {
 	down        atomic.Pointer[string]        // the engine that does not answer now: "online", "offline"
 	held        atomic.Pointer[chan struct{}] // requests with keys wait before their commit until it is closed; nil: they do not
 	waiting     atomic.Int64                  // how many of them wait
-	later       atomic.Int64                  // µs, how far the offline store's clock is ahead of noon
+	later       atomic.Int64                  // µs, how far the clocks of the offline store and of the definitions are ahead of noon
 }
 
 // noon is where the clock of these tests stands.
@@ -51,9 +51,10 @@ func serveKeeping(t *testing.T, past store.History, change ...func(*store.Config
 	var err error
 	s.definitions, err = registry.New(db, registry.DefaultConfig(), log)
 	require.NoError(t, err)
+	ticking := func() time.Time { return noon.Add(time.Duration(s.later.Load()) * time.Microsecond) }
+	s.definitions.Clock = ticking
 	require.NoError(t, s.definitions.Start(t.Context()))
 	t.Cleanup(s.definitions.Stop)
-	ticking := func() time.Time { return noon.Add(time.Duration(s.later.Load()) * time.Microsecond) }
 	s.offline, err = sqlite.OpenOffline(filepath.Join(s.folder, "offline.db"), sqlite.Options{Now: ticking, Log: log})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.offline.Close()) })

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -38,7 +37,7 @@ func storeHash(identity string) (hash [8]byte) {
 	return hash
 }
 
-func (t token) bytes() []byte {
+func (t token) text() string {
 	b := append([]byte{tokenVersion}, t.store[:]...)
 	b = binary.AppendUvarint(b, uint64(t.revision))
 	b = binary.AppendVarint(b, t.since)
@@ -52,10 +51,8 @@ func (t token) bytes() []byte {
 			end = span.Last
 		}
 	}
-	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
+	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b)))
 }
-
-func (t token) text() string { return base64.RawURLEncoding.EncodeToString(t.bytes()) }
 
 // readToken reads a token; false if the text is none. Only what text makes is one.
 func readToken(text string) (t token, ok bool) {
@@ -89,5 +86,5 @@ func readToken(text string) (t token, ok bool) {
 			t.rows.Open = append(t.rows.Open, Span{first, end})
 		}
 	}
-	return t, err == nil && bytes.Equal(t.bytes(), b)
+	return t, err == nil && t.text() == text
 }
