@@ -1,0 +1,12 @@
+package storetest_test
+
+import (
+	"testing"
+
+	"featurestore/modules/store/storetest"
+)
+
+func TestCompactions(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { storetest.RunCompactions(t, offlineSQLite(t), count(60, 3000)) })
+	t.Run("postgres", func(t *testing.T) { storetest.RunCompactions(t, offlinePostgres(t), count(40, 1000)) })
+}
