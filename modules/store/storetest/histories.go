@@ -23,7 +23,7 @@ const perCheck = 50
 
 // RunHistories tells random histories to a store and compares every way of asking with the oracle. A history is all that happens to
 // one entity: writes and loads, whole, partial and null, late, corrected and tied, in two groups and a default group with a
-// draft, some of them taken back, while columns are added, value types change, a draft is widened, TTLs change, the clock moves and
+// draft, some of them taken back or compacted away, while columns are added, value types change, a draft is widened, TTLs change, the clock moves and
 // materialization runs.
 func RunHistories(t *testing.T, pair Pair, histories int) {
 	checks := (histories + perCheck - 1) / perCheck
@@ -72,6 +72,7 @@ type telling struct {
 	seen      map[string]bool // keys with an observation
 	stored    map[string]int  // rows by group
 	loads     []toldLoad
+	marks     []toldMark
 	pending   bool // something was loaded since the last run
 	questions int64
 	failure   *string
@@ -224,7 +225,7 @@ func (h *telling) drawValue(c Column) value.Value {
 // step lets something happen.
 func (h *telling) step() {
 	spending, profile := h.name("spending"), h.name("profile")
-	switch rapid.SampledFrom([]string{"write", "write", "write", "write", "write", "write", "load", "load", "load", "load", "materialize", "full", "rebuild", "clock", "column", "ttl", "retype", "widen", "ask", "lose", "revert", "retract"}).Draw(h.T, "step") {
+	switch rapid.SampledFrom([]string{"write", "write", "write", "write", "write", "write", "load", "load", "load", "load", "materialize", "full", "rebuild", "clock", "column", "ttl", "retype", "widen", "ask", "lose", "revert", "retract", "compact"}).Draw(h.T, "step") {
 	case "write":
 		h.write(h.draw(spending, profile, h.entityType))
 	case "load":
@@ -263,6 +264,8 @@ func (h *telling) step() {
 		h.revert()
 	case "retract":
 		h.retract()
+	case "compact":
+		h.compact()
 	case "lose":
 		require.NoError(h, h.world.Lose(rapid.SampledFrom(h.groups()).Draw(h.T, "lost")))
 	}

@@ -89,6 +89,22 @@ func (w *World) Now() time.Time { return time.UnixMicro(w.clock.Load()).UTC() }
 // SetClock moves the clock to a time in µs.
 func (w *World) SetClock(us int64) { w.clock.Store(us) }
 
+// moment is a time of the engine's own clock that all rows so far were ingested before, and all later ones at or after.
+func (w *World) moment() int64 {
+	w.Helper()
+	now := func() int64 {
+		s, err := w.Store.Offline().(clockedOffline).Offline.Snapshot(w.ctx)
+		require.NoError(w, err)
+		defer func() { require.NoError(w, s.Close()) }()
+		return s.Now()
+	}
+	for first := now(); ; {
+		if at := now(); at > first {
+			return at
+		}
+	}
+}
+
 // Apply makes definitions, given as what POST /apply takes in JSON.
 func (w *World) Apply(definitions map[string]any) error {
 	w.Helper()
