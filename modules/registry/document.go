@@ -16,6 +16,14 @@ import (
 // maxDepth is how deep lists and objects of a request can be nested.
 const maxDepth = 64
 
+// maxValues is how many names and values a request can hold together: 15,000 features with all that they can say of themselves.
+const maxValues = 500_000
+
+func tooManyValues(counted string, limit int) error {
+	return fault.New(fault.TooLarge, "too-many-values", "the body has more than %d %s: send the definitions in several files", limit, counted).
+		At("body", "", "has more than %d %s", limit, counted)
+}
+
 // field is one member of a JSON object, as it was given.
 type field struct {
 	name  string
@@ -30,13 +38,19 @@ func parseJSON(body []byte) (json.RawMessage, error) {
 		return nil, fault.New(fault.Invalid, "empty-body", "this call needs a body")
 	}
 	decoder := jsontext.NewDecoder(bytes.NewReader(body))
-	for {
-		_, err := decoder.ReadToken()
+	for values := 0; ; {
+		token, err := decoder.ReadToken()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return nil, invalidJSON(err)
+		}
+		if kind := token.Kind(); kind != '}' && kind != ']' {
+			values++
+		}
+		if values > maxValues {
+			return nil, tooManyValues("names and values", maxValues)
 		}
 		if decoder.StackDepth() > maxDepth {
 			return nil, fault.New(fault.Invalid, "invalid-json", "the body is nested deeper than %d levels", maxDepth).

@@ -132,7 +132,7 @@ func readMetadata(value json.RawMessage, wrong Wrong) json.RawMessage {
 		wrong("", string(value), "expected an object, got %s", form(value))
 		return nil
 	}
-	if len(fieldsOf(value)) == 0 {
+	if len(value) <= maxFree && len(fieldsOf(value)) == 0 {
 		return nil
 	}
 	return ReadFree(value, wrong)

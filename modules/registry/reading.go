@@ -2,6 +2,7 @@ package registry
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -47,14 +48,20 @@ func newProblems() *fault.Error {
 	return fault.New(fault.Unprocessable, "invalid-definition", "the definition is not valid")
 }
 
+// maxViolations is how many mistakes of a request are listed.
+const maxViolations = 1000
+
 // settled is the fault with all that was found wrong, or nil.
 func settled(problems *fault.Error) error {
-	switch n := len(problems.Violations); n {
-	case 0:
+	switch n := len(problems.Violations); {
+	case n == 0:
 		return nil
-	case 1:
+	case n == 1:
 		v := problems.Violations[0]
 		problems.Detail = strings.TrimPrefix(v.Location+": "+v.Message, ": ")
+	case n > maxViolations:
+		problems.Detail = fmt.Sprintf("the request has %d mistakes; violations lists the first %d", n, maxViolations)
+		problems.Violations = problems.Violations[:maxViolations]
 	default:
 		problems.Detail = "the request has several mistakes; violations lists them all"
 	}

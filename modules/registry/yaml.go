@@ -31,10 +31,14 @@ func parseFile(body []byte, contentType string) (json.RawMessage, error) {
 	return parseYAML(body)
 }
 
-// yamlNodes is how many values a YAML file can hold, those that aliases repeat included.
-const yamlNodes = 1_000_000
+// yamlParts is how many lines and commas a YAML file can have. Its values are that many at most, twice over, and are all held at once; so they
+// are not counted when it is too late.
+const yamlParts = maxValues / 2
 
 func parseYAML(body []byte) (json.RawMessage, error) {
+	if bytes.Count(body, []byte{'\n'})+bytes.Count(body, []byte{','}) > yamlParts {
+		return nil, tooManyValues("lines and commas", yamlParts)
+	}
 	decoder := yaml.NewDecoder(bytes.NewReader(body))
 	var document, second yaml.Node
 	switch err := decoder.Decode(&document); {
@@ -46,7 +50,7 @@ func parseYAML(body []byte) (json.RawMessage, error) {
 	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
 		return nil, invalidYAML("", 0, "only one document is possible")
 	}
-	w := yamlWriter{nodes: yamlNodes}
+	w := yamlWriter{nodes: maxValues}
 	if err := w.write(&document, "", 0); err != nil {
 		return nil, err
 	}
@@ -70,7 +74,7 @@ type yamlWriter struct {
 
 func (w *yamlWriter) write(n *yaml.Node, at string, depth int) error {
 	if w.nodes--; w.nodes < 0 {
-		return invalidYAML(at, n.Line, "more than %d values", yamlNodes)
+		return tooManyValues("values, those that aliases repeat included", maxValues)
 	}
 	if depth > maxDepth {
 		return invalidYAML(fault.Shorten(at), n.Line, "nested deeper than %d levels", maxDepth)
