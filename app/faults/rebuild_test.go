@@ -266,7 +266,7 @@ func TestPostgresRestoredToAnEarlierMoment(t *testing.T) {
 	postgres, redis := servers.StartPostgres(t, servers.Archiving()...), servers.StartRedis(t, servers.RedisOptions{})
 	require.NoError(t, postgres.Backup())
 	p := newProgram(t, onServers(postgres, redis)...)
-	restored(t, p, func() {
+	restored(t, p, p.stop, p.start, func() {
 		require.NoError(t, postgres.Mark("before"))
 	}, func() {
 		require.NoError(t, postgres.RestoreTo("before"))
@@ -284,7 +284,7 @@ func TestAnOldOfflineFileIsPutBack(t *testing.T) {
 	}
 	var kept []byte
 	file := filepath.Join(data, "offline.db")
-	restored(t, p, func() {
+	restored(t, p, p.stop, p.start, func() {
 		p.stop(t) // the file is whole then
 		var err error
 		kept, err = os.ReadFile(file)
@@ -295,8 +295,9 @@ func TestAnOldOfflineFileIsPutBack(t *testing.T) {
 	})
 }
 
-// restored has a program's offline store kept and restored: what was written in between is gone, everywhere.
-func restored(t *testing.T, p *program, keep, restore func()) {
+// restored has a program's offline store kept and restored, between the calls of before and after: what was written in between is gone,
+// everywhere.
+func restored(t *testing.T, p *program, before, after func(*testing.T), keep, restore func()) {
 	p.start(t)
 	define(t, p)
 	const entities, lost = 3000, 40
@@ -315,10 +316,10 @@ func restored(t *testing.T, p *program, keep, restore func()) {
 	p.materialize(t, "incremental")
 	p.requireOnline(t, "lost-0", 2)
 	p.requireAgreement(t, "loads", entities+500)
-	p.stop(t)
+	before(t)
 	restore()
 
-	p.start(t)
+	after(t)
 	one, three := int64(1), int64(3)
 	for i := range lost {
 		require.Equal(t, &one, p.get(t, fmt.Sprint("kept-", i), "n").Value)

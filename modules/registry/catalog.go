@@ -8,12 +8,15 @@ import (
 	"strconv"
 	"strings"
 
+	"featurestore/app/database"
 	"featurestore/app/fault"
 )
 
 // Catalog is everything that is registered, at one revision. It never changes; reading it takes no lock and no I/O.
 type Catalog struct {
 	revision int64
+	moment   database.Micros // of the last change; 0: unknown
+	restored int             // how often the registry was found restored to an earlier moment: revisions of before mean nothing afterwards
 
 	// By name. Entries of deleted definitions stay, without the thing itself.
 	types    map[string]*typeEntry

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"featurestore/app/database"
 )
 
-// with is the catalog after some definitions changed; c itself stays as it is. What did not change is shared, so that the work
+// with is the catalog after some definitions changed, the last of them at that moment; c itself stays as it is. What did not change is shared, so that the work
 // goes by the groups and entity types touched: a group and its features point at each other, so that a change of one feature makes
 // the group anew, and then the services that read it.
-func (c *Catalog) with(changed []*definition) (*Catalog, error) {
+func (c *Catalog) with(changed []*definition, at database.Micros) (*Catalog, error) {
 	if len(changed) == 0 {
 		return c, nil
 	}
@@ -20,6 +22,7 @@ func (c *Catalog) with(changed []*definition) (*Catalog, error) {
 		groups:   map[int64]*groupEntry{},
 		services: map[int64]*serviceEntry{},
 	}
+	b.next.moment = at
 	b.next.types = orEmpty(maps.Clone(c.types))
 	b.next.groups = orEmpty(maps.Clone(c.groups))
 	b.next.services = orEmpty(maps.Clone(c.services))

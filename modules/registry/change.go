@@ -7,6 +7,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"featurestore/app/database"
 	"featurestore/app/fault"
 	"featurestore/modules/registry/value"
 )
@@ -25,7 +26,7 @@ func (r *Registry) change(ctx context.Context, dryRun bool, plan func(*planner))
 		}
 		p := newPlanner(ctx, catalog, r, firstPlanned)
 		plan(p)
-		return p.settle(catalog.revision, true)
+		return p.settle(catalog.revision, catalog.moment, true)
 	}
 	r.changing.Lock()
 	defer r.changing.Unlock()
@@ -45,7 +46,7 @@ func (r *Registry) change(ctx context.Context, dryRun bool, plan func(*planner))
 			p.now = last
 		}
 		plan(p)
-		if out, err = p.settle(state.Revision, false); err != nil {
+		if out, err = p.settle(state.Revision, database.MicrosOf(p.now), false); err != nil {
 			return err
 		}
 		if len(out.edits) == 0 {

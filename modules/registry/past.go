@@ -32,6 +32,13 @@ func (p *past) find(revision int64) *Catalog {
 	return nil
 }
 
+// forget gives all of them up.
+func (p *past) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.catalogs = nil
+}
+
 func (p *past) keep(c *Catalog) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,7 +78,7 @@ func (r *Registry) At(ctx context.Context, revision int64) (*Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	then, err := new(Catalog).with(definitions)
+	then, err := new(Catalog).with(definitions, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make the catalog of revision %d: %w", revision, err)
 	}

@@ -7,11 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"featurestore/app/database"
 	"featurestore/app/fault"
 )
 
 // Guards are what the registry asks of those who store values, inside its own transaction. A nil guard answers as if values
-// were stored.
+// were stored, unless it says otherwise.
 type Guards struct {
 	// InUse tells whether rows of the group are stored. While there are, its join keys keep their types and it is not deleted.
 	InUse func(ctx context.Context, group *Group) (bool, error)
@@ -20,6 +21,10 @@ type Guards struct {
 	// has some, and then nothing has changed. Reopen takes that back for those of the groups that are retired as they are.
 	Retire func(ctx context.Context, group *Group) (used bool, err error)
 	Reopen func(ctx context.Context, groups []*Group) error
+
+	// Restored is called when the registry is found to have gone back to an earlier moment, before it is read again: what is stored may
+	// have done so too. nil: nobody has to know.
+	Restored func(ctx context.Context) error
 
 	// Exact answers a fault of kind Conflict if some stored value of an INTEGER feature is no exact FLOAT (beyond 2^53).
 	// nil: all are.
@@ -243,9 +248,9 @@ type outcome struct {
 	plan  Plan
 }
 
-// settle checks what definitions say of each other, works out versions, and answers the catalog as it will be. Faults: all that is
+// settle checks what definitions say of each other, works out versions, and answers the catalog as it will be at a revision of that moment. Faults: all that is
 // wrong with the request; without dryRun also the changes that would break something.
-func (p *planner) settle(revision int64, dryRun bool) (*outcome, error) {
+func (p *planner) settle(revision int64, at database.Micros, dryRun bool) (*outcome, error) {
 	if err := p.faults(dryRun); err != nil {
 		return nil, err
 	}
@@ -268,7 +273,7 @@ func (p *planner) settle(revision int64, dryRun bool) (*outcome, error) {
 			changed = append(changed, &e.after)
 		}
 	}
-	after, err := p.before.with(changed)
+	after, err := p.before.with(changed, at)
 	if err != nil {
 		return nil, err
 	}

@@ -77,7 +77,7 @@ func (p *planner) tentative() (*Catalog, error) {
 			changed = append(changed, &d)
 		}
 	}
-	return p.before.with(changed)
+	return p.before.with(changed, 0)
 }
 
 func (p *planner) settleIDColumn(e *edit, after *Catalog) {

@@ -108,22 +108,47 @@ func (r *Registry) Refresh(ctx context.Context) (*Catalog, error) {
 	return r.publish(catalog), nil
 }
 
-// newer is the catalog with all that is committed, or visible to a transaction.
+// newer is the catalog with all that is committed, or visible to a transaction. Where the registry was restored to an earlier moment, it is
+// read anew.
 func (r *Registry) newer(ctx context.Context, db *gorm.DB) (*Catalog, error) {
 	catalog := r.catalog.Load()
-	changed, err := readSince(ctx, db, catalog.revision)
+	after, err := r.since(ctx, db, catalog)
+	if err != nil {
+		return nil, err
+	}
+	// Looked at afterwards: what is read and then restored away is noticed the next time.
+	if follows, err := follows(ctx, db, catalog.revision, catalog.moment); err != nil || follows {
+		return after, unavailable(err)
+	}
+	if r.Guards.Restored != nil {
+		if err := r.Guards.Restored(ctx); err != nil {
+			return nil, unavailable(err)
+		}
+	}
+	r.closed.Store(true)
+	return r.since(ctx, db, &Catalog{restored: catalog.restored + 1})
+}
+
+// since is a catalog with what changed after it.
+func (r *Registry) since(ctx context.Context, db *gorm.DB, catalog *Catalog) (*Catalog, error) {
+	changed, at, err := readSince(ctx, db, catalog.revision)
 	if err != nil {
 		return nil, unavailable(fmt.Errorf("read the registry: %w", err))
 	}
-	return catalog.with(changed)
+	return catalog.with(changed, at)
 }
 
 // publish makes a catalog the current one unless that is newer already, and answers the newer of the two.
 func (r *Registry) publish(catalog *Catalog) *Catalog {
 	r.publishing.Lock()
 	defer r.publishing.Unlock()
-	if current := r.catalog.Load(); current.revision >= catalog.revision {
+	current := r.catalog.Load()
+	if current.restored > catalog.restored || current.restored == catalog.restored && current.revision >= catalog.revision {
 		return current
+	}
+	if catalog.restored > current.restored {
+		r.past.forget()
+		r.log.Warn("the registry went back to an earlier moment; all definitions were read again", "from", current.revision, "to", catalog.revision)
 	}
 	r.catalog.Store(catalog)
 	return catalog

@@ -33,13 +33,36 @@ func waitLess(tx *gorm.DB) error {
 	return tx.Exec("SET LOCAL lock_timeout = '10s'").Error
 }
 
-// readSince reads all definitions that changed after a revision, in the order in which they did.
-func readSince(ctx context.Context, db *gorm.DB, revision int64) ([]*definition, error) {
-	var rows []definitionRow
-	if err := db.WithContext(ctx).Where("revision > ?", revision).Order("revision, id").Find(&rows).Error; err != nil {
-		return nil, err
+// follows tells whether what the registry holds now came after a revision that was made at that moment: a registry that was restored to an
+// earlier state has come to fewer revisions, or to another one of that number. A moment of 0 is not known.
+func follows(ctx context.Context, db *gorm.DB, revision int64, at database.Micros) (bool, error) {
+	if revision == 0 {
+		return true, nil
 	}
-	return definitionsOf(rows)
+	var now struct {
+		Revision int64
+		Known    bool
+	}
+	err := db.WithContext(ctx).Raw("SELECT revision, EXISTS (SELECT 1 FROM registry_past WHERE at = ? AND revision = ?) AS known FROM registry_state WHERE id = 1", at, revision).
+		Scan(&now).Error
+	return now.Revision >= revision && (at == 0 || now.Known), err
+}
+
+// readSince reads all definitions that changed after a revision, in the order in which they did, and the moment of the last change.
+func readSince(ctx context.Context, db *gorm.DB, revision int64) ([]*definition, database.Micros, error) {
+	var past []pastRow
+	err := db.WithContext(ctx).Table("registry_definitions AS d").Select("d.*, p.at").Joins("JOIN registry_past AS p ON p.id = d.id AND p.revision = d.revision").
+		Where("d.revision > ?", revision).Order("d.revision, d.id").Find(&past).Error
+	if err != nil {
+		return nil, 0, err
+	}
+	rows := make([]definitionRow, len(past))
+	var at database.Micros
+	for i, p := range past {
+		rows[i], at = p.Definition, p.At
+	}
+	definitions, err := definitionsOf(rows)
+	return definitions, at, err
 }
 
 func definitionsOf(rows []definitionRow) ([]*definition, error) {

@@ -9,7 +9,7 @@ import (
 
 // Guards are what the registry asks before it changes what values depend on.
 func (s *Store) Guards() registry.Guards {
-	return registry.Guards{InUse: s.inUse, Retire: s.retire, Reopen: s.reopen, Exact: s.exact}
+	return registry.Guards{InUse: s.inUse, Retire: s.retire, Reopen: s.reopen, Restored: s.restored, Exact: s.exact}
 }
 
 // inUse tells whether any observation of the group is stored.
@@ -35,6 +35,15 @@ func (s *Store) retire(ctx context.Context, group *registry.Group) (bool, error)
 
 func (s *Store) reopen(ctx context.Context, groups []*registry.Group) error {
 	return unavailable("reopen groups", s.offline.Reopen(ctx, groups))
+}
+
+// restored gives up what is known of the offline store, which went back to an earlier moment with the registry.
+func (s *Store) restored(ctx context.Context) error {
+	if _, err := s.Identify(ctx); err != nil {
+		return unavailable("read the offline store's identity", err)
+	}
+	s.layouts.forget()
+	return unavailable("read what was taken back", s.remember(ctx))
 }
 
 // exact answers a fault if a FLOAT could not keep some stored value of an INTEGER feature exactly.

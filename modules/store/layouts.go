@@ -22,6 +22,13 @@ func (l *layouts) has(group *registry.Group) bool {
 	return l.known[group.ID] >= group.SchemaVersion
 }
 
+// forget has each group's layout looked at again.
+func (l *layouts) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.known)
+}
+
 func (l *layouts) learn(group *registry.Group) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -30,11 +37,20 @@ func (l *layouts) learn(group *registry.Group) {
 	}
 }
 
-// Prepare makes sure that the offline store has the group's table with all of its columns; ErrOutdated says that it has been deleted. The online copy of a table that was
+// Prepare makes sure that the offline store has the group's table with all of its columns; ErrOutdated says that it has been deleted, or that the
+// registry does not have it like this any more. The online copy of a table that was
 // just made is complete as it is, so it gets its marker at once.
 func (s *Store) Prepare(ctx context.Context, group *registry.Group) error {
 	if s.layouts.has(group) {
 		return nil
+	}
+	// After a restore, what this process knew before must not come back as tables.
+	catalog, err := s.definitions.Refresh(ctx)
+	if err != nil {
+		return err
+	}
+	if now, ok := catalog.GroupByID(group.ID); !ok || now.Name != group.Name || now.SchemaVersion < group.SchemaVersion {
+		return ErrOutdated
 	}
 	before, err := s.position(ctx)
 	if err != nil {
@@ -122,22 +138,27 @@ func (m *markers) of(group *registry.Group) string {
 	return marker
 }
 
-// learn takes the identity of the offline store as it is now; another one makes every marker another.
-func (m *markers) learn(identity string) {
+// learn takes the identity of the offline store as it is now, and tells whether it is another one: that makes every marker another.
+func (m *markers) learn(identity string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.identity != identity || m.known == nil {
-		m.identity, m.known = identity, map[markerOf]string{}
+	if m.identity == identity && m.known != nil {
+		return false
 	}
+	m.identity, m.known = identity, map[markerOf]string{}
+	return true
 }
 
-// Identify reads the offline store's identity again, which reads compare markers with.
+// Identify reads the offline store's identity again, which reads compare markers with. A store of another one may have gone back to an
+// earlier moment, so nothing is known of its layouts.
 func (s *Store) Identify(ctx context.Context) (string, error) {
 	identity, err := s.offline.Identity(ctx)
 	if err != nil {
 		return "", err
 	}
-	s.markers.learn(identity)
+	if s.markers.learn(identity) {
+		s.layouts.forget()
+	}
 	return identity, nil
 }
 

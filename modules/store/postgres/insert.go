@@ -53,7 +53,7 @@ func insertKey(rows *store.Rows) string {
 func (o *Offline) insertFor(key string, rows *store.Rows) *insert {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if made, ok := o.inserts[key]; ok {
+	if made, ok := o.inserts[key]; ok && made.suits(rows) {
 		return made
 	}
 	if len(o.inserts) >= 10*maxStatements {
@@ -62,6 +62,18 @@ func (o *Offline) insertFor(key string, rows *store.Rows) *insert {
 	made := o.newInsert(rows.Group, rows.Features)
 	o.inserts[key] = made
 	return made
+}
+
+// suits tells whether what has the insert's numbers also has its names: after a restore to an earlier moment the same numbers can be given to
+// other groups and features.
+func (i *insert) suits(rows *store.Rows) bool {
+	if i.group == rows.Group {
+		return true
+	}
+	return i.group.Name == rows.Group.Name && i.group.EntityType.Name == rows.Group.EntityType.Name &&
+		slices.EqualFunc(i.features, rows.Features, func(a, b *registry.Feature) bool {
+			return a.Column == b.Column && a.Widened == b.Widened && a.ValueType == b.ValueType
+		})
 }
 
 // The parameters before those that are unnested.
