@@ -279,3 +279,23 @@ func TestSizesAndDurations(t *testing.T) {
 	}
 	require.True(t, errors.As(error(Errors{}), new(Errors)))
 }
+
+// What cannot be read is listed together with what is wrong with the others; nothing is said of a setting that is not known.
+func TestUnreadableSettingsBesideWrongOnes(t *testing.T) {
+	_, err := Load(Sources{Environment: []string{
+		"FEATURESTORE_STORE_WRITERS=two", "FEATURESTORE_RUNS_LEASE=1s", "FEATURESTORE_LOG_LEVEL=loud", "FEATURESTORE_HTTP_GRACE=30s",
+		"FEATURESTORE_AUTH_ALLOW_UNAUTHENTICATED=perhaps", "FEATURESTORE_HTTP_LISTEN=0.0.0.0:8000", // which may be allowed
+		"FEATURESTORE_POSTGRES_URL_FILE=/nowhere", "FEATURESTORE_ENGINES_OFFLINE=postgres", // which may have its URL
+	}})
+	var errs Errors
+	require.ErrorAs(t, err, &errs)
+	require.Len(t, errs, 6, "%v", err)
+	for _, sentence := range []string{
+		"FEATURESTORE_POSTGRES_URL_FILE names /nowhere, which cannot be read",
+		`auth.allow_unauthenticated in FEATURESTORE_AUTH_ALLOW_UNAUTHENTICATED is "perhaps"`,
+		`store.writers in FEATURESTORE_STORE_WRITERS is "two": expected a whole number`,
+		`log.level is "loud"`, "http.grace is 30s", "runs.lease is 1s",
+	} {
+		require.ErrorContains(t, err, sentence)
+	}
+}

@@ -56,14 +56,17 @@ func Load(sources Sources) (*Loaded, error) {
 	}
 	loaded := &Loaded{origins: map[string]string{}}
 	known := settings(&loaded.Config)
-	v := viper.New()
-	v.SetConfigType("yaml")
-	if err := v.ReadConfig(bytes.NewReader(defaults)); err != nil {
-		return nil, fmt.Errorf("default.yaml: %w", err)
+	v, untouched := viper.New(), viper.New()
+	for _, v := range []*viper.Viper{v, untouched} {
+		v.SetConfigType("yaml")
+		if err := v.ReadConfig(bytes.NewReader(defaults)); err != nil {
+			return nil, fmt.Errorf("default.yaml: %w", err)
+		}
 	}
 	var errs Errors
-	errs = append(errs, loaded.mergeFile(v, known, sources)...)
-	errs = append(errs, loaded.mergeEnvironment(v, known, sources)...)
+	file, fromFile := loaded.mergeFile(v, known, sources)
+	environment, unread := loaded.mergeEnvironment(v, known, sources)
+	errs = append(append(errs, file...), environment...)
 	for key, flag := range sources.Flags {
 		if err := v.BindPFlag(key, flag); err != nil {
 			return nil, fmt.Errorf("flag --%s: %w", flag.Name, err)
@@ -84,11 +87,15 @@ func Load(sources Sources) (*Loaded, error) {
 				shown = mask
 			}
 			errs = append(errs, fmt.Errorf("%s in %s is %s: %w", s.key, origin, shown, err))
+			unread = append(unread, s.key)
+			if err := s.set(untouched.Get(s.key)); err != nil {
+				return nil, fmt.Errorf("%s in default.yaml: %w", s.key, err)
+			}
 		}
 	}
-	if len(errs) == 0 { // what has no value cannot be judged
+	if fromFile { // else nothing is known of what it says
 		loaded.settle()
-		errs = append(errs, loaded.validate()...)
+		errs = append(errs, notAbout(unread, loaded.validate())...)
 	}
 	if len(errs) > 0 {
 		return nil, errs
@@ -96,21 +103,29 @@ func Load(sources Sources) (*Loaded, error) {
 	return loaded, nil
 }
 
-// mergeFile reads the file over the defaults.
-func (l *Loaded) mergeFile(v *viper.Viper, known []setting, sources Sources) Errors {
+// notAbout leaves out what is said of settings whose values are not known: the defaults stand in their place.
+func notAbout(unread []string, errs []error) []error {
+	return slices.DeleteFunc(errs, func(err error) bool {
+		return slices.ContainsFunc(unread, func(key string) bool {
+			return regexp.MustCompile(`\b` + regexp.QuoteMeta(key) + `\b`).MatchString(err.Error())
+		})
+	})
+}
+
+// mergeFile reads the file over the defaults, and tells whether it could be read.
+func (l *Loaded) mergeFile(v *viper.Viper, known []setting, sources Sources) (errs Errors, read bool) {
 	if sources.File == "" {
-		return nil
+		return nil, true
 	}
 	content, err := sources.ReadFile(sources.File)
 	if err != nil {
-		return Errors{fmt.Errorf("the settings file %s cannot be read: %s", sources.File, plainCause(err))}
+		return Errors{fmt.Errorf("the settings file %s cannot be read: %s", sources.File, plainCause(err))}, false
 	}
 	file := viper.New()
 	file.SetConfigType("yaml")
 	if err := file.ReadConfig(bytes.NewReader(content)); err != nil {
-		return Errors{fmt.Errorf("the settings file %s is not YAML: %s", sources.File, strings.TrimPrefix(err.Error(), "While parsing config: "))}
+		return Errors{fmt.Errorf("the settings file %s is not YAML: %s", sources.File, strings.TrimPrefix(err.Error(), "While parsing config: "))}, false
 	}
-	var errs Errors
 	for _, key := range file.AllKeys() {
 		given := file.Get(key)
 		switch {
@@ -130,7 +145,7 @@ func (l *Loaded) mergeFile(v *viper.Viper, known []setting, sources Sources) Err
 			errs = append(errs, fmt.Errorf("%s in %s is not a known key%s", key, sources.File, nearKey(key, known)))
 		}
 	}
-	return errs
+	return errs, true
 }
 
 // nested writes a.b = value as {a: {b: value}}.
@@ -145,9 +160,8 @@ func nested(key string, value any) map[string]any {
 // sets for a service of that name.
 var ignored = regexp.MustCompile(`^FEATURESTORE_(TEST_.*|CONFIG|(.+_)?SERVICE_(HOST|PORT(_.*)?)|(.+_)?PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
-// mergeEnvironment binds the variables, and reads the files that _FILE variables name.
-func (l *Loaded) mergeEnvironment(v *viper.Viper, known []setting, sources Sources) Errors {
-	var errs Errors
+// mergeEnvironment binds the variables, and reads the files that _FILE variables name. unread are the keys whose values are not known then.
+func (l *Loaded) mergeEnvironment(v *viper.Viper, known []setting, sources Sources) (errs Errors, unread []string) {
 	given := map[string]string{}
 	for _, variable := range sources.Environment {
 		name, value, _ := strings.Cut(variable, "=")
@@ -164,11 +178,13 @@ func (l *Loaded) mergeEnvironment(v *viper.Viper, known []setting, sources Sourc
 		switch {
 		case plain && file:
 			errs = append(errs, fmt.Errorf("%s and %s_FILE are both set: remove one", name, name))
+			unread = append(unread, s.key)
 			continue
 		case file:
 			content, err := sources.ReadFile(path)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s_FILE names %s, which cannot be read: %s", name, path, plainCause(err)))
+				unread = append(unread, s.key)
 				continue
 			}
 			value, name = strings.TrimRight(string(content), "\r\n"), name+"_FILE"
@@ -184,7 +200,7 @@ func (l *Loaded) mergeEnvironment(v *viper.Viper, known []setting, sources Sourc
 		errs = append(errs, fmt.Errorf("%s is not a known variable%s", name, nearVariable(name, known)))
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errs
+	return errs, unread
 }
 
 // plainCause leaves out what the sentence around it says.
