@@ -71,7 +71,7 @@ type checkOutput struct {
 
 // check starts a run that compares the copies of a group.
 func (m *Materialization) check(ctx context.Context, in *checkInput) (*checkOutput, error) {
-	wait, err := waitOf(in.Wait)
+	wait, err := runs.ReadWait(in.Wait)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package materialization
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -70,7 +69,7 @@ func (m *Materialization) materialize(ctx context.Context, in *materializeInput)
 		}
 		return m.materializeFeast(ctx, &in.Body.FeastBody, Full, in.Async)
 	}
-	wait, err := waitOf(in.Wait)
+	wait, err := runs.ReadWait(in.Wait)
 	if err != nil {
 		return nil, err
 	}
@@ -97,17 +96,4 @@ func (m *Materialization) materialize(ctx context.Context, in *materializeInput)
 		out.Runs = append(out.Runs, run.Show())
 	}
 	return &materializeOutput{status, out}, nil
-}
-
-// waitOf reads how long a caller waits for runs; "" is not at all.
-func waitOf(text string) (time.Duration, error) {
-	if text == "" {
-		return 0, nil
-	}
-	wait, err := time.ParseDuration(text)
-	if err != nil || wait < 0 || wait > 10*time.Minute {
-		return 0, fault.New(fault.Invalid, "invalid-duration", "wait is a duration of at most 10 minutes, such as 30s").
-			At("query.wait", text, "write it as 500ms, 30s or 2m")
-	}
-	return wait, nil
 }

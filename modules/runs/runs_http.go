@@ -86,16 +86,15 @@ func (r *Runs) listRuns(ctx context.Context, in *listInput) (*listOutput, error)
 
 func (r *Runs) getRun(ctx context.Context, in *struct {
 	ID   int64  `path:"id" minimum:"1"`
-	Wait string `query:"wait" doc:"Wait so long for the run to finish, at most 5m: 30s"`
+	Wait string `query:"wait" doc:"Wait so long for the run to finish, at most 10m: 30s"`
 }) (*runOutput, error) {
 	if in.Wait == "" {
 		run, err := r.Get(ctx, in.ID)
 		return &runOutput{run.Show()}, err
 	}
-	wait, err := time.ParseDuration(in.Wait)
-	if err != nil || wait < 0 || wait > 5*time.Minute {
-		return nil, fault.New(fault.Invalid, "invalid-duration", "wait is a duration of at most 5 minutes, such as 30s").
-			At("query.wait", in.Wait, "write it as 500ms, 30s or 2m")
+	wait, err := ReadWait(in.Wait)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()

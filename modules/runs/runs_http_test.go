@@ -51,6 +51,7 @@ func TestRoutes(t *testing.T) {
 		{"wait for one that is done", "GET", "/runs/1?wait=10s", 200, load},
 		{"wait in vain", "GET", "/runs/2?wait=20ms", 200, queued},
 		{"wait too long", "GET", "/runs/1?wait=1h", 400, "invalid-duration"},
+		{"wait a little too long", "GET", "/runs/1?wait=10m1s", 400, "invalid-duration"},
 		{"unknown", "GET", "/runs/3", 404, "unknown-run"},
 		{"no number", "GET", "/runs/x", 422, "path.id"},
 		{"negative", "GET", "/runs/-1", 422, "path.id"},

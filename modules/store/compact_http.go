@@ -31,7 +31,7 @@ func (s *Store) compactRoute(api huma.API) {
 
 type compactInput struct {
 	DryRun bool   `query:"dry_run" doc:"Change nothing; count the rows that would go"`
-	Wait   string `query:"wait" doc:"How long to wait for the runs to end, such as 30s; at most 5m" example:"30s"`
+	Wait   string `query:"wait" doc:"How long to wait for the runs to end, such as 30s; at most 10m" example:"30s"`
 	Body   *struct {
 		Group string `json:"group,omitempty" doc:"The group; left out: all" example:"customer_purchases"`
 	} // optional
@@ -52,7 +52,7 @@ type compactOutput struct {
 }
 
 func (s *Store) compact(ctx context.Context, in *compactInput) (*compactOutput, error) {
-	wait, err := waitOf(in.Wait)
+	wait, err := runs.ReadWait(in.Wait)
 	if err != nil {
 		return nil, err
 	}

@@ -13,9 +13,6 @@ import (
 	"featurestore/modules/store/table"
 )
 
-// maxWait is how long a call waits for a run at most.
-const maxWait = 5 * time.Minute
-
 // zoneOf is the zone that a call names for its times without an offset; nil if it names none.
 func zoneOf(name string) (*time.Location, error) {
 	if name == "" {
@@ -88,19 +85,6 @@ func formatOf(named, accept string, otherwise table.Format) (table.Format, error
 		format = otherwise
 	}
 	return format, nil
-}
-
-// waitOf reads how long a call may wait for the run that it starts.
-func waitOf(text string) (time.Duration, error) {
-	if text == "" {
-		return 0, nil
-	}
-	wait, err := time.ParseDuration(text)
-	if err != nil || wait < 0 || wait > maxWait {
-		return 0, fault.New(fault.Invalid, "invalid-duration", "wait is a duration of at most 5 minutes, such as 30s").
-			At("query.wait", text, "write it as 500ms, 30s or 2m")
-	}
-	return wait, nil
 }
 
 // await waits for a run to end, for so long at most, and answers it as it is then.

@@ -24,7 +24,7 @@ type loadInput struct {
 	Nulls      string `query:"nulls" enum:"keep,skip" default:"keep" doc:"skip: a null cell was not observed, instead of observed as null"`
 	Presence   bool   `query:"presence" doc:"The column presence lists the features that each row observed, as an export with presence=true writes it"`
 	Create     bool   `query:"create" doc:"Register unknown columns as drafts, instead of refusing them. The body is kept meanwhile and read twice: a load that is refused registers nothing"`
-	Wait       string `query:"wait" doc:"Wait so long, at most 5m, until the rows are online" example:"30s"`
+	Wait       string `query:"wait" doc:"Wait so long, at most 10m, until the rows are online" example:"30s"`
 	Prefer     string `header:"Prefer" doc:"respond-async: answer 202 once the body has arrived, and go on" example:"respond-async"`
 }
 
@@ -59,7 +59,7 @@ func (s *Store) loadRows(ctx context.Context, in *loadInput) (*loadOutput, error
 	if err != nil {
 		return nil, err
 	}
-	wait, err := waitOf(in.Wait)
+	wait, err := runs.ReadWait(in.Wait)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func (s *Store) retractRoute(api huma.API) {
 type revertInput struct {
 	ID     int64  `path:"id" minimum:"1"`
 	DryRun bool   `query:"dry_run" doc:"Change nothing; answer what would be taken back"`
-	Wait   string `query:"wait" doc:"How long to wait for the run to end, such as 30s; at most 5m" example:"30s"`
+	Wait   string `query:"wait" doc:"How long to wait for the run to end, such as 30s; at most 10m" example:"30s"`
 }
 
 type revertOutput struct {
@@ -52,7 +52,7 @@ type revertOutput struct {
 }
 
 func (s *Store) revert(ctx context.Context, in *revertInput) (*revertOutput, error) {
-	wait, err := waitOf(in.Wait)
+	wait, err := runs.ReadWait(in.Wait)
 	if err != nil {
 		return nil, err
 	}
