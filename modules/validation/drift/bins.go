@@ -19,7 +19,7 @@ const (
 // MaxBins is how many bins there may be, and MaxKnown how many categories can be known by their hashes besides.
 const (
 	MaxBins  = 1000
-	MaxKnown = 100_000
+	MaxKnown = 10_000
 )
 
 // Bins divide all values that a feature can have. They do not change once they are made.
