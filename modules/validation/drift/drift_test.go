@@ -105,6 +105,13 @@ func TestKolmogorovSmirnov(t *testing.T) {
 	require.InDelta(t, 1.0, number64(t, same.PValue), 0)
 	require.Equal(t, Test{}, KolmogorovSmirnov(nil, []float64{1}))
 
+	apart := make([]float64, 2000)
+	for i := range apart {
+		apart[i] = 1
+	}
+	require.Zero(t, number64(t, KolmogorovSmirnov(make([]float64, 2000), apart).PValue), "beyond floats")
+	require.Zero(t, exactTail(2000, 2000, 4_000_000))
+
 	// where the exact one ends, the asymptotic one goes on
 	for _, largest := range []int{12_000_000, 14_000_000, 20_000_000} {
 		exact, asymptotic := exactTail(100, 1_000_000, largest), asymptoticTail(100, 1_000_000, float64(largest)/1e8)

@@ -5,6 +5,10 @@ import "math"
 // ExactPairs is up to which product of the numbers of values KolmogorovSmirnov's p-value is exact.
 const ExactPairs = 100_000_000
 
+// beyondFloats is the N·D², with N = nm/(n+m), from which on the p-value is smaller than any float: it is at most 4·exp(−N·D²) (by P. Massart, "The tight
+// constant in the Dvoretzky–Kiefer–Wolfowitz inequality", Ann. Probab. 18, 1990, applied to each sample).
+const beyondFloats = 800
+
 // KolmogorovSmirnov is the two-sided test of two samples, both sorted: the statistic is the largest difference of the empirical
 // distribution functions, D = sup |F(x) − G(x)| (N. V. Smirnov, "Table for estimating the goodness of fit of empirical distributions", Ann. Math.
 // Stat. 19, 1948).
@@ -31,6 +35,8 @@ func KolmogorovSmirnov(reference, current []float64) Test {
 	p := 1.0
 	switch {
 	case largest == 0:
+	case float64(n)*float64(m)/float64(n+m)*d*d > beyondFloats:
+		p = 0
 	case n*m <= ExactPairs:
 		p = exactTail(n, m, largest)
 	default:

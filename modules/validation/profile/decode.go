@@ -111,8 +111,9 @@ func (d *decoder) float() float64 {
 }
 
 func (d *decoder) text(most int64) string {
-	n := d.count("bytes of a text", min(most, int64(len(d.rest))))
-	if d.err != nil {
+	n := d.count("bytes of a text", most)
+	if n > int64(len(d.rest)) {
+		d.fail("it ends within a text")
 		return ""
 	}
 	v := string(d.rest[:n])

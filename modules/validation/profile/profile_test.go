@@ -361,6 +361,18 @@ func TestDamagedProfiles(t *testing.T) {
 			exercise(t, back)
 		}
 	}
+	plain := inflated(t, encoded)
+	for range 1000 { // the same where the compression does not notice it
+		damaged := slices.Clone(plain)
+		at := random.IntN(len(damaged))
+		if random.IntN(2) == 0 {
+			at = random.IntN(100) // counts and spread
+		}
+		damaged[at] ^= 1 << random.IntN(8)
+		if back, err := Decode(deflated(t, damaged)); err == nil {
+			exercise(t, back)
+		}
+	}
 }
 
 func exercise(t require.TestingT, p *Profile) {
@@ -387,6 +399,7 @@ func FuzzDecode(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(inflated(f, encoded))
 	}
+	f.Add([]byte{2, 'F'}) // a text that is longer than what is left
 	f.Fuzz(func(t *testing.T, plain []byte) {
 		p, err := Decode(deflated(t, plain))
 		if err == nil {
