@@ -45,9 +45,9 @@ func Score(reference, current []int64) Optional {
 	return known(divergence(p, q))
 }
 
-// KullbackLeibler is Σ pᵢ · ln(pᵢ / qᵢ), in nats, of the current values q against the reference p, with empty bins as in PSI and the
-// shares then scaled to sum 1, so that bins that are empty on both sides count a little, unlike anywhere else (S. Kullback, R. A. Leibler, "On information and sufficiency", Ann. Math. Stat. 22, 1951). None if either
-// side is empty.
+// KullbackLeibler is Σ pᵢ · ln(pᵢ / qᵢ), in nats, of the current values q against the reference p (S. Kullback, R. A. Leibler, "On information and
+// sufficiency", Ann. Math. Stat. 22, 1951). Empty bins are as in PSI, and the shares are then scaled to sum 1, so that bins that are empty on
+// both sides count a little, unlike anywhere else. None if either side is empty.
 func KullbackLeibler(reference, current []int64) Optional {
 	p, q := shares(reference), shares(current)
 	if p == nil || q == nil {

@@ -279,6 +279,51 @@ func TestMergingIsAssociative(t *testing.T) {
 	})
 }
 
+// Of every type, windows that are merged answer as one profile of all values does.
+func TestMergedWindowsOfEveryType(t *testing.T) {
+	texts := []string{"", "DE", "someone@example.org", "2026-01-31", strings.Repeat("long ", 50), "ä"}
+	one := map[value.Type]func(t *rapid.T) value.Value{
+		value.Integer:   func(t *rapid.T) value.Value { return value.OfInt(rapid.Int64().Draw(t, "v")) },
+		value.Boolean:   func(t *rapid.T) value.Value { return value.OfBool(rapid.Bool().Draw(t, "v")) },
+		value.Timestamp: func(t *rapid.T) value.Value { return value.OfTime(rapid.Int64Range(-6e16, 2e17).Draw(t, "v")) },
+		value.String: func(t *rapid.T) value.Value {
+			return value.OfString(rapid.OneOf(rapid.SampledFrom(texts), rapid.StringN(0, 5, -1)).Draw(t, "v"))
+		},
+		value.JSON: func(t *rapid.T) value.Value { return value.OfJSON(strconv.Itoa(rapid.IntRange(0, 99).Draw(t, "v"))) },
+		value.FloatArray: func(t *rapid.T) value.Value {
+			return value.OfFloats(rapid.SliceOfN(rapid.Just(1.5), 0, 5).Draw(t, "v"))
+		},
+	}
+	for kind, draw := range one {
+		rapid.Check(t, func(t *rapid.T) {
+			all, merged := New(kind, Options{Seed: 1}), New(kind, Options{Seed: 2})
+			for w := range rapid.IntRange(1, 4).Draw(t, "windows") {
+				window := New(kind, Options{Seed: uint64(w) + 3})
+				for range rapid.IntRange(0, 30).Draw(t, "n") {
+					v := value.Null()
+					if rapid.IntRange(0, 9).Draw(t, "null") > 0 {
+						v = draw(t)
+					}
+					all.Add(v)
+					window.Add(v)
+				}
+				encoded, err := window.Encode()
+				require.NoError(t, err)
+				window, err = Decode(encoded)
+				require.NoError(t, err)
+				require.NoError(t, merged.Merge(window))
+			}
+			mean, _ := all.Mean()
+			other, _ := merged.Mean()
+			require.InDelta(t, mean, other, 1e-9*math.Max(1, math.Abs(all.spread.most-all.spread.least)))
+			require.Equal(t, all.forms, merged.forms)
+			require.Equal(t, all.AllValues(), merged.AllValues())
+			merged.spread = all.spread // but for rounding
+			same(t, all, merged)
+		})
+	}
+}
+
 func TestVarianceDoesNotCancel(t *testing.T) {
 	p := of(value.Float, 1, floats([]float64{1e9 + 4, 1e9 + 7, 1e9 + 13, 1e9 + 16})...)
 	v, _ := p.Variance()
