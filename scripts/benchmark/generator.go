@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -129,10 +128,4 @@ func perCPUSecond(ours, limit *process, oursCall, limitCall call, n, connections
 	}
 	bare := median(limits)
 	return bare * median(ratios), bare, nil
-}
-
-// median is the middle one of some numbers, or of an even number of them the lower of the two.
-func median(numbers []float64) float64 {
-	slices.Sort(numbers)
-	return numbers[(len(numbers)-1)/2]
 }

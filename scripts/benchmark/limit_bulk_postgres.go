@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,20 +17,33 @@ import (
 // postgresLimit does the bulk works by hand on PostgreSQL and Redis.
 type postgresLimit struct{ postgres, redis string }
 
+// postgresTable and postgresIndexes are what a group of ours has.
 const postgresTable = ` (customer_id text COLLATE "C" NOT NULL, event_time timestamptz NOT NULL,
 	ingest_time timestamptz NOT NULL DEFAULT clock_timestamp(), ingest_id bigint GENERATED ALWAYS AS IDENTITY,
-	ingest_xid bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint, run_id bigint, schema_version int NOT NULL DEFAULT 1, presence smallint[],
+	ingest_xid bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint, run_id bigint DEFAULT 1, schema_version int NOT NULL DEFAULT 1, presence smallint[],
 	f0 float8, f1 float8, f2 float8, f3 float8, f4 float8, f5 float8, f6 float8, f7 float8, f8 float8, f9 float8)`
 
-// copyIn is COPY of the file, as it is or as CSV, into an indexed table.
-func (l *postgresLimit) copyIn(ctx context.Context, table, path string) (time.Duration, error) {
+func postgresIndexes(table string) string {
+	return `; CREATE INDEX ON ` + table + ` (customer_id, event_time DESC, ingest_id DESC); CREATE INDEX ON ` + table + ` (ingest_xid)`
+}
+
+// load is COPY of the file, as it is or as CSV, into an indexed table.
+func (l *postgresLimit) load(ctx context.Context, table, path string, run int) (time.Duration, error) {
 	connection, err := pgx.Connect(ctx, l.postgres)
 	if err != nil {
 		return 0, err
 	}
 	defer connection.Close(ctx)
-	if _, err := connection.Exec(ctx, `CREATE TABLE `+table+postgresTable+`; CREATE INDEX ON `+table+` (customer_id, event_time DESC);
-		CREATE INDEX ON `+table+` USING brin (ingest_xid)`); err != nil {
+	var exists bool
+	if err := connection.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, table).Scan(&exists); err != nil {
+		return 0, err
+	}
+	if !exists {
+		if _, err := connection.Exec(ctx, `CREATE TABLE `+table+postgresTable+postgresIndexes(table)); err != nil {
+			return 0, err
+		}
+	}
+	if _, err := connection.Exec(ctx, fmt.Sprintf(`ALTER TABLE %s ALTER run_id SET DEFAULT %d`, table, run)); err != nil {
 		return 0, err
 	}
 	file, err := os.Open(path)
@@ -41,41 +56,117 @@ func (l *postgresLimit) copyIn(ctx context.Context, table, path string) (time.Du
 	defer rows.Close()
 	_, err = connection.PgConn().CopyFrom(ctx, rows,
 		`COPY `+table+` (customer_id, event_time, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9) FROM STDIN (FORMAT csv, HEADER)`)
-	return time.Since(began), err
+	took := time.Since(began)
+	if err == nil {
+		_, err = connection.Exec(ctx, `ANALYZE `+table)
+	}
+	return took, err
 }
 
-func (l *postgresLimit) load(ctx context.Context, path string) (time.Duration, error) {
-	return l.copyIn(ctx, "limit_loaded"+suffixOf(path), path)
+func (l *postgresLimit) online() (rueidis.Client, error) {
+	options, err := rueidis.ParseURL(l.redis)
+	if err != nil {
+		return nil, err
+	}
+	options.DisableCache = true
+	return rueidis.NewClient(options)
 }
 
-func (l *postgresLimit) history(ctx context.Context, path string) (time.Duration, error) {
-	for _, table := range []string{"limit_history_a", "limit_history_b"} {
-		if _, err := l.copyIn(ctx, table, path); err != nil {
+const limitOnline = "limit:m:" // what its keys in Redis begin with
+
+// revert is one DELETE, a look-up of a thousand entities' newest rows at a time, and pipelined SETs.
+func (l *postgresLimit) revert(ctx context.Context, table string, run int) (time.Duration, error) {
+	connection, err := pgx.Connect(ctx, l.postgres)
+	if err != nil {
+		return 0, err
+	}
+	defer connection.Close(ctx)
+	client, err := l.online()
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	began := time.Now()
+	rows, err := connection.Query(ctx, `DELETE FROM `+table+` WHERE run_id = $1 RETURNING customer_id`, run)
+	if err != nil {
+		return 0, err
+	}
+	entities, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return 0, err
+	}
+	slices.Sort(entities)
+	payload := limitRow(1)
+	for part := range slices.Chunk(slices.Compact(entities), 1000) {
+		rows, err := connection.Query(ctx, `SELECT k, h.* FROM unnest($1::text[]) k LEFT JOIN LATERAL (SELECT event_time, ingest_id, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9
+			FROM `+table+` h WHERE h.customer_id = k ORDER BY h.event_time DESC, h.ingest_id DESC LIMIT 1) h ON true`, part)
+		if err != nil {
+			return 0, err
+		}
+		var commands rueidis.Commands
+		for rows.Next() {
+			raw := rows.RawValues()
+			key := limitOnline + string(raw[0])
+			if raw[1] == nil {
+				commands = append(commands, client.B().Unlink().Key(key).Build())
+			} else {
+				commands = append(commands, client.B().Set().Key(key).Value(payload).Build())
+			}
+		}
+		if err := rows.Err(); err != nil {
+			return 0, err
+		}
+		if err := all(client.DoMulti(ctx, commands...)); err != nil {
 			return 0, err
 		}
 	}
-	connection, err := pgx.Connect(ctx, l.postgres)
+	return time.Since(began), nil
+}
+
+func all(results []rueidis.RedisResult) error {
+	for _, result := range results {
+		if err := result.Error(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rebuild looks through all keys and removes its own before it materializes.
+func (l *postgresLimit) rebuild(ctx context.Context, table string) (time.Duration, error) {
+	client, err := l.online()
 	if err != nil {
 		return 0, err
 	}
-	defer connection.Close(ctx)
-	_, err = connection.Exec(ctx, `ANALYZE`)
-	return 0, err
+	defer client.Close()
+	began := time.Now()
+	for cursor := uint64(0); ; {
+		page, err := client.Do(ctx, client.B().Scan().Cursor(cursor).Match(limitOnline+"*").Count(1000).Build()).AsScanEntry()
+		if err != nil {
+			return 0, err
+		}
+		if len(page.Elements) > 0 {
+			if err := client.Do(ctx, client.B().Unlink().Key(page.Elements...).Build()).Error(); err != nil {
+				return 0, err
+			}
+		}
+		if cursor = page.Cursor; cursor == 0 {
+			break
+		}
+	}
+	emptied := time.Since(began)
+	filled, err := l.materialize(ctx, table)
+	return emptied + filled, err
 }
 
 // materialize is COPY out of the table and one pipelined SET per row, of as many bytes as a packed row has.
-func (l *postgresLimit) materialize(ctx context.Context) (time.Duration, error) {
+func (l *postgresLimit) materialize(ctx context.Context, table string) (time.Duration, error) {
 	connection, err := pgx.Connect(ctx, l.postgres)
 	if err != nil {
 		return 0, err
 	}
 	defer connection.Close(ctx)
-	options, err := rueidis.ParseURL(l.redis)
-	if err != nil {
-		return 0, err
-	}
-	options.DisableCache = true
-	client, err := rueidis.NewClient(options)
+	client, err := l.online()
 	if err != nil {
 		return 0, err
 	}
@@ -84,7 +175,7 @@ func (l *postgresLimit) materialize(ctx context.Context) (time.Duration, error) 
 	read, write := io.Pipe()
 	go func() {
 		_, err := connection.PgConn().CopyTo(ctx, write,
-			`COPY (SELECT customer_id, event_time, ingest_id, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 FROM limit_loaded) TO STDOUT (FORMAT binary)`)
+			`COPY (SELECT customer_id, event_time, ingest_id, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 FROM `+table+`) TO STDOUT (FORMAT binary)`)
 		write.CloseWithError(err)
 	}()
 	err = setAll(ctx, client, read)
@@ -99,13 +190,9 @@ func setAll(ctx context.Context, client rueidis.Client, from io.Reader) error {
 	}
 	var commands rueidis.Commands
 	flush := func() error {
-		for _, result := range client.DoMulti(ctx, commands...) {
-			if err := result.Error(); err != nil {
-				return err
-			}
-		}
+		err := all(client.DoMulti(ctx, commands...))
 		commands = commands[:0]
-		return nil
+		return err
 	}
 	buffered := newBuffered(from)
 	payload := limitRow(1)
@@ -132,7 +219,7 @@ func setAll(ctx context.Context, client rueidis.Client, from io.Reader) error {
 				key = string(value)
 			}
 		}
-		commands = append(commands, client.B().Set().Key("limit:m:"+key).Value(payload).Build())
+		commands = append(commands, client.B().Set().Key(limitOnline+key).Value(payload).Build())
 		if len(commands) == 1000 {
 			if err := flush(); err != nil {
 				return err
@@ -141,8 +228,9 @@ func setAll(ctx context.Context, client rueidis.Client, from io.Reader) error {
 	}
 }
 
-// training uploads the spine, looks each row up by LATERAL in the order of the index, and copies the answer out in the spine's order.
-func (l *postgresLimit) training(ctx context.Context, path string) (time.Duration, error) {
+// training uploads the spine, looks each row up by LATERAL in the order of the index, and copies the answer out in the spine's order. Of
+// partial rows it looks each feature up.
+func (l *postgresLimit) training(ctx context.Context, tables [2]string, path string, ttl time.Duration, partial bool) (time.Duration, error) {
 	connection, err := pgx.Connect(ctx, l.postgres)
 	if err != nil {
 		return 0, err
@@ -166,16 +254,38 @@ func (l *postgresLimit) training(ctx context.Context, path string) (time.Duratio
 		return 0, err
 	}
 	answer, ended := answerOf(path)
-	columns := `f0, f1, f2, f3, f4, f5, f6, f7, f8, f9`
-	_, err = connection.PgConn().CopyTo(ctx, answer, `COPY (
-		SELECT s.customer_id, s.event_time, s.label, a.f0, a.f1, a.f2, a.f3, a.f4, a.f5, a.f6, a.f7, a.f8, a.f9,
-		       b.f0 b0, b.f1 b1, b.f2 b2, b.f3 b3, b.f4 b4, b.f5 b5, b.f6 b6, b.f7 b7, b.f8 b8, b.f9 b9
-		  FROM (SELECT * FROM spine ORDER BY customer_id, event_time) s
-		  LEFT JOIN LATERAL (SELECT `+columns+` FROM limit_history_a h WHERE h.customer_id = s.customer_id AND h.event_time <= s.event_time
-		                      ORDER BY h.event_time DESC, h.ingest_id DESC LIMIT 1) a ON true
-		  LEFT JOIN LATERAL (SELECT `+columns+` FROM limit_history_b h WHERE h.customer_id = s.customer_id AND h.event_time <= s.event_time
-		                      ORDER BY h.event_time DESC, h.ingest_id DESC LIMIT 1) b ON true
-		 ORDER BY s.n) TO STDOUT (FORMAT csv, HEADER)`)
+	look := postgresWhole
+	if partial {
+		look = postgresPartial
+	}
+	since := ""
+	if ttl > 0 {
+		since = fmt.Sprintf(` AND h.event_time >= s.event_time - interval '%d seconds'`, int(ttl.Seconds()))
+	}
+	a, fromA := look(tables[0], "a", since)
+	b, fromB := look(tables[1], "b", since)
+	_, err = connection.PgConn().CopyTo(ctx, answer, `COPY (SELECT s.customer_id, s.event_time, s.label`+a+b+`
+		FROM (SELECT * FROM spine ORDER BY customer_id, event_time) s`+fromA+fromB+` ORDER BY s.n) TO STDOUT (FORMAT csv, HEADER)`)
 	err = errors.Join(err, answer.Close(), ended())
 	return time.Since(began), err
+}
+
+const limitNewest = ` h WHERE h.customer_id = s.customer_id AND h.event_time <= s.event_time`
+
+// postgresWhole looks a table's newest row up: the columns of the answer, and what they come from.
+func postgresWhole(table, name, since string) (columns, from string) {
+	for f := range 10 {
+		columns += fmt.Sprintf(", %s.f%d %s%d", name, f, name, f)
+	}
+	return columns, ` LEFT JOIN LATERAL (SELECT f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 FROM ` + table + limitNewest + since +
+		` ORDER BY h.event_time DESC, h.ingest_id DESC LIMIT 1) ` + name + ` ON true`
+}
+
+// postgresPartial looks the newest value of each feature up.
+func postgresPartial(table, name, since string) (columns, from string) {
+	for f := range 10 {
+		columns += fmt.Sprintf(`, (SELECT f%d FROM %s%s%s AND f%d IS NOT NULL ORDER BY h.event_time DESC, h.ingest_id DESC LIMIT 1) %s%d`,
+			f, table, limitNewest, since, f, name, f)
+	}
+	return columns, ""
 }

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"encoding/csv"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -17,16 +18,22 @@ import (
 
 func newBuffered(from io.Reader) *bufio.Reader { return bufio.NewReaderSize(from, 1<<16) }
 
-// sqliteLimit does the bulk works by hand on SQLite.
-type sqliteLimit struct{ db *sql.DB }
+// sqliteLimit does the bulk works by hand on SQLite, with one file for history and one for what is online, as ours has.
+type sqliteLimit struct{ db, online *sql.DB }
 
-func newSQLiteLimit(path string) (*sqliteLimit, error) {
+func newSQLiteLimit(path, online string) (*sqliteLimit, error) {
 	db, err := sql.Open("sqlite3", "file:"+path+"?_journal_mode=WAL&_synchronous=FULL&_txlock=immediate&_secure_delete=true")
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	return &sqliteLimit{db}, nil
+	file, err := sql.Open("sqlite3", "file:"+online+"?_journal_mode=WAL&_synchronous=NORMAL&_txlock=immediate&_secure_delete=true")
+	if err != nil {
+		return nil, err
+	}
+	file.SetMaxOpenConns(1)
+	_, err = file.Exec(`CREATE TABLE entities (k TEXT PRIMARY KEY, v TEXT NOT NULL)`)
+	return &sqliteLimit{db, file}, err
 }
 
 // loadedRow is one row of the file.
@@ -34,6 +41,7 @@ type loadedRow struct {
 	entity string
 	at     int64
 	values [10]float64
+	absent uint16 // a bit for each
 }
 
 func readRows(path string) ([]loadedRow, error) {
@@ -65,7 +73,9 @@ func readRows(path string) ([]loadedRow, error) {
 		}
 		row := loadedRow{entity: strings.Clone(record[0]), at: at.UnixMicro()}
 		for i := range row.values {
-			if row.values[i], err = strconv.ParseFloat(record[2+i], 64); err != nil {
+			if record[2+i] == "" {
+				row.absent |= 1 << i
+			} else if row.values[i], err = strconv.ParseFloat(record[2+i], 64); err != nil {
 				return nil, err
 			}
 		}
@@ -73,12 +83,12 @@ func readRows(path string) ([]loadedRow, error) {
 	}
 }
 
-// insert reads the file, sorts it, and inserts it by prepared statements of fifty rows in one transaction.
-func (l *sqliteLimit) insert(table, path string) (time.Duration, error) {
-	if _, err := l.db.Exec(`CREATE TABLE ` + table + ` (customer_id TEXT NOT NULL, event_time INTEGER NOT NULL, ingest_time INTEGER NOT NULL,
+// load reads the file, sorts it, and inserts it by prepared statements of fifty rows in one transaction.
+func (l *sqliteLimit) load(_ context.Context, table, path string, run int) (time.Duration, error) {
+	if _, err := l.db.Exec(`CREATE TABLE IF NOT EXISTS ` + table + ` (customer_id TEXT NOT NULL, event_time INTEGER NOT NULL, ingest_time INTEGER NOT NULL,
 		ingest_id INTEGER PRIMARY KEY, run_id INTEGER, schema_version INTEGER NOT NULL DEFAULT 1, presence TEXT,
 		f0 REAL, f1 REAL, f2 REAL, f3 REAL, f4 REAL, f5 REAL, f6 REAL, f7 REAL, f8 REAL, f9 REAL) STRICT;
-		CREATE INDEX ` + table + `_by_entity ON ` + table + ` (customer_id, event_time DESC)`); err != nil {
+		CREATE INDEX IF NOT EXISTS ` + table + `_by_entity ON ` + table + ` (customer_id, event_time)`); err != nil {
 		return 0, err
 	}
 	began := time.Now()
@@ -96,14 +106,14 @@ func (l *sqliteLimit) insert(table, path string) (time.Duration, error) {
 	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
 	const many = 50
 	prepare := func(n int) (*sql.Stmt, error) {
-		return tx.Prepare(`INSERT INTO ` + table + ` (customer_id, event_time, ingest_time, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9) VALUES ` +
-			strings.TrimSuffix(strings.Repeat(`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), `, n), `, `))
+		return tx.Prepare(`INSERT INTO ` + table + ` (customer_id, event_time, ingest_time, run_id, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9) VALUES ` +
+			strings.TrimSuffix(strings.Repeat(`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), `, n), `, `))
 	}
 	statement, err := prepare(many)
 	if err != nil {
 		return 0, err
 	}
-	arguments := make([]any, 0, 13*many)
+	arguments := make([]any, 0, 14*many)
 	for len(rows) > 0 {
 		n := min(many, len(rows))
 		if n < many {
@@ -114,9 +124,13 @@ func (l *sqliteLimit) insert(table, path string) (time.Duration, error) {
 		arguments = arguments[:0]
 		for i := range rows[:n] {
 			r := &rows[i]
-			arguments = append(arguments, r.entity, r.at, r.at)
-			for _, v := range r.values {
-				arguments = append(arguments, v)
+			arguments = append(arguments, r.entity, r.at, r.at, run)
+			for f, v := range r.values {
+				if r.absent>>f&1 == 1 {
+					arguments = append(arguments, nil)
+				} else {
+					arguments = append(arguments, v)
+				}
 			}
 		}
 		if _, err := statement.Exec(arguments...); err != nil {
@@ -128,22 +142,80 @@ func (l *sqliteLimit) insert(table, path string) (time.Duration, error) {
 	return time.Since(began), err
 }
 
-func (l *sqliteLimit) load(_ context.Context, path string) (time.Duration, error) {
-	return l.insert("limit_loaded"+suffixOf(path), path)
-}
-
-func (l *sqliteLimit) history(_ context.Context, path string) (time.Duration, error) {
-	for _, table := range []string{"limit_history_a", "limit_history_b"} {
-		if _, err := l.insert(table, path); err != nil {
+// revert is one DELETE, a look-up of each entity's newest row in the order of the index, and a write of each to the file of what is online.
+func (l *sqliteLimit) revert(_ context.Context, table string, run int) (time.Duration, error) {
+	began := time.Now()
+	entities, err := l.remove(table, run)
+	if err != nil {
+		return 0, err
+	}
+	newest, err := l.db.Prepare(`SELECT event_time, ingest_id, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 FROM ` + table + `
+		WHERE customer_id = ? ORDER BY event_time DESC, ingest_id DESC LIMIT 1`)
+	if err != nil {
+		return 0, err
+	}
+	defer newest.Close()
+	tx, err := l.online.Begin()
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
+	set, err := tx.Prepare(`INSERT OR REPLACE INTO entities VALUES (?, ?)`)
+	if err != nil {
+		return 0, err
+	}
+	drop, err := tx.Prepare(`DELETE FROM entities WHERE k = ?`)
+	if err != nil {
+		return 0, err
+	}
+	payload, values, into := limitRow(1), make([]sql.RawBytes, 12), make([]any, 12)
+	for i := range values {
+		into[i] = &values[i]
+	}
+	for _, entity := range entities {
+		rows, err := newest.Query(entity)
+		if err != nil {
+			return 0, err
+		}
+		found := rows.Next()
+		if found {
+			err = rows.Scan(into...)
+		}
+		if err = errors.Join(err, rows.Close()); err == nil && found {
+			_, err = set.Exec(entity, payload)
+		} else if err == nil {
+			_, err = drop.Exec(entity)
+		}
+		if err != nil {
 			return 0, err
 		}
 	}
-	return 0, nil
+	err = tx.Commit()
+	return time.Since(began), err
+}
+
+// remove deletes a run's rows and answers their entities, in order.
+func (l *sqliteLimit) remove(table string, run int) ([]string, error) {
+	rows, err := l.db.Query(`DELETE FROM `+table+` WHERE run_id = ? RETURNING customer_id`, run)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var entities []string
+	for rows.Next() {
+		var entity string
+		if err := rows.Scan(&entity); err != nil {
+			return nil, err
+		}
+		entities = append(entities, entity)
+	}
+	slices.Sort(entities)
+	return slices.Compact(entities), rows.Err()
 }
 
 // training puts the spine into a table, looks each row up by a correlated query in the order of the index, and writes CSV, or what
-// the spine was in, in the spine's order.
-func (l *sqliteLimit) training(ctx context.Context, path string) (time.Duration, error) {
+// the spine was in, in the spine's order. Of partial rows it looks each feature up.
+func (l *sqliteLimit) training(ctx context.Context, tables [2]string, path string, ttl time.Duration, partial bool) (time.Duration, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return 0, err
@@ -159,15 +231,11 @@ func (l *sqliteLimit) training(ctx context.Context, path string) (time.Duration,
 	if err := l.fillSpine(spine); err != nil {
 		return 0, err
 	}
-	if _, err := l.db.Exec(`CREATE TEMP TABLE found AS SELECT n,
-		(SELECT ingest_id FROM limit_history_a h WHERE h.customer_id = s.customer_id AND h.event_time <= s.event_time ORDER BY h.event_time DESC, ingest_id DESC LIMIT 1) a,
-		(SELECT ingest_id FROM limit_history_b h WHERE h.customer_id = s.customer_id AND h.event_time <= s.event_time ORDER BY h.event_time DESC, ingest_id DESC LIMIT 1) b
-		FROM spine s ORDER BY customer_id, event_time`); err != nil {
-		return 0, err
+	look := l.wholeRows
+	if partial {
+		look = l.partialRows
 	}
-	rows, err := l.db.QueryContext(ctx, `SELECT s.customer_id, s.at, s.label, a.f0, a.f1, a.f2, a.f3, a.f4, a.f5, a.f6, a.f7, a.f8, a.f9,
-		b.f0, b.f1, b.f2, b.f3, b.f4, b.f5, b.f6, b.f7, b.f8, b.f9
-		FROM found f JOIN spine s ON s.n = f.n LEFT JOIN limit_history_a a ON a.ingest_id = f.a LEFT JOIN limit_history_b b ON b.ingest_id = f.b ORDER BY f.n`)
+	rows, err := look(ctx, tables, ttl)
 	if err != nil {
 		return 0, err
 	}
@@ -193,6 +261,41 @@ func (l *sqliteLimit) training(ctx context.Context, path string) (time.Duration,
 	}
 	err = errors.Join(rows.Err(), out.Flush(), answer.Close(), ended())
 	return time.Since(began), err
+}
+
+const sqliteNewest = ` h WHERE h.customer_id = s.customer_id AND h.event_time <= s.event_time`
+
+// wholeRows looks the newest rows up by the index alone, in its order, and then fetches them in the spine's order.
+func (l *sqliteLimit) wholeRows(ctx context.Context, tables [2]string, ttl time.Duration) (*sql.Rows, error) {
+	since := ""
+	if ttl > 0 {
+		since = fmt.Sprintf(` AND h.event_time >= s.event_time - %d`, ttl.Microseconds())
+	}
+	newest := func(table string) string {
+		return `(SELECT ingest_id FROM ` + table + sqliteNewest + since + ` ORDER BY h.event_time DESC, ingest_id DESC LIMIT 1)`
+	}
+	if _, err := l.db.ExecContext(ctx, `CREATE TEMP TABLE found AS SELECT n, `+newest(tables[0])+` a, `+newest(tables[1])+` b
+		FROM spine s ORDER BY customer_id, event_time`); err != nil {
+		return nil, err
+	}
+	return l.db.QueryContext(ctx, `SELECT s.customer_id, s.at, s.label, a.f0, a.f1, a.f2, a.f3, a.f4, a.f5, a.f6, a.f7, a.f8, a.f9,
+		b.f0, b.f1, b.f2, b.f3, b.f4, b.f5, b.f6, b.f7, b.f8, b.f9
+		FROM found f JOIN spine s ON s.n = f.n LEFT JOIN `+tables[0]+` a ON a.ingest_id = f.a LEFT JOIN `+tables[1]+` b ON b.ingest_id = f.b ORDER BY f.n`)
+}
+
+// partialRows looks the newest value of each feature up, in the order of the index.
+func (l *sqliteLimit) partialRows(ctx context.Context, tables [2]string, _ time.Duration) (*sql.Rows, error) {
+	columns, names := "", ""
+	for t, table := range tables {
+		for f := range 10 {
+			columns += fmt.Sprintf(`, (SELECT f%d FROM %s%s AND f%d IS NOT NULL ORDER BY h.event_time DESC, ingest_id DESC LIMIT 1) v%d_%d`, f, table, sqliteNewest, f, t, f)
+			names += fmt.Sprintf(", v%d_%d", t, f)
+		}
+	}
+	if _, err := l.db.ExecContext(ctx, `CREATE TEMP TABLE found AS SELECT n, customer_id, at, label`+columns+` FROM spine s ORDER BY customer_id, event_time`); err != nil {
+		return nil, err
+	}
+	return l.db.QueryContext(ctx, `SELECT customer_id, at, label`+names+` FROM found ORDER BY n`)
 }
 
 func (l *sqliteLimit) fillSpine(from io.Reader) error {
@@ -228,6 +331,9 @@ func (l *sqliteLimit) fillSpine(from io.Reader) error {
 	}
 }
 
-func (l *sqliteLimit) materialize(context.Context) (time.Duration, error) {
-	return 0, errors.New("there is no limit for materialization on SQLite")
+var errNoLimit = errors.New("there is no limit for that on SQLite")
+
+func (l *sqliteLimit) materialize(context.Context, string) (time.Duration, error) {
+	return 0, errNoLimit
 }
+func (l *sqliteLimit) rebuild(context.Context, string) (time.Duration, error) { return 0, errNoLimit }

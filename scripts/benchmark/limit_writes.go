@@ -85,12 +85,7 @@ func postgresCommitter(ctx context.Context, url string, client rueidis.Client) (
 	if err != nil {
 		return nil, err
 	}
-	if _, err := pool.Exec(ctx, `CREATE TABLE limit_writes (customer_id text COLLATE "C" NOT NULL, event_time timestamptz NOT NULL,
-		ingest_time timestamptz NOT NULL DEFAULT clock_timestamp(), ingest_id bigint GENERATED ALWAYS AS IDENTITY,
-		ingest_xid bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint,
-		f0 float8, f1 float8, f2 float8, f3 float8, f4 float8, f5 float8, f6 float8, f7 float8, f8 float8, f9 float8);
-		CREATE INDEX ON limit_writes (customer_id, event_time DESC);
-		CREATE INDEX ON limit_writes USING brin (ingest_xid)`); err != nil {
+	if _, err := pool.Exec(ctx, `CREATE TABLE limit_writes`+postgresTable+postgresIndexes("limit_writes")); err != nil {
 		return nil, err
 	}
 	script := rueidis.NewLuaScript(limitScript)

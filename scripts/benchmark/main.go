@@ -36,14 +36,21 @@ func main() {
 		}
 		return
 	}
-	binary := flag.String("binary", "", "the program to measure")
-	full := flag.Bool("full", false, "the sizes of the table in the README; without it a fraction of them")
-	only := flag.String("only", "", "a regular expression: only these works (idle, reads, writes, bulk) or stacks (embedded, servers)")
+	var o options
+	flag.StringVar(&o.binary, "binary", "", "the program to measure")
+	flag.BoolVar(&o.full, "full", false, "all sizes; without it a fraction of them")
+	flag.StringVar(&o.only, "only", "", "a regular expression: only the works whose stack and name it matches, such as \"servers reads\"")
+	flag.StringVar(&o.feast, "feast", "", "a Python that has Feast: measure it beside ours, too")
 	flag.Parse()
-	if err := run(*binary, *full, *only); err != nil {
+	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "benchmark:", err)
 		os.Exit(1)
 	}
+}
+
+type options struct {
+	binary, only, feast string
+	full                bool
 }
 
 // subject is our server on one stack, and what its limit programs need.
@@ -51,33 +58,22 @@ type subject struct {
 	*process
 	stack, folder   string
 	scale           int
+	rounds          int    // of a bulk work
 	postgres, redis string // "": embedded
 	bulk            bulkLimit
+	report          func(result)
 }
 
-// bulkLimit does a bulk work by hand and answers how long it took.
-type bulkLimit interface {
-	load(ctx context.Context, path string) (time.Duration, error)
-	materialize(ctx context.Context) (time.Duration, error)
-	history(ctx context.Context, path string) (time.Duration, error)
-	training(ctx context.Context, path string) (time.Duration, error)
-}
+// works are what is measured on each stack, in this order.
+var works = []struct {
+	name string
+	do   func(*subject) error
+}{{"idle", idle}, {"reads", reads}, {"writes", writes}, {"loads", loads}, {"copies", copies}, {"reverts", reverts}, {"trainings", trainings}}
 
-func (s *subject) once(work string, arguments ...string) (time.Duration, error) {
-	ctx := context.Background()
-	switch work {
-	case "load":
-		return s.bulk.load(ctx, arguments[0])
-	case "materialize":
-		return s.bulk.materialize(ctx)
-	case "history":
-		return s.bulk.history(ctx, arguments[0])
-	}
-	return s.bulk.training(ctx, arguments[0])
-}
-
-func run(binary string, full bool, only string) error {
-	chosen, err := regexp.Compile(only)
+// run prints each line of the table as soon as it is known. A work that fails does not keep the others from being done; its error is
+// answered in the end.
+func run(o options) error {
+	chosen, err := regexp.Compile(o.only)
 	if err != nil {
 		return err
 	}
@@ -88,50 +84,62 @@ func run(binary string, full bool, only string) error {
 	defer os.RemoveAll(folder)
 	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	scale := 1
-	if full {
-		scale = 5
-	}
-	var results []result
+	began := time.Now()
+	printHead(os.Stdout)
+	var failed []error
 	for _, stack := range []string{"embedded", "servers"} {
-		s, done, err := newSubject(binary, stack, filepath.Join(folder, stack), scale)
-		if err != nil {
-			return err
-		}
-		err = func() error {
-			defer done()
-			for _, w := range []struct {
-				name string
-				do   func(*subject) ([]result, error)
-			}{{"idle", idle}, {"reads", reads}, {"writes", writes}, {"bulk", bulk}} {
-				if !chosen.MatchString(stack+" "+w.name) || stop.Err() != nil {
-					continue
-				}
-				began := time.Now()
-				found, err := w.do(s)
-				if err != nil {
-					return fmt.Errorf("%s, %s: %w\nthe server said:\n%s", stack, w.name, err, tail(s.log.String()))
-				}
-				results = append(results, found...)
-				fmt.Fprintf(os.Stderr, "%s, %s: %.0f s\n", stack, w.name, time.Since(began).Seconds())
-			}
-			return nil
-		}()
-		if err != nil {
-			return err
+		failed = append(failed, runStack(stop, o, stack, filepath.Join(folder, stack), chosen)...)
+	}
+	if o.feast != "" && chosen.MatchString("feast") && stop.Err() == nil {
+		if err := besideFeast(o, folder); err != nil {
+			failed = append(failed, fmt.Errorf("feast: %w", err))
 		}
 	}
-	print(os.Stdout, results)
-	return nil
+	progress("all: %.0f s", time.Since(began).Seconds())
+	return errors.Join(append(failed, stop.Err())...)
+}
+
+func runStack(stop context.Context, o options, stack, folder string, chosen *regexp.Regexp) (failed []error) {
+	var s *subject
+	for _, w := range works {
+		if !chosen.MatchString(stack+" "+w.name) || stop.Err() != nil {
+			continue
+		}
+		if s == nil {
+			started, done, err := newSubject(o, stack, folder)
+			if err != nil {
+				return append(failed, fmt.Errorf("%s: %w", stack, err))
+			}
+			defer done()
+			s = started
+		}
+		began := time.Now()
+		progress("%s, %s …", stack, w.name)
+		if err := w.do(s); err != nil {
+			failed = append(failed, fmt.Errorf("%s, %s: %w\nthe server said:\n%s", stack, w.name, err, tail(s.log.String())))
+			progress("%s, %s: failed after %.0f s: %v", stack, w.name, time.Since(began).Seconds(), err)
+			continue
+		}
+		progress("%s, %s: %.0f s", stack, w.name, time.Since(began).Seconds())
+	}
+	return failed
+}
+
+// progress tells who waits how far it is.
+func progress(format string, arguments ...any) {
+	fmt.Fprintf(os.Stderr, time.Now().UTC().Format(time.TimeOnly)+" "+format+"\n", arguments...)
 }
 
 func tail(text string) string { return text[max(0, len(text)-2000):] }
 
-func newSubject(binary, stack, folder string, scale int) (*subject, func(), error) {
+func newSubject(o options, stack, folder string) (*subject, func(), error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, nil, err
 	}
-	s := &subject{stack: stack, folder: folder, scale: scale}
+	s := &subject{stack: stack, folder: folder, scale: 1, rounds: 3, report: func(r result) { printLine(os.Stdout, stack, r) }}
+	if o.full {
+		s.scale, s.rounds = 5, 2
+	}
 	port, port2 := freePort(), freePort()
 	environment := []string{
 		"FEATURESTORE_DATA=" + filepath.Join(folder, "data"),
@@ -153,7 +161,7 @@ func newSubject(binary, stack, folder string, scale int) (*subject, func(), erro
 		s.bulk = &postgresLimit{s.postgres, s.redis}
 		environment = append(environment, "FEATURESTORE_POSTGRES_URL="+s.postgres, "FEATURESTORE_REDIS_URL="+s.redis)
 	} else {
-		limit, err := newSQLiteLimit(filepath.Join(folder, "limit_bulk.db"))
+		limit, err := newSQLiteLimit(filepath.Join(folder, "limit_bulk.db"), filepath.Join(folder, "limit_bulk_online.db"))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -168,7 +176,7 @@ func newSubject(binary, stack, folder string, scale int) (*subject, func(), erro
 		}
 	}
 	var err error
-	if s.process, err = start("http://127.0.0.1:"+port2, "/readyz", environment, binary, "serve"); err != nil {
+	if s.process, err = start("http://127.0.0.1:"+port2, "/readyz", environment, o.binary, "serve"); err != nil {
 		done()
 		return nil, nil, err
 	}
@@ -241,16 +249,15 @@ func serveLimit(arguments []string) error {
 }
 
 // idle measures a server that was just started and has nothing to do.
-func idle(s *subject) ([]result, error) {
-	time.Sleep(2 * time.Second)
+func idle(s *subject) error {
 	if s.stack != "embedded" {
-		return nil, nil
+		return nil
 	}
-	return []result{
-		{stack: s.stack, work: "start until ready", unit: "s", ours: s.ready.Seconds(), limit: 0.2, wanted: 1, upper: true},
-		{stack: s.stack, work: "idle, all roles", unit: "MB RSS", ours: s.process.memory("VmRSS"), limit: 80, wanted: 1, upper: true,
-			memory: fmt.Sprintf("%.0f MB anonymous", s.process.memory("RssAnon"))},
-	}, nil
+	time.Sleep(2 * time.Second)
+	s.report(result{work: "start until ready", unit: "s", ours: s.ready.Seconds(), limit: 0.2, wanted: 1, upper: true})
+	s.report(result{work: "idle, all roles", unit: "MB RSS", ours: s.process.memory("VmRSS"), limit: 80, wanted: 1, upper: true,
+		memory: fmt.Sprintf("%.0f MB anonymous", s.process.memory("RssAnon"))})
+	return nil
 }
 
 func freePort() string {
@@ -263,17 +270,18 @@ func freePort() string {
 	return port
 }
 
-// print writes the table as Markdown.
-func print(out io.Writer, results []result) {
+// printHead begins the table, which is Markdown.
+func printHead(out io.Writer) {
 	fmt.Fprintf(out, "%s, %d cores, %s/%s, %s\n\n", time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	fmt.Fprintln(out, "| stack | work | ours | limit | ratio | wanted | memory |\n|---|---|---|---|---|---|---|")
-	for _, r := range results {
-		ratio, wanted := r.ours/r.limit, fmt.Sprintf("≥ %.1f", r.wanted)
-		if r.upper {
-			wanted = "≤ 1"
-		}
-		fmt.Fprintf(out, "| %s | %s | %s %s | %s | %.2f | %s | %s |\n", r.stack, r.work, figure(r.ours), r.unit, figure(r.limit), ratio, wanted, r.memory)
+}
+
+func printLine(out io.Writer, stack string, r result) {
+	wanted := "≥ " + figure(r.wanted)
+	if r.upper {
+		wanted = "≤ 1"
 	}
+	fmt.Fprintf(out, "| %s | %s | %s %s | %s | %.2f | %s | %s |\n", stack, r.work, figure(r.ours), r.unit, figure(r.limit), r.ours/r.limit, wanted, r.memory)
 }
 
 func figure(x float64) string {

@@ -15,14 +15,6 @@ import (
 // isParquet tells the format of a file that is loaded or sent as a spine; the others are CSV.
 func isParquet(path string) bool { return strings.HasSuffix(path, ".parquet") }
 
-// suffixOf ends the name of the table that a file is loaded into.
-func suffixOf(path string) string {
-	if isParquet(path) {
-		return "_parquet"
-	}
-	return ""
-}
-
 // answerHeader names the columns of a training set.
 const answerHeader = "customer_id,event_time,label,f0,f1,f2,f3,f4,f5,f6,f7,f8,f9,b0,b1,b2,b3,b4,b5,b6,b7,b8,b9\n"
 

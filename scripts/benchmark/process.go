@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,15 +45,20 @@ func (l *lockedBuffer) String() string {
 
 // start runs a command and waits until path answers 200.
 func start(base, path string, environment []string, name string, args ...string) (*process, error) {
+	return startIn("", base, path, append(os.Environ(), environment...), name, args...)
+}
+
+// startIn is start in a folder, with nothing but the environment that is given.
+func startIn(folder, base, path string, environment []string, name string, args ...string) (*process, error) {
 	p := &process{cmd: exec.Command(name, args...), base: base}
-	p.cmd.Env = append(os.Environ(), environment...)
+	p.cmd.Dir, p.cmd.Env = folder, environment
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	began := time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	for time.Since(began) < 30*time.Second {
+	for time.Since(began) < 2*time.Minute {
 		response, err := http.Get(base + path)
 		if err == nil {
 			response.Body.Close()
@@ -79,14 +85,35 @@ func (p *process) stop() {
 	}
 }
 
-// cpu is the processor time that the process has used, to the nanosecond.
-func (p *process) cpu() (time.Duration, error) {
+// cpu is the processor time that the process and those that it started have used, to the nanosecond.
+func (p *process) cpu() (time.Duration, error) { return processorTime(p.cmd.Process.Pid) }
+
+func processorTime(pid int) (time.Duration, error) {
 	// A process's clock is named by its number's complement, shifted, and 2 for the time that the scheduler counts: clock_getcpuclockid(3).
 	var at unix.Timespec
-	if err := unix.ClockGettime(int32(^p.cmd.Process.Pid<<3|2), &at); err != nil {
-		return 0, fmt.Errorf("the processor time of %s: %w", p.cmd.Path, err)
+	if err := unix.ClockGettime(int32(^pid<<3|2), &at); err != nil {
+		return 0, fmt.Errorf("the processor time of process %d: %w", pid, err)
 	}
-	return time.Duration(at.Nano()), nil
+	sum := time.Duration(at.Nano())
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		return 0, err
+	}
+	for _, task := range tasks {
+		children, _ := os.ReadFile(task) // a thread may have ended
+		for _, child := range strings.Fields(string(children)) {
+			id, err := strconv.Atoi(child)
+			if err != nil {
+				return 0, err
+			}
+			used, err := processorTime(id)
+			if err != nil {
+				return 0, err
+			}
+			sum += used
+		}
+	}
+	return sum, nil
 }
 
 // memory reads a line of /proc/PID/status, in MB: VmRSS, VmHWM (the highest so far), RssAnon.

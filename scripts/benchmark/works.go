@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -16,11 +15,11 @@ const groupsRead = 5 // groups of ten features each, which reads are spread over
 
 // result is one line of the table.
 type result struct {
-	stack, work, unit string
-	ours, limit       float64
-	wanted            float64 // the ratio to be reached; 0: none
-	memory            string
-	upper             bool // ours should be below limit, as with memory and time
+	work, unit  string
+	ours, limit float64
+	wanted      float64 // the ratio to be reached; 0: none
+	memory      string
+	upper       bool // ours should be below limit, as with memory and time
 }
 
 // register applies the definitions that all works share.
@@ -36,8 +35,12 @@ func register(s *subject) error {
 	for g := range groupsRead {
 		group("group_" + strconv.Itoa(g))
 	}
-	for _, name := range []string{"written", "loaded", "loaded_parquet", "history_a", "history_b"} {
+	for _, name := range []string{"written", "copied", "reverted", "history_a", "history_b", "partial_a", "partial_b"} {
 		group(name)
+	}
+	for round := range s.rounds {
+		group(loadedGroup("csv", round))
+		group(loadedGroup("parquet", round))
 	}
 	service := func(name string, groups ...string) {
 		fmt.Fprintf(&b, "  - name: %s\n    features:\n", name)
@@ -50,36 +53,51 @@ func register(s *subject) error {
 	b.WriteString("services:\n")
 	service("ten", "group_0")
 	service("fifty", "group_0", "group_1", "group_2", "group_3", "group_4")
-	service("training", "history_a", "history_b")
+	service("history", "history_a", "history_b")
+	service("partial", "partial_a", "partial_b")
 	_, err := post(s.base+"/apply", "application/yaml", strings.NewReader(b.String()))
 	return err
 }
 
-// table writes a CSV of observations: entities × perEntity rows of ten floats, in random order of entities.
-func table(path string, entities, perEntity int, shuffle bool) error {
+// observations is what a file of observations holds: perEntity rows of ten floats of each entity, a day apart.
+type observations struct {
+	entities, perEntity int
+	from                int  // days behind the first of January
+	shuffled            bool // in random order, not in that of time
+	partial             bool // half of the features, at random, are not observed
+}
+
+// table writes observations as CSV.
+func table(path string, o observations) error {
 	file, err := os.Create(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	order := make([]int32, entities*perEntity)
+	order, random := make([]int32, o.entities*o.perEntity), rand.New(rand.NewPCG(1, 2))
 	for i := range order {
 		order[i] = int32(i)
 	}
-	if shuffle {
-		rand.New(rand.NewPCG(1, 2)).Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	if o.shuffled {
+		random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 	}
 	out := make([]byte, 0, 1<<20)
 	out = append(out, "customer_id,event_time,f0,f1,f2,f3,f4,f5,f6,f7,f8,f9\n"...)
-	first := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	first := january.AddDate(0, 0, o.from)
 	for _, row := range order {
-		entity, n := int(row)%entities, int(row)/entities
+		entity, n := int(row)%o.entities, int(row)/o.entities
 		out = strconv.AppendInt(out, int64(entity), 10)
 		out = append(out, ',')
 		out = first.Add(time.Duration(n)*24*time.Hour+time.Duration(entity%86400)*time.Second).AppendFormat(out, time.RFC3339)
+		absent := uint64(0) // a bit for each feature
+		if o.partial {
+			absent = random.Uint64() &^ (1 << (n % 10)) // one is observed in any case
+		}
 		for f := range 10 {
 			out = append(out, ',')
-			out = strconv.AppendFloat(out, number(entity+n, f), 'f', -1, 64)
+			if absent>>f&1 == 0 {
+				out = strconv.AppendFloat(out, number(entity+n, f), 'f', -1, 64)
+			}
 		}
 		out = append(out, '\n')
 		if len(out) > 1<<20-512 {
@@ -93,39 +111,41 @@ func table(path string, entities, perEntity int, shuffle bool) error {
 	return err
 }
 
+var january = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // spine writes a CSV of questions over the same entities.
 func spine(path string, rows, entities, days int) error {
 	random := rand.New(rand.NewPCG(3, 4))
 	var out bytes.Buffer
 	out.WriteString("customer_id,event_time,label\n")
-	first := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for i := range rows {
-		at := first.Add(time.Duration(random.Int64N(int64(days+2) * 24 * int64(time.Hour)))).Truncate(time.Second)
+		at := january.Add(time.Duration(random.Int64N(int64(days+2) * 24 * int64(time.Hour)))).Truncate(time.Second)
 		fmt.Fprintf(&out, "%d,%s,%d\n", random.IntN(entities), at.Format(time.RFC3339), i&1)
 	}
 	return os.WriteFile(path, out.Bytes(), 0o600)
 }
 
-// load sends a file into a group and waits until it is online.
-func load(s *subject, group, path string) (time.Duration, error) {
+// load sends a file into a group and waits until it is online. It answers how long the load took, without that, and its run.
+func load(s *subject, group, path, query string) (took time.Duration, run int64, err error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer file.Close()
 	began := time.Now()
-	answer, err := post(s.base+"/rows/"+group, mediaTypeOf(path), file)
-	took := time.Since(began)
+	answer, err := post(s.base+"/rows/"+group+query, mediaTypeOf(path), file)
+	took = time.Since(began)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	var loaded struct {
+		Run         int64 `json:"run_id"`
 		Publication int64 `json:"publication_run_id"`
 	}
 	if err := json.Unmarshal(answer, &loaded); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return took, s.settle(loaded.Publication)
+	return took, loaded.Run, s.settle(loaded.Publication)
 }
 
 // settle waits for a run to end well.
@@ -147,229 +167,4 @@ func (s *subject) settle(run int64) error {
 		return fmt.Errorf("run %d is %s: %s", run, r.State, r.Reason)
 	}
 	return nil
-}
-
-// reads measures reading one and a hundred entities.
-func reads(s *subject) ([]result, error) {
-	entities := 20_000
-	path := s.folder + "/reads.csv"
-	if err := table(path, entities, 1, true); err != nil {
-		return nil, err
-	}
-	for g := range groupsRead {
-		if _, err := load(s, "group_"+strconv.Itoa(g), path); err != nil {
-			return nil, err
-		}
-	}
-	entity := func(i int) string { return strconv.Itoa(i * 7919 % entities) }
-	ten := call{method: "GET", path: func(i int) string { return "/get/customer/" + entity(i) + "?service=ten" }}
-	fifty := call{method: "GET", path: func(i int) string { return "/get/customer/" + entity(i) + "?service=fifty" }}
-	_, bytes10, err := send(s.base, ten, 1, 1)
-	if err != nil {
-		return nil, err
-	}
-	_, bytes50, err := send(s.base, fifty, 1, 1)
-	if err != nil {
-		return nil, err
-	}
-	limit, err := s.limit("reads", strconv.Itoa(entities), strconv.Itoa(bytes10), strconv.Itoa(bytes50))
-	if err != nil {
-		return nil, err
-	}
-	defer limit.stop()
-	hundred := func(i int) []byte {
-		body := []byte(`{"entity_ids":[`)
-		for j := range 100 {
-			body = append(strconv.AppendQuote(body, entity(i*100+j)), ',')
-		}
-		body[len(body)-1] = ']'
-		return append(body, `,"service":"fifty"}`...)
-	}
-	works := []struct {
-		name        string
-		ours, limit call
-		n           int
-		wanted      float64
-	}{
-		{"read 1 entity × 10 features", ten, call{method: "GET", path: func(i int) string { return "/one/" + entity(i) }}, 1000, 0.8},
-		{"read 1 entity × 50 features of 5 groups", fifty, call{method: "GET", path: func(i int) string { return "/five/" + entity(i) }}, 1000, 0.8},
-		{"read 100 entities × 50 features",
-			call{method: "POST", path: func(int) string { return "/get/customer" }, body: hundred},
-			call{method: "POST", path: func(int) string { return "/hundred" }, body: hundred}, 40, 0.7},
-	}
-	var results []result
-	for _, w := range works {
-		ours, bare, err := perCPUSecond(s.process, limit, w.ours, w.limit, w.n*s.scale, 8, 20)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", w.name, err)
-		}
-		results = append(results, result{stack: s.stack, work: w.name, unit: "requests per CPU second", ours: ours, limit: bare, wanted: w.wanted,
-			memory: fmt.Sprintf("%.0f MB", s.process.memory("VmRSS"))})
-	}
-	return results, nil
-}
-
-// writes measures acknowledged single-row writes.
-func writes(s *subject) ([]result, error) {
-	limit, err := s.limit("writes")
-	if err != nil {
-		return nil, err
-	}
-	defer limit.stop()
-	body := func(i int) []byte {
-		b := []byte{'{'}
-		for f := range 10 {
-			b = fmt.Appendf(b, `"f%d":`, f)
-			b = append(strconv.AppendFloat(b, number(i, f), 'f', -1, 64), ',')
-		}
-		b[len(b)-1] = '}'
-		return b
-	}
-	// The group is named with each feature: short names belong to the group that had them first.
-	qualified := func(i int) []byte { return bytes.ReplaceAll(body(i), []byte(`"f`), []byte(`"written:f`)) }
-	var results []result
-	for _, clients := range []int{1, 8, 64} {
-		entity := func(i int) string { return strconv.Itoa(i % 10_000) }
-		ours, bare, err := perCPUSecond(s.process, limit,
-			call{method: "POST", path: func(i int) string { return "/store/customer/" + entity(i) }, body: qualified},
-			call{method: "POST", path: func(i int) string { return "/write/" + entity(i) }, body: body},
-			min(clients*125, 2000)*s.scale, clients, 12)
-		if err != nil {
-			return nil, err
-		}
-		results = append(results, result{stack: s.stack, work: fmt.Sprintf("write 1 row × 10, %d clients", clients),
-			unit: "requests per CPU second", ours: ours, limit: bare, wanted: 0.6})
-	}
-	return results, nil
-}
-
-// bulk measures loading, materialization and the training set.
-func bulk(s *subject) ([]result, error) {
-	var results []result
-	// The shape of the issue is one million rows; the short form has a fifth.
-	rows := 200_000 * s.scale
-	path := s.folder + "/loaded.csv"
-	if err := table(path, rows, 1, true); err != nil {
-		return nil, err
-	}
-	packed, err := asParquet(path)
-	if err != nil {
-		return nil, err
-	}
-	for _, in := range []struct{ format, group, path string }{{"CSV", "loaded", path}, {"Parquet", "loaded_parquet", packed}} {
-		s.process.forgetPeak()
-		idle := s.process.memory("VmRSS")
-		took, err := load(s, in.group, in.path)
-		if err != nil {
-			return nil, err
-		}
-		peak := s.process.memory("VmHWM")
-		bare, err := s.once("load", in.path)
-		if err != nil {
-			return nil, err
-		}
-		results = append(results, result{stack: s.stack, work: fmt.Sprintf("load %d rows × 10, %s", rows, in.format), unit: "rows/s",
-			ours: float64(rows) / took.Seconds(), limit: float64(rows) / bare.Seconds(), wanted: 0.6, memory: fmt.Sprintf("%+.0f MB", peak-idle)})
-	}
-
-	copied, err := materialize(s, "loaded", rows)
-	if err != nil {
-		return nil, err
-	}
-	results = append(results, copied...)
-
-	// 100 days of each entity in two groups, and questions about them.
-	questions, observations := 20_000*s.scale*s.scale, 200_000*s.scale*s.scale
-	entities := observations / 100
-	history := s.folder + "/history.csv"
-	if err := table(history, entities, 100, false); err != nil {
-		return nil, err
-	}
-	for _, group := range []string{"history_a", "history_b"} {
-		if _, err := load(s, group, history); err != nil {
-			return nil, err
-		}
-	}
-	spinePath := s.folder + "/spine.csv"
-	if err := spine(spinePath, questions, entities, 100); err != nil {
-		return nil, err
-	}
-	if _, err := s.once("history", history); err != nil {
-		return nil, err
-	}
-	packed, err = asParquet(spinePath)
-	if err != nil {
-		return nil, err
-	}
-	for _, in := range []struct{ format, path string }{{"", spinePath}, {", Parquet", packed}} {
-		s.process.forgetPeak()
-		idle := s.process.memory("VmRSS")
-		took, err := s.training(in.path)
-		if err != nil {
-			return nil, err
-		}
-		peak := s.process.memory("VmHWM")
-		bare, err := s.once("training", in.path)
-		if err != nil {
-			return nil, err
-		}
-		results = append(results, result{stack: s.stack, work: fmt.Sprintf("training set, %d rows against 2 × %d observations%s", questions, observations, in.format),
-			unit: "rows/s", ours: float64(questions) / took.Seconds(), limit: float64(questions) / bare.Seconds(), wanted: 0.9,
-			memory: fmt.Sprintf("%+.0f MB", peak-idle)})
-	}
-	return results, nil
-}
-
-// materialize measures copying a loaded group into the online store, over what is there and after emptying it. Both have the same limit, which
-// knows no emptying, so that less of it is wanted from a rebuild; the embedded stack has none.
-func materialize(s *subject, group string, rows int) ([]result, error) {
-	if s.stack != "servers" {
-		return nil, nil
-	}
-	var results []result
-	var bare time.Duration
-	for _, m := range []struct {
-		mode, work string
-		wanted     float64
-	}{{"full", "materialize", 0.6}, {"rebuild", "rebuild", 0.4}} {
-		s.process.forgetPeak()
-		idle := s.process.memory("VmRSS")
-		began := time.Now()
-		answer, err := post(s.base+"/materialize?wait=10m", "application/json", strings.NewReader(`{"groups":["`+group+`"],"mode":"`+m.mode+`"}`))
-		if err != nil {
-			return nil, err
-		}
-		took := time.Since(began)
-		if !bytes.Contains(answer, []byte(`"succeeded"`)) {
-			return nil, fmt.Errorf("%s: %s", m.work, answer)
-		}
-		peak := s.process.memory("VmHWM")
-		if bare == 0 {
-			if bare, err = s.once("materialize"); err != nil {
-				return nil, err
-			}
-		}
-		results = append(results, result{stack: s.stack, work: fmt.Sprintf("%s %d entities × 10", m.work, rows), unit: "rows/s",
-			ours: float64(rows) / took.Seconds(), limit: float64(rows) / bare.Seconds(), wanted: m.wanted, memory: fmt.Sprintf("%+.0f MB", peak-idle)})
-	}
-	return results, nil
-}
-
-// training asks for a training set and throws it away as it comes.
-func (s *subject) training(spinePath string) (time.Duration, error) {
-	file, err := os.Open(spinePath)
-	if err != nil {
-		return 0, err
-	}
-	defer file.Close()
-	began := time.Now()
-	body, err := postStream(s.base+"/training-sets?service=training&full_feature_names=true", mediaTypeOf(spinePath), file)
-	if err != nil {
-		return 0, err
-	}
-	defer body.Close()
-	if _, err := io.Copy(io.Discard, body); err != nil {
-		return 0, err
-	}
-	return time.Since(began), nil
 }
