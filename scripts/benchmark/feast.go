@@ -233,7 +233,7 @@ func (b *beside) reads() error {
 			names = append(names, fmt.Sprintf("group_%d:f%d", g, f))
 		}
 	}
-	for _, w := range []struct{ entities, n int }{{1, 200}, {100, 20}} {
+	for _, w := range []struct{ entities, n int }{{1, 500}, {100, 20}} {
 		request := call{method: "POST", path: func(int) string { return "/get-online-features" }, body: func(i int) []byte {
 			ids := make([]string, w.entities)
 			for j := range ids {
@@ -245,7 +245,7 @@ func (b *beside) reads() error {
 		if err := sameAnswers(b.base, server.base, request); err != nil {
 			return err
 		}
-		ours, theirs, err := perCPUSecond(b.process, server, request, request, w.n, 4, 5)
+		ours, theirs, err := perCPUSecond(b.process, server, request, request, w.n, 8, 5)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,9 +28,19 @@ func postgresIndexes(table string) string {
 	return `; CREATE INDEX ON ` + table + ` (customer_id, event_time DESC, ingest_id DESC); CREATE INDEX ON ` + table + ` (ingest_xid)`
 }
 
+// connect turns compiling off, which costs such queries more than it saves.
+func (l *postgresLimit) connect(ctx context.Context) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(l.postgres)
+	if err != nil {
+		return nil, err
+	}
+	config.RuntimeParams["jit"] = "off"
+	return pgx.ConnectConfig(ctx, config)
+}
+
 // load is COPY of the file, as it is or as CSV, into an indexed table.
 func (l *postgresLimit) load(ctx context.Context, table, path string, run int) (time.Duration, error) {
-	connection, err := pgx.Connect(ctx, l.postgres)
+	connection, err := l.connect(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -76,7 +87,7 @@ const limitOnline = "limit:m:" // what its keys in Redis begin with
 
 // revert is one DELETE, a look-up of a thousand entities' newest rows at a time, and pipelined SETs.
 func (l *postgresLimit) revert(ctx context.Context, table string, run int) (time.Duration, error) {
-	connection, err := pgx.Connect(ctx, l.postgres)
+	connection, err := l.connect(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -161,7 +172,7 @@ func (l *postgresLimit) rebuild(ctx context.Context, table string) (time.Duratio
 
 // materialize is COPY out of the table and one pipelined SET per row, of as many bytes as a packed row has.
 func (l *postgresLimit) materialize(ctx context.Context, table string) (time.Duration, error) {
-	connection, err := pgx.Connect(ctx, l.postgres)
+	connection, err := l.connect(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -229,9 +240,9 @@ func setAll(ctx context.Context, client rueidis.Client, from io.Reader) error {
 }
 
 // training uploads the spine, looks each row up by LATERAL in the order of the index, and copies the answer out in the spine's order. Of
-// partial rows it looks each feature up.
+// partial rows it looks a few up.
 func (l *postgresLimit) training(ctx context.Context, tables [2]string, path string, ttl time.Duration, partial bool) (time.Duration, error) {
-	connection, err := pgx.Connect(ctx, l.postgres)
+	connection, err := l.connect(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -281,11 +292,16 @@ func postgresWhole(table, name, since string) (columns, from string) {
 		` ORDER BY h.event_time DESC, h.ingest_id DESC LIMIT 1) ` + name + ` ON true`
 }
 
-// postgresPartial looks the newest value of each feature up.
+// postgresPartial puts each feature's newest value together from the eight newest rows, and looks up what none of them has: with half of the
+// features in each row, three to four times as fast as looking up every feature.
 func postgresPartial(table, name, since string) (columns, from string) {
+	newest := table + limitNewest + since
+	var firsts []string
 	for f := range 10 {
-		columns += fmt.Sprintf(`, (SELECT f%d FROM %s%s%s AND f%d IS NOT NULL ORDER BY h.event_time DESC, h.ingest_id DESC LIMIT 1) %s%d`,
-			f, table, limitNewest, since, f, name, f)
+		columns += fmt.Sprintf(`, coalesce(%s.f%d, (SELECT f%d FROM %s AND f%d IS NOT NULL ORDER BY h.event_time DESC, h.ingest_id DESC LIMIT 1)) %s%d`,
+			name, f, f, newest, f, name, f)
+		firsts = append(firsts, fmt.Sprintf(`(array_agg(f%d) FILTER (WHERE f%d IS NOT NULL))[1] f%d`, f, f, f))
 	}
-	return columns, ""
+	return columns, ` LEFT JOIN LATERAL (SELECT ` + strings.Join(firsts, ", ") + ` FROM (SELECT f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 FROM ` + newest +
+		` ORDER BY h.event_time DESC, h.ingest_id DESC LIMIT 8) r) ` + name + ` ON true`
 }
