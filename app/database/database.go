@@ -42,11 +42,12 @@ func OpenSQLite(ctx context.Context, path string, log *slog.Logger) (*gorm.DB, e
 func sqliteDSN(path string) string {
 	escaped := strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(filepath.ToSlash(path))
 	return "file:" + escaped + "?" + url.Values{
-		"_txlock":       {"immediate"},
-		"_journal_mode": {"WAL"},
-		"_synchronous":  {"FULL"},
-		"_busy_timeout": {fmt.Sprint(BusyTimeout.Milliseconds())},
-		"_foreign_keys": {"on"},
+		"_txlock":        {"immediate"},
+		"_journal_mode":  {"WAL"},
+		"_synchronous":   {"FULL"},
+		"_busy_timeout":  {fmt.Sprint(BusyTimeout.Milliseconds())},
+		"_foreign_keys":  {"on"},
+		"_secure_delete": {"on"},
 	}.Encode()
 }
 

@@ -111,6 +111,26 @@ func (r repository) earliest(ctx context.Context, kind, subject string, since ti
 	return *id, true, nil
 }
 
+// containing reads the finished runs whose results, or last progress, have a text in them.
+func (r repository) containing(ctx context.Context, text string) ([]Run, error) {
+	var rows []runRow
+	err := r.db.WithContext(ctx).Order("id").Find(&rows, "finished_at IS NOT NULL AND (result LIKE ? OR progress LIKE ?)", "%"+text+"%", "%"+text+"%").Error
+	if err != nil {
+		return nil, unavailable(fmt.Errorf("look through the results of runs: %w", err))
+	}
+	found := make([]Run, len(rows))
+	for i := range rows {
+		found[i] = rows[i].run()
+	}
+	return found, nil
+}
+
+// redact replaces the result of a run, and gives up its last progress.
+func (r repository) redact(ctx context.Context, id int64, result string) error {
+	err := r.db.WithContext(ctx).Exec("UPDATE runs SET result = ?, progress = '' WHERE id = ?", result, id).Error
+	return unavailable(err)
+}
+
 func (r repository) insert(ctx context.Context, row *runRow) error {
 	if err := r.db.WithContext(ctx).Create(row).Error; err != nil {
 		return unavailable(fmt.Errorf("store a run: %w", err))

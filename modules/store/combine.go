@@ -38,10 +38,11 @@ func add(combined []*Rows, rows *Rows) []*Rows {
 		return c.Group.ID == rows.Group.ID && c.Group.SchemaVersion == rows.Group.SchemaVersion
 	})
 	if i < 0 {
-		return append(combined, &Rows{Group: rows.Group, Run: rows.Run,
+		return append(combined, &Rows{Group: rows.Group, Run: rows.Run, Checked: rows.Checked,
 			Features: rows.Features, Keys: slices.Clone(rows.Keys), EventTimes: slices.Clone(rows.EventTimes), Values: slices.Clone(rows.Values)})
 	}
 	into := combined[i]
+	into.Checked = min(into.Checked, rows.Checked)
 	from := rows.Values
 	if !sameFeatures(into.Features, rows.Features) {
 		union := unionOf(into.Features, rows.Features)

@@ -52,19 +52,20 @@ func (s *Store) WriteFrame(ctx context.Context, group *registry.Group, df string
 			return nil, "", err
 		}
 		for _, chunk := range chunks[done:] {
-			var stored int64
+			var stored, erased int64
 			var outcome string
-			if stored, outcome, err = s.writeChunk(ctx, chunk); err != nil {
+			if stored, erased, outcome, err = s.writeChunk(ctx, chunk); err != nil {
 				break
 			}
 			written.Stored += stored
+			written.Erased += erased
 			if online != OnlinePending {
 				online = outcome
 			}
 			done++
 		}
 		if err == nil {
-			written.Duplicate = written.Received - written.Stored
+			written.Duplicate = written.Received - written.Stored - written.Erased
 			return written, online, nil
 		}
 		if !errors.Is(err, ErrOutdated) {
@@ -156,22 +157,38 @@ func appendRow(to, from *Rows, i int) {
 	to.Values = append(to.Values, from.Row(i)...)
 }
 
-// writeChunk stores what is not there yet and answers how many rows that were, and what became of the online half.
-func (s *Store) writeChunk(ctx context.Context, rows *Rows) (stored int64, online string, err error) {
-	online = OnlineNone
-	if rows.Group.Kind == registry.Features {
-		if rows, online, err = s.missing(ctx, rows); err != nil || len(rows.Keys) == 0 {
-			return 0, online, err
+// writeChunk stores what is not there yet and answers how many rows that were, how many are of erased entities, and what became of the
+// online half.
+func (s *Store) writeChunk(ctx context.Context, chunk *Rows) (stored, erased int64, online string, err error) {
+	for range maxAttempts {
+		rows, online := chunk, OnlineNone
+		of, err := s.sift(rows, func() (int64, error) { return s.offlineNow(ctx) })
+		if err != nil {
+			return 0, 0, "", err
 		}
+		rows = rows.withoutErased(of)
+		erased = int64(len(chunk.Keys) - len(rows.Keys))
+		if rows.Group.Kind == registry.Features && len(rows.Keys) > 0 {
+			if rows, online, err = s.missing(ctx, rows); err != nil {
+				return 0, 0, "", err
+			}
+		}
+		if len(rows.Keys) == 0 {
+			return 0, erased, online, nil
+		}
+		w, err := s.commit(ctx, []*Rows{rows}, nil)
+		if errors.Is(err, ErrUnchecked) {
+			continue
+		}
+		if err != nil {
+			return 0, 0, "", err
+		}
+		if online != OnlinePending {
+			online = w.online
+		}
+		return int64(len(rows.Keys) - rows.Duplicates()), erased, online, nil
 	}
-	w, err := s.commit(ctx, []*Rows{rows}, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	if online != OnlinePending {
-		online = w.online
-	}
-	return int64(len(rows.Keys) - rows.Duplicates()), online, nil
+	return 0, 0, "", fault.New(fault.Busy, "entities-being-erased", "entities of %s kept being erased while its rows were being stored: try again", chunk.Group.Name)
 }
 
 // missing leaves out the rows that would change no answer: all that they observe stands in history with the same event time. Those are
@@ -193,7 +210,7 @@ func (s *Store) missing(ctx context.Context, rows *Rows) (missing *Rows, online 
 	if err != nil {
 		return nil, "", unavailable("read "+rows.Group.Name, err)
 	}
-	missing = &Rows{Group: rows.Group, Features: rows.Features}
+	missing = &Rows{Group: rows.Group, Features: rows.Features, Checked: rows.Checked}
 	there := &Current{Group: rows.Group, Features: rows.Features}
 	n := len(rows.Features)
 	for i, key := range rows.Keys {

@@ -137,6 +137,8 @@ type loading struct {
 	features []loadColumn // in ascending ordinal
 	held     []*table.Batch
 	planned  []registry.Unregistered // what will be registered if the rows are good, which are only looked at until then
+
+	clock int64 // µs: the offline store's before the load was opened, if its rows have no time and entities were erased before; otherwise 0
 }
 
 // loadColumn is a feature and the column that it comes from.
@@ -291,19 +293,7 @@ func (l *loading) add(ctx context.Context, batch *table.Batch) error {
 	if len(rows.Keys) == 0 || len(l.loaded.Bad) > 0 && !l.request.SkipBad {
 		return nil
 	}
-	if l.load == nil && len(l.planned) == 0 {
-		var err error
-		if l.load, err = l.open(ctx); err != nil {
-			return err
-		}
-	}
-	if l.load != nil {
-		if err := l.load.Add(ctx, rows); err != nil {
-			return unavailable("load", err)
-		}
-	}
-	l.loaded.Stored += int64(len(rows.Keys))
-	return nil
+	return l.hand(ctx, rows)
 }
 
 func (l *loading) open(ctx context.Context) (Load, error) {
@@ -366,15 +356,12 @@ func (l *loading) row(rows *Rows, keys []value.Value, batch *table.Batch, r int)
 		rows.Values = append(rows.Values, v)
 	}
 	if observed == 0 {
-		return bad(l.keys[0], "the row observes no feature")
+		l.bad(number, l.columns[l.keys[0]], "", "the row observes no feature") // the run's result shows no entity
+		rows.Values = rows.Values[:valuesBefore]
+		return keys[:keysBefore]
 	}
 	if err := checkID(l.group, rows.Features, rows.Values[valuesBefore:]); err != nil {
 		return bad(l.columnOf(l.group.IDColumn), err.Error())
-	}
-	for i, v := range rows.Values[valuesBefore:] {
-		if v.IsNull() {
-			l.features[i].nulls++
-		}
 	}
 	rows.Keys = append(rows.Keys, NewKey(keys[keysBefore:len(keys):len(keys)]))
 	rows.EventTimes = append(rows.EventTimes, at)

@@ -53,6 +53,8 @@ type checked struct {
 	stored       map[string]string
 	unregistered []registry.Unregistered
 	widen        []*registry.Feature
+	erased       []bool // which observations are of erased entities; nil: none
+	erasures     int    // how many
 }
 
 // checker turns observations of one entity type into rows, collecting everything that is wrong with them.

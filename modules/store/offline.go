@@ -52,6 +52,9 @@ type Offline interface {
 	// Idempotency is Append and Commit for requests that are stored once, however often they come.
 	Idempotency
 
+	// Ledger is the erased entities.
+	Ledger
+
 	// Load begins a bulk load of one group under a run's id.
 	Load(ctx context.Context, group *registry.Group, run int64) (Load, error)
 

@@ -75,7 +75,7 @@ func (o *Once) keyed(w *Written, rows []*Rows, keep time.Duration) *KeyedRequest
 		Fingerprint: o.Fingerprint, Status: http.StatusOK, Answer: o.Answer(nil, w), Outcome: quoted(outcome),
 	}}
 	if request.counted {
-		request.Outcome = withCounts(request.Outcome, int64(len(w.EventTimes)), 0)
+		request.Outcome = withCounts(request.Outcome, int64(len(w.EventTimes)-w.Erased), 0)
 	}
 	return request
 }

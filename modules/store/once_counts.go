@@ -41,6 +41,9 @@ func (s *Store) settleCounts(ctx context.Context, request *KeyedRequest, stored,
 // duplicates is how many observations were there already; before the commit -1, if there can be some.
 func (c *checked) duplicates() (n int) {
 	for i, start := range c.starts[:len(c.starts)-1] {
+		if c.erased != nil && c.erased[i] {
+			continue
+		}
 		there := true
 		for _, rows := range c.rows[start:c.starts[i+1]] {
 			if rows.IngestIDs == nil && rows.Group.IDColumn != "" {
@@ -61,9 +64,11 @@ func (l *loading) countDuplicates() {
 	l.loaded.Stored -= l.loaded.Duplicate
 }
 
-// appendEventTime writes a time that may be known after the commit only; null where nothing was stored and no time was given.
-func (w *Written) appendEventTime(b []byte, us int64) []byte {
-	if us == value.NoTime && w.Online == "" {
+// appendEventTime writes an observation's time, which may be known after the commit only; null where nothing was stored and no time was
+// given.
+func (w *Written) appendEventTime(b []byte, observation int) []byte {
+	us := w.EventTimes[observation]
+	if us == value.NoTime && w.Online == "" && (w.erased == nil || !w.erased[observation]) {
 		return append(b, MarkTime)
 	}
 	return appendTime(b, us)
@@ -71,7 +76,7 @@ func (w *Written) appendEventTime(b []byte, us int64) []byte {
 
 // appendCounts writes what became of n observations.
 func (w *Written) appendCounts(b []byte, n int64) []byte {
-	counts := &Loaded{Received: n, Stored: n}
+	counts := &Loaded{Received: n, Stored: n - int64(w.Erased), Erased: int64(w.Erased)}
 	if w.Duplicates < 0 {
 		return append(b, markCounts(appendCounts(nil, counts), counts)...)
 	}
@@ -80,9 +85,11 @@ func (w *Written) appendCounts(b []byte, n int64) []byte {
 	return appendCounts(b, counts)
 }
 
-// appendThere says of an only observation that it was there already, if so.
+// appendThere says of an only observation that it was there already, or is of an erased entity, if so.
 func (w *Written) appendThere(b []byte) []byte {
 	switch {
+	case w.Erased > 0:
+		return append(appendMember(b, "erased"), "true"...)
 	case w.Duplicates < 0:
 		return append(b, markThere)
 	case w.Duplicates > 0:

@@ -47,6 +47,9 @@ type Online interface {
 	// Sweep removes all rows of a group, in steps that hold nothing up.
 	Sweep(ctx context.Context, group *registry.Group) error
 
+	// LedgerCopy is the erased entities.
+	LedgerCopy
+
 	// Ping answers an error that says so if the store cannot be used, or evicts keys.
 	Ping(ctx context.Context) error
 

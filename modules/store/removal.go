@@ -6,11 +6,13 @@ import (
 	"featurestore/modules/registry"
 )
 
-// Selection says which observations of a group are taken back: all that a run brought, or those of one entity at one event time.
+// Selection says which observations of a group are taken back: all that a run brought, or those of one entity at one event time, or up to
+// one.
 type Selection struct {
 	Run      int64               // brought by that run; or
 	Key      *Key                // of that entity
 	At       int64               // with that event time (µs)
+	UpTo     bool                // and all earlier ones
 	Features []*registry.Feature // with Key: only these, ascending; a row that observes others too stays with those. nil: whole rows
 }
 

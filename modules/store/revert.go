@@ -35,6 +35,7 @@ type Reverted struct {
 func (s *Store) HandleRuns() {
 	s.runs.Handle(RevertKind, 1, s.workRevert)
 	s.runs.Handle(CompactionKind, 1, s.workCompaction)
+	s.runs.Handle(ErasureKind, 1, s.workErasure)
 }
 
 // Revertable counts what a revert of the run would take back. A run that is unknown, is not finished or brings no rows is a fault.
@@ -158,7 +159,7 @@ func (s *Store) takeBackPatiently(ctx context.Context, group *registry.Group, wa
 		}
 		waiting()
 		if !told {
-			s.log.Warn("a revert waits until the online copy can be set right", "group", group.Name, "error", err)
+			s.log.Warn("what was taken back waits until the online copy can be set right", "group", group.Name, "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -67,6 +67,7 @@ func (s *Store) Routes(api huma.API) {
 		Responses: httpapi.Answers[historyAnswer](api, "Observations, the newest first, or values"),
 	}, s.history)
 	s.retractRoute(api)
+	s.erasureRoutes(api)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "explain", Method: http.MethodGet, Path: "/explain/{entity_type}/{entity_id}/{feature}", Tags: reading,
 		Summary: "Explain why a value is what it is",

@@ -47,6 +47,7 @@ type Rows struct {
 	IngestIDs   []int64 // filled in by Append and by reading
 	IngestTimes []int64 // µs; by reading only, where it was asked for
 	Run         int64   // the load or publication that brought them; 0: single writes
+	Checked     int64   // the version of the ledger of erased entities that they were checked against; for writing only
 	Values      []value.Value
 }
 

@@ -48,6 +48,7 @@ type Store struct {
 	fences  fences
 	markers markers
 	owed    owed
+	ledger  ledger
 	plans   plans
 	flights flights
 
@@ -59,6 +60,9 @@ type Store struct {
 	background context.Context // of the loads that go on after their request
 	end        context.CancelFunc
 	loads      sync.WaitGroup
+
+	joined   atomic.Bool // the two copies of the ledger have been joined since the start
+	scrubbed int64       // up to which entry of the ledger the files are; it is the one run's that erases
 
 	onlineDownUntil atomic.Int64 // µs: the online store is not asked before, because it just failed
 }
@@ -97,6 +101,9 @@ func (s *Store) Start(ctx context.Context) error {
 	if err := s.remember(ctx); err != nil {
 		return fmt.Errorf("read what was taken back: %w", err)
 	}
+	if err := s.startLedger(ctx); err != nil {
+		return fmt.Errorf("read the ledger of erased entities: %w", err)
+	}
 	for range s.config.Writers {
 		s.lanes.Add(1)
 		go s.writeLane()
@@ -105,6 +112,7 @@ func (s *Store) Start(ctx context.Context) error {
 	go s.forgetRequests()
 	s.lanes.Go(s.repay)
 	s.lanes.Go(s.compactOnTime)
+	s.lanes.Go(s.tendLedger)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -64,7 +65,13 @@ func (s *Store) revert(ctx context.Context, in *revertInput) (*revertOutput, err
 	if err != nil {
 		return nil, err
 	}
+	return s.answerRun(ctx, run, wait)
+}
+
+// answerRun answers a run that was asked for: 202, or 200 if it ends within the wait.
+func (s *Store) answerRun(ctx context.Context, run runs.Run, wait time.Duration) (*revertOutput, error) {
 	if wait > 0 {
+		var err error
 		if run, err = s.await(ctx, run.ID, wait); err != nil {
 			return nil, err
 		}

@@ -16,10 +16,13 @@ type Written struct {
 	Stored     map[string]string // names as sent → names of the features
 	Registered []string          // features registered as drafts by this write
 	Duplicates int               // observations of which nothing was stored, since they are in event groups and their ids were there already; before the commit -1 if there can be some
+	Erased     int               // observations of which nothing was stored, since they are of erased entities
 	Online     string            // "written"; "pending": accepted, and brought online later; "none": event groups have no online copy
 
 	Answer   []byte // of WriteOnce
 	Replayed bool   // the request was stored before, and Answer is all that is known of it
+
+	erased []bool // which observations; nil: none
 }
 
 // Outcomes of the online half of a write.
@@ -75,16 +78,25 @@ func (s *Store) write(ctx context.Context, entityType string, observations []Obs
 			}
 			continue
 		}
+		if err := c.sift(ctx, s); err != nil {
+			return nil, err
+		}
+		if c.erasures == len(observations) && len(observations) > 0 {
+			return s.writtenNothing(ctx, c, registered, once)
+		}
 		var request *KeyedRequest
 		if once != nil {
-			request = once.keyed(c.written(registered), c.rows, s.config.IdempotencyRetention)
+			request = once.keyed(c.written(registered), c.kept(), s.config.IdempotencyRetention)
 		}
-		w, err := s.commit(ctx, c.rows, request)
+		w, err := s.commit(ctx, c.kept(), request)
 		if errors.Is(err, ErrKnown) {
 			if written, err := s.repeated(ctx, once); written != nil || err != nil {
 				return written, err
 			}
 			continue // the load that had the key has ended
+		}
+		if errors.Is(err, ErrUnchecked) {
+			continue
 		}
 		if errors.Is(err, ErrOutdated) {
 			if catalog, err = s.definitions.Refresh(ctx); err != nil {
@@ -99,7 +111,7 @@ func (s *Store) write(ctx context.Context, entityType string, observations []Obs
 		written.Online, written.Duplicates = w.online, c.duplicates()
 		if once != nil {
 			request.Outcome = quoted(w.online)
-			s.settleCounts(ctx, request, int64(len(observations)-written.Duplicates), int64(written.Duplicates))
+			s.settleCounts(ctx, request, int64(len(observations)-written.Erased-written.Duplicates), int64(written.Duplicates))
 			written.Answer = request.answer()
 		}
 		return written, nil
@@ -107,9 +119,25 @@ func (s *Store) write(ctx context.Context, entityType string, observations []Obs
 	return nil, fault.New(fault.Busy, "definitions-changing", "the definitions of %s kept changing while the values were being stored: try again", entityType)
 }
 
+// writtenNothing answers a write whose observations are all of erased entities. A key is not remembered for it: sent again it is answered
+// in the same way.
+func (s *Store) writtenNothing(ctx context.Context, c *checked, registered []string, once *Once) (*Written, error) {
+	if once != nil {
+		if written, err := s.repeated(ctx, once); written != nil || err != nil {
+			return written, err
+		}
+	}
+	written := c.written(registered)
+	written.Stored, written.Online = map[string]string{}, OnlineNone
+	if once != nil {
+		written.Answer = once.Answer(nil, written)
+	}
+	return written, nil
+}
+
 // written is what is known of the answer: event times and all after the commit, before it value.NoTime for those that it gives.
 func (c *checked) written(registered []string) *Written {
-	w := &Written{Stored: c.stored, Registered: registered, Duplicates: c.duplicates()}
+	w := &Written{Stored: c.stored, Registered: registered, Duplicates: c.duplicates(), Erased: c.erasures, erased: c.erased}
 	for _, start := range c.starts[:len(c.starts)-1] {
 		w.EventTimes = append(w.EventTimes, c.rows[start].EventTimes[0])
 	}
@@ -210,6 +238,15 @@ func (s *Store) writeGroup(group []*write) {
 			s.writeGroup(others)
 		}
 		return
+	}
+	if errors.Is(err, ErrUnchecked) {
+		var others []*write
+		if others, err = s.checkAgain(ctx, group); err == nil {
+			if len(others) > 0 {
+				s.writeGroup(others)
+			}
+			return
+		}
 	}
 	if err != nil {
 		_, faulty := fault.As(err)

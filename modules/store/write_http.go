@@ -31,6 +31,7 @@ type storedAnswer struct {
 	Registered []string          `json:"registered" doc:"Names that nobody had registered and that are drafts now"`
 	Online     string            `json:"online" enum:"written,pending,none" doc:"pending: accepted, and brought online later; none: event groups have no online copy"`
 	Duplicate  bool              `json:"duplicate,omitempty" doc:"Nothing was stored: it is in an event group, and its id is there already"`
+	Erased     bool              `json:"erased,omitempty" doc:"Nothing was stored: the entity was erased, and this is dated before that"`
 }
 
 // storeOne stores one observation.
@@ -81,7 +82,7 @@ func (s *Store) storeOne(r *httpapi.Request, b []byte) ([]byte, error) {
 
 // appendStoredOne writes the answer behind the entity.
 func appendStoredOne(b []byte, fields []Field, w *Written) []byte {
-	b = w.appendEventTime(appendMember(b, "event_time"), w.EventTimes[0])
+	b = w.appendEventTime(appendMember(b, "event_time"), 0)
 	b = appendStored(appendMember(b, "stored"), fields, w.Stored)
 	b = appendTexts(appendMember(b, "registered"), w.Registered)
 	return append(w.appendThere(appendOnline(b, w.Online)), '}')

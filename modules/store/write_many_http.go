@@ -82,11 +82,11 @@ func appendStoredMany(b []byte, entityType string, observations []Observation, w
 	b = value.AppendJSONString(first(b, "entity_type"), entityType)
 	b = w.appendCounts(b, n)
 	b = append(appendMember(b, "event_times"), '[')
-	for i, t := range w.EventTimes {
+	for i := range w.EventTimes {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = w.appendEventTime(b, t)
+		b = w.appendEventTime(b, i)
 	}
 	b = appendStored(appendMember(append(b, ']'), "features"), distinctFields(observations), w.Stored)
 	b = appendTexts(appendMember(b, "registered"), w.Registered)

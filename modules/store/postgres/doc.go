@@ -17,11 +17,15 @@
 // first and breaks ties without a sort, and (ingest_xid) for what came in since. A group with a row id has a third, by_id__<group id>, a
 // unique one over that column.
 //
-// Five tables are the store's own: __store says which store this is, __layouts which columns each group's table has and for
+// Seven tables are the store's own: __store says which store this is, __layouts which columns each group's table has and for
 // which version of the group, __idempotency holds the requests that had a key, each remembered in the transaction of its rows,
-// __removals counts each group's removals, __removed notes which rows each entity lost by them. Names of groups cannot collide with
-// these.
+// __removals counts each group's removals, __removed notes which rows each entity lost by them, __erasures is the ledger of erased entities
+// and __ledger its version. Names of groups cannot collide with these.
 //
 // Writers and the adding of columns meet on the lock of the group's table: an insert holds it in ROW EXCLUSIVE mode and
-// looks at __layouts afterwards, so it either comes before a new column or sees that its layout is outdated.
+// looks at __layouts afterwards, so it either comes before a new column or sees that its layout is outdated. It looks at __ledger then too: who
+// enters an entity there and waits for those that hold the lock has waited for all that did not see it.
+//
+// Scrub vacuums what was deleted from. Then no tuple of it is left; pages keep the bytes until others take their place or the table is rewritten
+// (VACUUM FULL), and the server's log and backups keep them as long as the server's settings say.
 package postgres

@@ -13,6 +13,7 @@ import (
 const (
 	divisionByZero       = "22012" // how an insert's guard fails: see insert
 	invalidSquareRoot    = "2201F" // how a known key fails: see rememberText
+	invalidLogarithm     = "2201E" // how rows fail that were checked against an older ledger: see insert
 	undefinedTable       = "42P01"
 	undefinedColumn      = "42703"
 	undefinedSchema      = "3F000"
@@ -49,6 +50,8 @@ func lost(err error) bool {
 // writeError gives the errors of writing the kinds that store.Offline promises.
 func writeError(err error) error {
 	switch code(err) {
+	case invalidLogarithm:
+		return store.ErrUnchecked
 	case divisionByZero, undefinedTable, undefinedColumn, undefinedSchema, datatypeMismatch:
 		return store.ErrOutdated
 	case programLimitExceeded:

@@ -16,13 +16,15 @@ import (
 // insert is the statement that adds rows with certain features to one version of a group's table:
 //
 //	INSERT INTO t (k, event_time, run_id, schema_version, presence, f, g)
-//	SELECT u.k0, coalesce(u.t, now()), $3, $2, ($4::smallint[])[u.p:u.q], u.f0, ($9::bigint[])[u.f1:u.g1]
-//	FROM unnest($5::text[], …) AS u(k0, t, p, q, f0, f1, g1)
+//	SELECT u.k0, coalesce(u.t, now()), $3, $2, ($4::smallint[])[u.p:u.q], u.f0, ($10::bigint[])[u.f1:u.g1]
+//	FROM unnest($6::text[], …) AS u(k0, t, p, q, f0, f1, g1)
 //	WHERE 1 / (SELECT count(*) FROM __layouts WHERE group_id = $1 AND version = $2 …) = 1
+//	  AND ln((SELECT version <= $5 FROM __ledger)::int) = 0
 //	RETURNING ingest_id, event_time
 //
-// The guard divides by zero when the table's layout is of another version. So the whole transaction fails, whatever else
-// goes down the same pipeline, and needs no answer in between. It is evaluated after the lock on the table is had: see the package's
+// The guards divide by zero when the table's layout is of another version, and take the logarithm of zero when entities were erased since the
+// rows were checked. So the whole transaction fails, whatever else
+// goes down the same pipeline, and needs no answer in between. They are evaluated after the lock on the table is had: see the package's
 // comment. Arrays of arrays do not exist in PostgreSQL, so the elements of all rows go as one array, of which each row
 // takes a slice; presence too.
 type insert struct {
@@ -82,6 +84,7 @@ const (
 	versionParameter
 	runParameter
 	presenceParameter
+	ledgerParameter
 	firstUnnested
 )
 
@@ -125,9 +128,10 @@ func (o *Offline) newInsert(group *registry.Group, features []*registry.Feature)
 		returned += ", " + database.Quote(idColumn(group))
 	}
 	return &insert{group: group, features: features, id: id, text: fmt.Sprintf(`INSERT INTO %s (%s) SELECT %s FROM unnest(%s) AS u(%s) `+
-		`WHERE 1 / (SELECT count(*) FROM %s WHERE group_id = $1 AND version = $2::integer AND table_name = %s) = 1%s%s RETURNING %s`,
+		`WHERE 1 / (SELECT count(*) FROM %s WHERE group_id = $1 AND version = $2::integer AND table_name = %s) = 1 `+
+		`AND ln((SELECT (version <= $5::bigint)::int FROM %s)::double precision) = 0%s%s RETURNING %s`,
 		o.table(group.Name), strings.Join(columns, ", "), strings.Join(selected, ", "), strings.Join(unnested, ", "), strings.Join(names, ", "),
-		o.table("__layouts"), literal(group.Name), order, onConflict(group), returned)}
+		o.table("__layouts"), literal(group.Name), o.table("__ledger"), order, onConflict(group), returned)}
 }
 
 // span is some rows of a Rows.
@@ -150,6 +154,11 @@ func (in *insert) parameters(run int64, spans []span) [][]byte {
 		e.scalar(appendInt64(nil, run))
 	}
 	presence := e.presence()
+	checked := spans[0].rows.Checked
+	for _, s := range spans {
+		checked = min(checked, s.rows.Checked)
+	}
+	e.scalar(appendInt64(nil, checked))
 	for i, key := range in.group.EntityType.JoinKeys {
 		e.column(typeIDs[key.ValueType], func(b []byte, rows *store.Rows, row int) []byte { return appendField(b, rows.Keys[row].Values[i]) })
 	}

@@ -24,6 +24,7 @@ type load struct {
 	run     int64
 	conn    *pgxpool.Conn
 	began   int64 // µs, the server's clock: the ingest time of all rows, and the event time of those without one
+	ledger  int64 // the version of the ledger of erased entities when it began
 	cancel  context.CancelFunc
 
 	rows   *io.PipeWriter // to the COPY
@@ -80,8 +81,8 @@ func (l *load) begin(ctx context.Context) error {
 	if _, err := l.conn.Exec(ctx, "LOCK TABLE "+l.offline.table(l.group.Name)+" IN ROW EXCLUSIVE MODE"); err != nil {
 		return err
 	}
-	err := l.conn.QueryRow(ctx, `SELECT count(*), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM `+l.offline.table("__layouts")+
-		` WHERE group_id = $1 AND version = $2 AND table_name = $3`, l.group.ID, l.group.SchemaVersion, l.group.Name).Scan(&layouts, &l.began)
+	err := l.conn.QueryRow(ctx, `SELECT count(*), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, (SELECT version FROM `+l.offline.table("__ledger")+`) FROM `+l.offline.table("__layouts")+
+		` WHERE group_id = $1 AND version = $2 AND table_name = $3`, l.group.ID, l.group.SchemaVersion, l.group.Name).Scan(&layouts, &l.began, &l.ledger)
 	if err == nil && layouts == 0 {
 		err = store.ErrOutdated
 	}
@@ -97,6 +98,9 @@ func (l *load) Add(ctx context.Context, rows *store.Rows) error {
 	}
 	if err := errors.Join(check(rows), checkIDs(rows)); err != nil {
 		return err
+	}
+	if rows.Checked < l.ledger {
+		return store.ErrUnchecked
 	}
 	l.added += int64(len(rows.Keys))
 	defer context.AfterFunc(ctx, l.cancel)()

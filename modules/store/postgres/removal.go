@@ -90,7 +90,7 @@ func entityText(group *registry.Group, prefix string) string {
 	return "ARRAY[" + strings.Join(texts, ", ") + "]"
 }
 
-// entity is the condition that a row is of that entity and event time, with its parameters.
+// entity is the condition that a row is of that entity and of the event times, with its parameters.
 func (o *Offline) entity(group *registry.Group, what store.Selection) (condition string, parameters []any) {
 	for i, column := range keyColumns(group, "") {
 		v := what.Key.Values[i]
@@ -99,6 +99,9 @@ func (o *Offline) entity(group *registry.Group, what store.Selection) (condition
 			parameters[i] = v.Int()
 		}
 		condition += column + " = $" + strconv.Itoa(i+1) + " AND "
+	}
+	if what.UpTo {
+		return condition + "event_time <= " + timeLiteral(what.At), parameters
 	}
 	return condition + "event_time = " + timeLiteral(what.At), parameters
 }

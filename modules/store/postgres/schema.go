@@ -41,7 +41,7 @@ func (o *Offline) prepareSchema(ctx context.Context) error {
 				return err
 			}
 		}
-		for _, table := range []string{
+		for _, table := range append([]string{
 			`CREATE TABLE IF NOT EXISTS ` + o.table("__store") + ` (
 				the_only     boolean PRIMARY KEY DEFAULT true CHECK (the_only),
 				identity     uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -78,7 +78,7 @@ func (o *Offline) prepareSchema(ctx context.Context) error {
 				group_id      bigint PRIMARY KEY,
 				retained_from bigint NOT NULL)`,
 			`CREATE INDEX IF NOT EXISTS __removed_by_number ON ` + o.table("__removed") + ` (group_id, number)`,
-		} {
+		}, o.erasuresSchema()...) {
 			if _, err := tx.Exec(ctx, table); err != nil {
 				return err
 			}

@@ -12,6 +12,8 @@ type keys struct{ prefix string }
 
 func (k keys) installation() string { return k.prefix + ":installation" }
 
+func (k keys) erasures() string { return k.prefix + ":erasures" }
+
 func (k keys) marker(group *registry.Group) string { return string(k.appendMarker(nil, group)) }
 
 func (k keys) appendMarker(b []byte, group *registry.Group) []byte {

@@ -24,11 +24,15 @@ var stateText string
 //go:embed swap.lua
 var swapText string
 
+//go:embed erasures.lua
+var erasuresText string
+
 var (
-	mergeScript = newScript(packedText+mergeText, true)
-	dropScript  = newScript(packedText+dropText, true)
-	stateScript = newScript(stateText, true)
-	swapScript  = newScript(swapText, false)
+	mergeScript    = newScript(packedText+mergeText, true)
+	dropScript     = newScript(packedText+dropText, true)
+	stateScript    = newScript(stateText, true)
+	swapScript     = newScript(swapText, false)
+	erasuresScript = newScript(erasuresText, true)
 )
 
 // script is a script and the name by which the server knows it once it has seen it. A harmless one can be repeated when a connection breaks

@@ -61,6 +61,9 @@ func (a *appending) do(c *conn) (err error) {
 		if err != nil {
 			return err
 		}
+		if rows.Checked < o.ledger.erasures {
+			return store.ErrUnchecked
+		}
 		ins := o.insertFor(l, rows.Group)
 		ids, times := make([]int64, len(rows.Keys)), slices.Clone(rows.EventTimes)
 		places, err := ins.places(rows.Features)

@@ -19,7 +19,8 @@
 // observation first and, since it ends in ingest_id, breaks ties without a sort; a load in the same order appends to it. A group with a row
 // id has a second one, by_id__<group id>, a unique one over that column.
 //
-// Six tables are the store's own. __store is one row: identity, the next ingest id, the clock, and how often layouts have changed.
+// Seven tables are the store's own. __store is one row: identity, the next ingest id, the clock, how often layouts have changed, and the version
+// of __erasures, the ledger of erased entities.
 // __layouts says which columns each group's table has, and for which version of the group. __loads are the loads that are open,
 // as ranges of ingest ids: who reads leaves those rows out, the position stays below them, and what a crash left of them is
 // removed after the next start. A load's range is reserved before its first row is inserted and given up with its last.
@@ -31,7 +32,7 @@
 //
 // # The online file
 //
-// The table entities holds one packed row per group and entity, states one row per group, about one row about the file. Newer wins
+// The table entities holds one packed row per group and entity, states one row per group, erasures a copy of the ledger, about one row about the file. Newer wins
 // by reading and writing inside the writer's transaction, in Go (package packed). It is not synced at each commit:
 // what a power cut takes away is an end of the file's history, rows and watermarks alike, and the run of the server gets another
 // name then, so that materialization looks again.

@@ -15,7 +15,7 @@ func TestOlderFilesAreUpgraded(t *testing.T) {
 	o, group := withPurchases(t, Options{})
 	see(t, o, group, seen("x", 1, 1))
 	require.NoError(t, o.writer.do(ctx, bare, func(c *conn) error {
-		return c.run("DROP TABLE __removals; DROP TABLE __removed; PRAGMA user_version = 1")
+		return c.run("DROP TABLE __removals; DROP TABLE __removed; DROP TABLE __erasures; ALTER TABLE __store DROP COLUMN erasures; PRAGMA user_version = 1")
 	}))
 	require.NoError(t, o.Close())
 	o = open(t, o.path, Options{})
@@ -34,7 +34,7 @@ func TestOlderFilesAreUpgraded(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, swapped)
 	require.NoError(t, online.writer.do(ctx, bare, func(c *conn) error {
-		return c.run("ALTER TABLE states DROP COLUMN removal; ALTER TABLE states DROP COLUMN raised; PRAGMA user_version = 1")
+		return c.run("ALTER TABLE states DROP COLUMN removal; ALTER TABLE states DROP COLUMN raised; DROP TABLE erasures; PRAGMA user_version = 1")
 	}))
 	require.NoError(t, online.Close())
 	online, err = OpenOnline(path, Options{})

@@ -23,6 +23,8 @@ type load struct {
 	insert  *insert
 	sorter  *sorter
 	began   int64 // the event time of rows without one
+	ledger  int64 // the version of the ledger of erased entities when it began
+	over    chan struct{}
 	ended   bool
 
 	ingestTime int64 // of all rows
@@ -34,15 +36,19 @@ type load struct {
 
 // Load looks whether the layout is the group's. The rows of the load stay under that layout if a column is added meanwhile.
 func (o *Offline) Load(ctx context.Context, group *registry.Group, run int64) (store.Load, error) {
-	l := &load{offline: o, group: group, run: run, began: o.clock.time(), sorter: newSorter(o.path, o.options.LoadBytes)}
+	l := &load{offline: o, group: group, run: run, began: o.clock.time(), over: make(chan struct{}), sorter: newSorter(o.path, o.options.LoadBytes)}
 	err := o.writer.do(ctx, single, func(c *conn) error {
 		found, err := checkLayout(c, group)
 		if err == nil {
-			l.keys, l.insert = found.keys, newInsert(found, group)
+			l.keys, l.insert, l.ledger = found.keys, newInsert(found, group), o.ledger.erasures
+			o.mu.Lock()
+			o.loads[l] = true // an entity that is erased from now on is looked for again when the load has ended
+			o.mu.Unlock()
 		}
 		return err
 	})
 	if err != nil {
+		l.end()
 		return nil, fmt.Errorf("beginning a load: %w", err)
 	}
 	return l, nil
@@ -56,6 +62,9 @@ func (l *load) Add(ctx context.Context, rows *store.Rows) error {
 	}
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if rows.Checked < l.ledger {
+		return store.ErrUnchecked
 	}
 	places, err := l.insert.places(rows.Features)
 	if err != nil {
@@ -89,8 +98,19 @@ func (l *load) Add(ctx context.Context, rows *store.Rows) error {
 
 // Abort gives up what was added.
 func (l *load) Abort(context.Context) error {
-	l.ended = true
+	l.end()
 	return l.sorter.close()
+}
+
+// end lets those go on that wait for the load.
+func (l *load) end() {
+	if !l.ended {
+		l.ended = true
+		l.offline.mu.Lock()
+		delete(l.offline.loads, l)
+		l.offline.mu.Unlock()
+		close(l.over)
+	}
 }
 
 // Commit makes the rows appear with its last transaction. Until then they are hidden, and if it fails they are removed.
@@ -101,7 +121,7 @@ func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) erro
 	if l.ended {
 		return errEnded
 	}
-	l.ended = true
+	defer l.end()
 	defer l.sorter.close() //nolint:errcheck // the file has no name any more
 	o := l.offline
 	if l.sorter.count == 0 {

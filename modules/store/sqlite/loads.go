@@ -63,6 +63,7 @@ func (o *Offline) removeAbandoned(loads []openLoad) {
 	var ctx context.Context
 	ctx, o.removing = context.WithCancel(context.Background())
 	o.removed.Go(func() {
+		defer close(o.swept)
 		for _, load := range loads {
 			if err := o.remove(ctx, load); err != nil {
 				if ctx.Err() == nil {

@@ -61,6 +61,10 @@ type Offline struct {
 
 	uniqueLoad chan struct{} // holds one while a load of a group with a row id is being committed
 
+	mu    sync.Mutex
+	loads map[*load]bool // that have begun and not ended
+	swept chan struct{}  // closed when nothing is left of the loads that a crash broke off, as far as it can be removed
+
 	removing context.CancelFunc
 	removed  sync.WaitGroup
 }
@@ -69,9 +73,10 @@ var _ store.Offline = (*Offline)(nil)
 
 // ledger is what each commit brings up to date in __store.
 type ledger struct {
-	nextID  int64
-	clock   int64
-	layouts int64 // raised whenever a layout changes
+	nextID   int64
+	clock    int64
+	layouts  int64 // raised whenever a layout changes
+	erasures int64 // the version of the ledger of erased entities
 }
 
 const offlineSchema = `
@@ -84,7 +89,9 @@ CREATE TABLE __loads (first_id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL, gr
 // offlineUpgrades bring a file to the next format each.
 var offlineUpgrades = []string{`
 CREATE TABLE __removals (group_id INTEGER PRIMARY KEY, last INTEGER NOT NULL, forgotten INTEGER NOT NULL) STRICT;
-CREATE TABLE __removed (id INTEGER PRIMARY KEY, group_id INTEGER NOT NULL, number INTEGER NOT NULL, run_id INTEGER, entity BLOB, ids BLOB) STRICT;`}
+CREATE TABLE __removed (id INTEGER PRIMARY KEY, group_id INTEGER NOT NULL, number INTEGER NOT NULL, run_id INTEGER, entity BLOB, ids BLOB) STRICT;`,
+	erasuresSchema,
+}
 
 // OpenOffline opens the store in a file, which is made if it is not there, and begins to remove what a crash left of loads. The caller
 // must hold the data folder's lock.
@@ -99,13 +106,13 @@ func OpenOffline(path string, options Options) (*Offline, error) {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())
 	}
 	o := &Offline{path: path, options: options.filled(), inserts: map[layoutOf]*insert{}, uniqueLoad: make(chan struct{}, 1),
-		underWay: underWay{since: map[*load]int64{}}}
-	dest := make([]driver.Value, 4)
-	if _, err := c.row(dest, "SELECT identity, next_id, clock, layouts FROM __store"); err != nil {
+		underWay: underWay{since: map[*load]int64{}}, loads: map[*load]bool{}, swept: make(chan struct{})}
+	dest := make([]driver.Value, 5)
+	if _, err := c.row(dest, "SELECT identity, next_id, clock, layouts, erasures FROM __store"); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())
 	}
 	o.identity = text(dest[0])
-	o.ledger = ledger{nextID: integer(dest[1]), clock: integer(dest[2]), layouts: integer(dest[3])}
+	o.ledger = ledger{nextID: integer(dest[1]), clock: integer(dest[2]), layouts: integer(dest[3]), erasures: integer(dest[4])}
 	o.saved = o.ledger
 	o.clock.now, o.clock.last = o.options.Now, o.ledger.clock
 	abandoned, err := openLoads(c)
@@ -168,7 +175,7 @@ func (o *Offline) save(c *conn) error {
 	if o.ledger == o.saved {
 		return nil
 	}
-	return c.exec("UPDATE __store SET next_id = ?, clock = ?, layouts = ? WHERE one = 1", o.ledger.nextID, o.ledger.clock, o.ledger.layouts)
+	return c.exec("UPDATE __store SET next_id = ?, clock = ?, layouts = ?, erasures = ? WHERE one = 1", o.ledger.nextID, o.ledger.clock, o.ledger.layouts, o.ledger.erasures)
 }
 
 // settle follows each transaction. Ids that were rolled back are given again: nobody has seen them.

@@ -39,7 +39,9 @@ CREATE UNIQUE INDEX by_key ON entities (group_id, key);`
 // onlineUpgrades bring a file to the next format each.
 var onlineUpgrades = []string{`
 ALTER TABLE states ADD COLUMN removal INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE states ADD COLUMN raised INTEGER NOT NULL DEFAULT 0;`}
+ALTER TABLE states ADD COLUMN raised INTEGER NOT NULL DEFAULT 0;`,
+	onlineErasuresSchema,
+}
 
 // OpenOnline opens the store in a file, which is made if it is not there. The caller must hold the data folder's lock.
 func OpenOnline(path string, options Options) (*Online, error) {

@@ -153,24 +153,25 @@ func (r *removing) entity(c *conn) error {
 		r.group.ID, number, appendSortKey(nil, r.what.Key.Values, 0), ids)
 }
 
-// rows reads the entity's rows of the event time that show.
+// compared is how event times of rows that are selected relate to the selection's.
+func compared(what store.Selection) string {
+	if what.UpTo {
+		return "<="
+	}
+	return "="
+}
+
+// rows reads the entity's rows of the event times that show.
 func (r *removing) rows(c *conn, l *layout) (rows []observedRow, err error) {
-	src := &source{group: r.group, table: database.Quote(l.table), keys: keyColumns(r.group, "t.")}
-	if src.hidden, err = openLoads(c); err != nil {
+	src, args, err := r.source(c, l)
+	if err != nil {
 		return nil, err
-	}
-	if src.taken, err = takenRuns(c); err != nil {
-		return nil, err
-	}
-	args := make([]driver.Value, 0, len(src.keys)+1)
-	for _, v := range r.what.Key.Values {
-		args = append(args, encode(v))
 	}
 	dest := make([]driver.Value, 3)
 	err = c.each(dest, func() error {
 		rows = append(rows, observedRow{dest[0], dest[1], dest[2]})
 		return nil
-	}, fmt.Sprintf("SELECT t.ingest_id, t.schema_version, t.presence FROM %s WHERE %s AND t.event_time = +?%s", src.indexed(), src.sameKey(), src.visible()),
+	}, fmt.Sprintf("SELECT t.ingest_id, t.schema_version, t.presence FROM %s WHERE %s AND t.event_time %s +?%s", src.indexed(), src.sameKey(), compared(r.what), src.visible()),
 		append(args, r.what.At)...)
 	return rows, err
 }

@@ -59,6 +59,7 @@ func RunOnline(t *testing.T, open OpenOnline) {
 		{"Swap lets one of many through", (*online).swapConcurrent},
 		{"Swap leaves rows and other groups alone", (*online).swapAlone},
 		{"Sweep removes the rows of one group", (*online).sweep},
+		{"of two erasures of an entity the later cut-off is kept", (*online).erasures},
 		{"everything survives a restart in order", (*online).durable},
 		{"Ping", (*online).ping},
 	} {

@@ -173,6 +173,11 @@ func (c clockedOffline) date(rows *store.Rows) {
 	}
 }
 
+func (c clockedOffline) Erase(ctx context.Context, erasure *store.Erasure, key store.Key, groups []*registry.Group) error {
+	erasure.CutOff = c.world.clock.Load()
+	return c.Offline.Erase(ctx, erasure, key, groups)
+}
+
 func (c clockedOffline) Load(ctx context.Context, group *registry.Group, run int64) (store.Load, error) {
 	load, err := c.Offline.Load(ctx, group, run)
 	return clockedLoad{load, c}, err

@@ -1,0 +1,119 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"featurestore/modules/registry"
+	"featurestore/modules/runs"
+)
+
+// checkKind is the kind of runs whose results can name entities, as examples.
+const checkKind = "check"
+
+// forgetInRuns takes what results of runs say of entities out of them. Checks that are under way are waited for: they may have seen one.
+func (s *Store) forgetInRuns(ctx context.Context, all []doomed) error {
+	if len(all) == 0 {
+		return nil
+	}
+	underWay, err := s.runs.List(ctx, runs.Filter{Kind: checkKind, State: runs.Running, Limit: 1000})
+	if err != nil {
+		return err
+	}
+	for _, run := range underWay {
+		if _, err := s.runs.Wait(ctx, run.ID); err != nil {
+			return err
+		}
+	}
+	names := map[int64]map[string]bool{} // as answers name them, by entity type
+	for _, d := range all {
+		if names[d.entityType.ID] == nil {
+			names[d.entityType.ID] = map[string]bool{}
+		}
+		names[d.entityType.ID][string(appendEntityID(nil, d.entityType, d.key))] = true
+	}
+	catalog := s.definitions.Catalog()
+	return s.runs.Redact(ctx, `"entity_id"`, func(run runs.Run) (json.RawMessage, bool, error) {
+		var of *registry.EntityType
+		if group, ok := catalog.Group(run.Subject); ok {
+			of = group.EntityType
+		}
+		return withoutEntities(run.Result, func(name string) bool {
+			for entityType, all := range names {
+				if (of == nil || of.ID == entityType) && all[name] {
+					return true
+				}
+			}
+			return false
+		})
+	})
+}
+
+// withoutEntities takes the objects that are about some entities, by their member entity_id, out of the arrays of a JSON text.
+func withoutEntities(text json.RawMessage, gone func(name string) bool) (json.RawMessage, bool, error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var v any
+	if err := decoder.Decode(&v); err != nil {
+		return nil, false, fmt.Errorf("read the result of a run: %w", err)
+	}
+	changed := false
+	var walk func(v any) any
+	walk = func(v any) any {
+		switch v := v.(type) {
+		case map[string]any:
+			for name, member := range v {
+				v[name] = walk(member)
+			}
+		case []any:
+			return slices.DeleteFunc(v, func(element any) bool {
+				object, ok := walk(element).(map[string]any)
+				if !ok || object["entity_id"] == nil {
+					return false
+				}
+				name, err := json.Marshal(object["entity_id"])
+				found := err == nil && gone(string(name))
+				changed = changed || found
+				return found
+			})
+		}
+		return v
+	}
+	v = walk(v)
+	if !changed {
+		return text, false, nil
+	}
+	out, err := json.Marshal(v)
+	return out, true, err
+}
+
+// scrub takes what was deleted out of the files. What an earlier run has scrubbed since an entry was done is not scrubbed again.
+func (e *erasing) scrub(ctx context.Context, request erasureRequest) error {
+	s := e.store
+	groups, upTo := e.groups, e.upTo
+	if entityType, ok := s.definitions.Catalog().EntityType(request.EntityType); ok && e.upTo == 0 {
+		state, err := s.offline.LedgerState(ctx)
+		if err != nil {
+			return unavailable("read the state of the ledger", err)
+		}
+		if s.scrubbed >= state.Version {
+			return nil
+		}
+		groups, upTo = groupsOfType(s.definitions.Catalog(), entityType.ID), state.Version
+	}
+	if len(groups) == 0 && upTo == 0 {
+		return nil
+	}
+	e.run.Progress(map[string]string{"waits_for": "readers of what was deleted"})
+	if err := s.offline.Scrub(ctx, groups); err != nil {
+		return unavailable("scrub the offline store", err)
+	}
+	if err := s.online.Scrub(ctx); err != nil {
+		return fmt.Errorf("scrub the online store: %w", err)
+	}
+	s.scrubbed = max(s.scrubbed, upTo)
+	return nil
+}
