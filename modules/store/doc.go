@@ -13,6 +13,10 @@
 // goes from the online rows and what history says now comes in its place. The online copy's state says which removal it has applied, so
 // whoever looks next goes on where a crash left off; until then this process reads the group offline (owed.go).
 //
+// An erasure (erase.go, erasing.go) is a removal that lasts: the entity is entered into a ledger, a run deletes its rows and sets the online copies
+// right, and whatever comes in is checked against the ledger (erased.go) under a version that the offline store compares in the transaction
+// of the rows. The ledger has a copy in the online store; ledger_join.go gives each of the two what only the other has.
+//
 // Invariants: what is acknowledged is committed offline; an online value is never older than one that was answered "written";
 // while a group's marker is absent, nothing is concluded from its online rows; within a group commit no request fails its
 // neighbours; a request with a key (once.go) is stored once, whoever is sent it and whatever ends in the middle;

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"featurestore/modules/registry"
@@ -80,7 +81,8 @@ func (s *Store) takeUpErasures(ctx context.Context) error {
 }
 
 // joinLedgers gives each of the two copies of the ledger what only the other one has. What the offline store lacks it had before: it was
-// restored to an earlier state. Then the online copies of all groups are given up, to be rebuilt, and the entities are looked for again.
+// restored to an earlier state. Then the online copies of all groups are given up, to be rebuilt, and the entities are looked for again. What
+// the online store lacks that is done it had before, too: its copies are given up as well.
 func (s *Store) joinLedgers(ctx context.Context) error {
 	type name struct {
 		entityType   int64
@@ -123,6 +125,12 @@ func (s *Store) joinLedgers(ctx context.Context) error {
 		}
 	}
 	if lost := missing(offline, online); len(lost) > 0 {
+		if slices.ContainsFunc(lost, func(e Erasure) bool { return e.Done }) { // it had that, and the entity's rows before that
+			s.log.Warn("the online store lacks erased entities: it lost something, or was restored to an earlier state; its copies are rebuilt", "entities", len(lost))
+			if err := s.giveUpCopies(ctx); err != nil {
+				return err
+			}
+		}
 		if err := s.online.KeepErasures(ctx, lost); err != nil {
 			return err
 		}

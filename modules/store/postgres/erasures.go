@@ -256,10 +256,17 @@ func (o *Offline) tablesOf(ctx context.Context, groups []*registry.Group) ([]str
 	return names, err
 }
 
-// Scrub vacuums the tables, their indexes too: then no deleted row is left in them that no open transaction can still see. The server's
-// log and its backups age by its own settings.
+// scrubPatience is how long Scrub waits for transactions that can still see what was deleted. VACUUM leaves what they see; it goes with the
+// table's next one.
+const scrubPatience = time.Minute
+
+// Scrub vacuums the tables, their indexes too, once the transactions have ended that can see what was deleted. The server's log and its backups
+// age by its own settings.
 func (o *Offline) Scrub(ctx context.Context, groups []*registry.Group) error {
 	tables, err := o.tablesOf(ctx, groups)
+	if err == nil {
+		err = o.unseen(ctx)
+	}
 	if err == nil {
 		tables = append(tables, o.table("__erasures"), o.table("__removed"))
 		_, err = o.writers.Exec(ctx, "VACUUM (INDEX_CLEANUP ON) "+strings.Join(tables, ", "), pgx.QueryExecModeSimpleProtocol)
@@ -268,4 +275,25 @@ func (o *Offline) Scrub(ctx context.Context, groups []*registry.Group) error {
 		return fmt.Errorf("vacuuming after an erasure: %w", err)
 	}
 	return nil
+}
+
+// unseen waits for the transactions of this database that hold a snapshot now, as far as the role may see them.
+func (o *Offline) unseen(ctx context.Context) error {
+	const holders = `SELECT coalesce(array_agg(pid || ' ' || xact_start), '{}') FROM pg_stat_activity
+		WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL AND xact_start IS NOT NULL`
+	var begun []string
+	err := o.writers.QueryRow(ctx, holders).Scan(&begun)
+	patience := time.NewTimer(scrubPatience)
+	defer patience.Stop()
+	for wait := time.Millisecond; err == nil && len(begun) > 0; wait = min(2*wait, 500*time.Millisecond) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-patience.C:
+			return nil
+		case <-time.After(wait):
+		}
+		err = o.writers.QueryRow(ctx, holders+` AND pid || ' ' || xact_start = ANY ($1)`, begun).Scan(&begun)
+	}
+	return err
 }

@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -230,4 +232,119 @@ func RunReimports(t *testing.T, pair Pair, entities int) {
 		pair.Offline.Open = func(t testing.TB, place string) store.Offline { return ledgerless{open(t, place)} }
 		require.Positive(t, back(t, pair, 4), "the control brings them back")
 	})
+}
+
+// impatient is an offline store that waits for nobody: the control.
+type impatient struct{ store.Offline }
+
+func (impatient) Settled(context.Context, []*registry.Group) error { return nil }
+func (impatient) Scrub(context.Context, []*registry.Group) error   { return nil }
+
+// RunErasedDuringLoad erases an entity while a load of it is open, which began before.
+func RunErasedDuringLoad(t *testing.T, pair Pair) {
+	left := func(t *testing.T, pair Pair, waits bool) int {
+		w := NewWorld(t, pair)
+		group := w.customers("loaded", nil)
+		w.writeOne(t, "loaded", "x", start-2, Values{"a": value.OfInt(1)})
+		w.Materialize(materialization.Incremental, group)
+		load, err := w.Store.Offline().Load(w.ctx, group, w.newLoad(group))
+		require.NoError(t, err)
+		for _, id := range []string{"x", "y"} {
+			require.NoError(t, load.Add(w.ctx, RowsOf(group, Seen{TextKey(id), start - 1, Values{"a": value.OfInt(2)}})))
+		}
+		asked, err := w.Store.Erase(w.ctx, group.EntityType, TextKey("x"))
+		require.NoError(t, err)
+		if waits {
+			w.until(func() bool { return w.rowsOfKey(group, "x") == 0 })
+			run, err := w.Runs.Get(w.ctx, asked.ID)
+			require.NoError(t, err)
+			require.False(t, run.State.Finished(), "it waits for the load")
+		} else {
+			w.erased(asked.ID)
+		}
+		require.NoError(t, load.Commit(w.ctx))
+		erased := w.erased(asked.ID)
+		require.EqualValues(t, map[bool]int{true: 2, false: 1}[waits], erased.Rows)
+		w.Materialize(materialization.Incremental, group)
+		require.Equal(t, value.OfInt(2), w.online(group, "y")[0])
+		require.Equal(t, w.rowsOfKey(group, "x") == 0, w.online(group, "x")[0] == value.Null())
+		return w.rowsOfKey(group, "x")
+	}
+	require.Zero(t, left(t, pair, true))
+	t.Run("without waiting", func(t *testing.T) {
+		open := pair.Offline.Open
+		pair.Offline.Open = func(t testing.TB, place string) store.Offline { return impatient{open(t, place)} }
+		require.Equal(t, 1, left(t, pair, false), "the control keeps what the load brings")
+	})
+}
+
+// RunLedgersJoined gives entries to one of the two copies of the ledger only. The other one gets them, and the entities are erased, of which
+// only the hashes are known.
+func RunLedgersJoined(t *testing.T, pair Pair) {
+	w := NewWorld(t, pair)
+	group := w.customers("joined", nil)
+	other := w.customers("bystander", nil)
+	for _, id := range []string{"x", "y", "z"} {
+		w.writeOne(t, "joined", id, start-2, Values{"a": value.OfInt(1)})
+		w.writeOne(t, "bystander", id, start-2, Values{"a": value.OfInt(1)})
+	}
+	w.Materialize(materialization.Incremental, group, other)
+	erased := w.Erase(group.EntityType, TextKey("x"))
+	all, err := w.Store.Offline().Erasures(w.ctx, store.ErasureRange{})
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	require.Equal(t, erased.Hash, fmt.Sprintf("%x", all[0].Hash))
+	require.Empty(t, all[0].Entity)
+	entry := func(id string) store.Erasure {
+		mac := hmac.New(sha256.New, all[0].Secret[:])
+		mac.Write(append([]byte{0, byte(len(id))}, id...))
+		e := store.Erasure{EntityType: group.EntityType.ID, Secret: all[0].Secret, CutOff: start, At: start}
+		copy(e.Hash[:], mac.Sum(nil))
+		return e
+	}
+	require.Equal(t, entry("x").Hash, all[0].Hash)
+	online, offline := w.Store.Online(), w.Store.Offline()
+	require.NoError(t, online.KeepErasures(w.ctx, []store.Erasure{entry("y")}))
+	before, err := online.State(w.ctx, group)
+	require.NoError(t, err)
+	require.NotEmpty(t, before.Marker)
+	require.NoError(t, w.Store.TendLedger(w.ctx))
+	w.until(func() bool { // the run waits for the copy that is given up
+		w.try(t, group, materialization.Incremental)
+		w.try(t, other, materialization.Incremental)
+		state, err := offline.LedgerState(w.ctx)
+		require.NoError(t, err)
+		return state.Entries == 2 && state.Undone == 0
+	})
+	require.Zero(t, w.rowsOfKey(group, "y"))
+	_, err = offline.Enter(w.ctx, []store.Erasure{entry("z")})
+	require.NoError(t, err)
+	require.NoError(t, w.Store.TendLedger(w.ctx))
+	w.until(func() bool {
+		state, err := offline.LedgerState(w.ctx)
+		require.NoError(t, err)
+		return state.Undone == 0
+	})
+	kept, err := online.CountErasures(w.ctx)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, kept)
+	require.Equal(t, []value.Value{value.Null(), value.Null(), value.Null()}, w.online(group, "x", "y", "z"))
+	require.Equal(t, []value.Value{value.OfInt(1), value.OfInt(1), value.OfInt(1)}, w.online(other, "x", "y", "z"), "the same keys of another entity type")
+	w.writeOne(t, "joined", "z", start-1, Values{"a": value.OfInt(2)})
+	require.Zero(t, w.rowsOfKey(group, "z"))
+}
+
+// RunErasedFromRuns erases an entity that the result of a check shows.
+func RunErasedFromRuns(t *testing.T, pair Pair) {
+	w := NewWorld(t, pair)
+	group := w.customers("shown", nil)
+	run, err := w.Runs.Begin(w.ctx, "check", group.Name, nil)
+	require.NoError(t, err)
+	result := json.RawMessage(`{"examples": [{"entity_id": "x", "online": {"value": 9007199254740993}}, {"entity_id": "y", "online": {"value": 9007199254740993}}], "different": 2}`)
+	require.NoError(t, run.Finish(w.ctx, result, nil))
+	require.Zero(t, w.Erase(group.EntityType, TextKey("x")).Rows)
+	found, err := w.Runs.Get(w.ctx, run.ID())
+	require.NoError(t, err)
+	require.JSONEq(t, `{"examples": [{"entity_id": "y", "online": {"value": 9007199254740993}}], "different": 2}`, string(found.Result))
+	require.Contains(t, string(found.Result), "9007199254740993")
 }

@@ -87,6 +87,9 @@ func (s *RedisServer) makeLocale() error {
 // URL is redis://127.0.0.1:PORT.
 func (s *RedisServer) URL() string { return fmt.Sprintf("redis://127.0.0.1:%d", s.port) }
 
+// Folder is where the server keeps its files.
+func (s *RedisServer) Folder() string { return s.folder }
+
 // PID is the server's process.
 func (s *RedisServer) PID() int { return s.process.PID() }
 
