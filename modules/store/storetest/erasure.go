@@ -237,8 +237,8 @@ func RunReimports(t *testing.T, pair Pair, entities int) {
 // impatient is an offline store that waits for nobody: the control.
 type impatient struct{ store.Offline }
 
-func (impatient) Settled(context.Context, []*registry.Group) error { return nil }
-func (impatient) Scrub(context.Context, []*registry.Group) error   { return nil }
+func (impatient) AwaitWrites(context.Context, []*registry.Group) error { return nil }
+func (impatient) Scrub(context.Context, []*registry.Group) error       { return nil }
 
 // RunErasedDuringLoad erases an entity while a load of it is open, which began before.
 func RunErasedDuringLoad(t *testing.T, pair Pair) {
