@@ -105,16 +105,20 @@ func killReverts(t *testing.T, p *program, accounts, kills int) {
 // loadAll loads one value of the group loads for the accounts, waits until it is online and answers its run.
 func loadAll(t *testing.T, p *program, names []string, n int64, at time.Time) int64 {
 	t.Helper()
-	var rows strings.Builder
-	for i, name := range names {
-		fmt.Fprintf(&rows, `%c{"account_id": %q, "event_time": %q, "load": %d}`, "[,"[min(i, 1)], name, at.UTC().Format(time.RFC3339), n)
-	}
-	rows.WriteString("]")
 	var answer struct {
 		Run    int64  `json:"run_id"`
 		Online string `json:"online"`
 	}
-	mustCall(t, "POST", p.store+"/rows/loads?wait=1m", rows.String(), &answer)
+	mustCall(t, "POST", p.store+"/rows/loads?wait=1m", loadBody(names, n, at), &answer)
 	require.Equal(t, "written", answer.Online)
 	return answer.Run
+}
+
+// loadBody is a load of one value for each of the accounts.
+func loadBody(names []string, n int64, at time.Time) string {
+	var rows strings.Builder
+	for i, name := range names {
+		fmt.Fprintf(&rows, `%c{"account_id": %q, "event_time": %q, "load": %d}`, "[,"[min(i, 1)], name, at.UTC().Format(time.RFC3339), n)
+	}
+	return rows.String() + "]"
 }

@@ -32,6 +32,10 @@ func TestMixedPairs(t *testing.T) {
 	})
 }
 
+func TestKnownHistories(t *testing.T) {
+	eachPair(t, func(t *testing.T, pair storetest.Pair) { storetest.RunKnownHistories(t, pair, count(20, 500)) })
+}
+
 func TestNewerWins(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) { storetest.RunNewerWins(t, onlineSQLite(t), count(200_000, 2_000_000)) })
 	t.Run("redis", func(t *testing.T) { storetest.RunNewerWins(t, onlineRedis(t), count(200_000, 2_000_000)) })

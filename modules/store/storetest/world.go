@@ -35,9 +35,10 @@ type World struct {
 	Materialization *materialization.Materialization
 	Runs            *runs.Runs
 
-	db    *gorm.DB
-	clock atomic.Int64 // µs
-	blind *store.Store // the same store, whose online copy never answers
+	db         *gorm.DB
+	clock      atomic.Int64 // µs
+	forgetting atomic.Bool  // a control: what was under way when a token was made counts as known
+	blind      *store.Store // the same store, whose online copy never answers
 }
 
 // NewWorld opens a pair of engines at places of their own. All of it is closed when the test ends.
@@ -195,7 +196,7 @@ func (c clockedLoad) Add(ctx context.Context, rows *store.Rows) error {
 
 func (c clockedOffline) Snapshot(ctx context.Context) (store.Snapshot, error) {
 	snapshot, err := c.Offline.Snapshot(ctx)
-	return clockedSnapshot{snapshot, c.world.clock.Load()}, err
+	return clockedSnapshot{snapshot, c.world, c.world.clock.Load()}, err
 }
 
 func (c clockedOffline) Settled(ctx context.Context) (int64, error) {
@@ -205,7 +206,15 @@ func (c clockedOffline) Settled(ctx context.Context) (int64, error) {
 
 type clockedSnapshot struct {
 	store.Snapshot
-	now int64
+	world *World
+	now   int64
+}
+
+func (c clockedSnapshot) AsKnown(known store.Known) {
+	if c.world.forgetting.Load() {
+		known.Open = nil
+	}
+	c.Snapshot.AsKnown(known)
 }
 
 func (c clockedSnapshot) Now() int64 { return c.now }
