@@ -9,6 +9,10 @@
 // Online in one round trip, and Offline where the online copy says of itself that it is not complete; At, History, Export and
 // TrainingSet ask a Snapshot of Offline. One function, judge (status.go), decides of every value what it is at a time.
 //
+// The way to the past (known_at.go): a training set's token says what its snapshot showed and by which revision of the definitions. A later
+// snapshot is limited to that (Snapshot.AsKnown) and read by the definitions of then. Its age counts from the oldest write that was under
+// way, so that whatever it does not show came in within the horizon (horizon.go).
+//
 // The way back (revert.go, retract.go): Offline.Remove, durably → TakeBack (take_back.go): the group's fence is raised, what was removed
 // goes from the online rows and what history says now comes in its place. The online copy's state says which removal it has applied, so
 // whoever looks next goes on where a crash left off; until then this process reads the group offline (owed.go).

@@ -28,7 +28,7 @@ type served struct {
 	offline     store.Offline
 	values      *store.Store
 	folder      string
-	down        atomic.Pointer[string]        // the engine that does not answer now: "online", "offline"
+	down        atomic.Pointer[string]        // what does not answer now: "online", "offline", or the "clock" of the latter
 	held        atomic.Pointer[chan struct{}] // requests with keys wait before their commit until it is closed; nil: they do not
 	waiting     atomic.Int64                  // how many of them wait
 	later       atomic.Int64                  // µs, how far the clocks of the offline store and of the definitions are ahead of noon
@@ -159,6 +159,13 @@ func (f flakyOffline) Snapshot(ctx context.Context) (store.Snapshot, error) {
 		return nil, err
 	}
 	return f.Offline.Snapshot(ctx)
+}
+
+func (f flakyOffline) Settled(ctx context.Context) (int64, error) {
+	if err := f.served.fails("clock"); err != nil {
+		return 0, err
+	}
+	return f.Offline.Settled(ctx)
 }
 
 // publisher stands for package materialization, which is to the right of this one.

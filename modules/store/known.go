@@ -19,16 +19,3 @@ func (k *Known) Hide(span Span) {
 	}
 	k.Open = append(k.Open, span)
 }
-
-// Shows tells whether a row at that place, and of that ingest time, is known.
-func (k *Known) Shows(place, ingestTime int64) bool {
-	if k.Head == 0 {
-		return ingestTime <= k.Time
-	}
-	for _, span := range k.Open {
-		if span.First <= place && place <= span.Last {
-			return false
-		}
-	}
-	return place < k.Head
-}

@@ -168,3 +168,21 @@ func TestTheHorizonIsASetting(t *testing.T) {
 	s.later.Add(1)
 	require.Equal(t, 410, s.Call(t, "POST /training-sets?service=known&known_at="+token, knownSpine, "Content-Type: text/csv").Status)
 }
+
+// Where the token cannot be had, the training set goes without.
+func TestATrainingSetWithoutToken(t *testing.T) {
+	s := serve(t)
+	s.Run(t, "testdata/http/1_storing.txt")
+	s.known(t)
+	body, token := s.training(t, "service=known")
+	require.NotEmpty(t, token)
+	clock := "clock"
+	s.down.Store(&clock)
+	without, none := s.training(t, "service=known")
+	require.Equal(t, body, without)
+	require.Empty(t, none)
+	again, _ := s.training(t, "service=known&known_at="+token)
+	require.Equal(t, body, again)
+	answer := s.Call(t, "POST /training-sets?service=known&known_at=2026-05-31T00:00:00Z", knownSpine, "Content-Type: text/csv")
+	require.Equal(t, 503, answer.Status, answer.Body)
+}

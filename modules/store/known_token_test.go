@@ -78,10 +78,4 @@ func TestPlacesThatFollowEachOtherAreOneSpan(t *testing.T) {
 	}
 	known.Hide(Span{13, 20})
 	require.Equal(t, []Span{{3, 5}, {9, 9}, {11, 20}}, known.Open)
-	for place, shows := range map[int64]bool{2: true, 3: false, 5: false, 6: true, 9: false, 10: true, 20: false, 21: true, 99: true, 100: false} {
-		require.Equal(t, shows, known.Shows(place, 0), place)
-	}
-	until := Known{Time: 7}
-	require.True(t, until.Shows(1000, 7))
-	require.False(t, until.Shows(1, 8))
 }
