@@ -54,6 +54,7 @@ func killKnown(t *testing.T, p *program, kills int) {
 	random, open, times := rand.New(rand.NewPCG(4, 7)), 0, 0
 	for round := range int64(kills) {
 		loadAll(t, p, names, 100*round, time.Now().Add(-time.Hour))
+		before := time.Now().Add(-time.Millisecond) // of all that is under way below
 		var working sync.WaitGroup
 		stop := make(chan struct{})
 		repeat := func(work func(n int64)) {
@@ -76,12 +77,16 @@ func killKnown(t *testing.T, p *program, kills int) {
 				_, _, _ = call("POST", p.store+"/rows/loads", loadBody(names, 100*round+n, time.Now().Add(-time.Hour)))
 			})
 		}
-		for range 8 {
+		for i := range 8 {
 			status, body, token := ask("")
 			require.Equal(t, http.StatusOK, status, body)
 			require.NotEmpty(t, token)
 			sets = append(sets, knownSet{token, body})
-			moment := url.QueryEscape(time.Now().Add(-time.Duration(random.Int64N(int64(time.Second)))).UTC().Format("2006-01-02T15:04:05.000000Z"))
+			at := before
+			if i > 0 {
+				at = time.Now().Add(-time.Duration(random.Int64N(int64(time.Second))))
+			}
+			moment := url.QueryEscape(at.UTC().Format("2006-01-02T15:04:05.000000Z"))
 			switch status, body, token = ask("&known_at=" + moment); status {
 			case http.StatusOK:
 				times++
