@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -101,6 +102,12 @@ func (s *Store) compaction(ctx context.Context, group *registry.Group) (Compacti
 	if group.Retention != 0 {
 		what.RetainFrom = now - group.Retention.Microseconds()
 	}
+	if group.Kind == registry.Features {
+		// The clock of the definitions is this process's; it is not asked about what lies ahead.
+		if err := s.minded(ctx, group, &what, min(what.Settled, s.runs.Now().UnixMicro())); err != nil {
+			return Compaction{}, err
+		}
+	}
 	first, found, err := s.runs.Earliest(ctx, "load", group.Name, s.runs.Now().Add(-s.past.Horizon-s.past.unsure()))
 	if err != nil {
 		return Compaction{}, err
@@ -122,6 +129,27 @@ func (s *Store) compaction(ctx context.Context, group *registry.Group) (Compacti
 		}
 	}
 	return what, nil
+}
+
+// minded adds the features that the group had at a moment and has no more. Of a group that the registry does not know of so far back,
+// nothing is settled.
+func (s *Store) minded(ctx context.Context, group *registry.Group, what *Compaction, moment int64) error {
+	catalog, err := s.definitions.AsOf(ctx, moment)
+	if err != nil {
+		return err
+	}
+	then, ok := catalog.GroupByID(group.ID)
+	if !ok {
+		what.Settled = value.NoTime
+		return nil
+	}
+	now := group.Stored()
+	for _, f := range then.Stored() {
+		if !slices.ContainsFunc(now, func(g *registry.Feature) bool { return g.Ordinal == f.Ordinal }) {
+			what.Deleted = append(what.Deleted, f)
+		}
+	}
+	return nil
 }
 
 // workCompaction does one run that was asked for. Where another process is at the group, it waits for that one's end first.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -10,15 +11,16 @@ import (
 
 // Compaction says which rows of a group no question needs any more.
 //
-// Of a group of kind features that is a row of which every feature (Group.Stored) is observed by rows of the same entity that come
-// before it by rule 1 and stay: they have its event time, or, where the row is not later than RetainFrom, any up to that; they
-// were ingested before Settled, and by no run from Unsettled on, so that no answer leaves them out. Of a group of kind events it is
-// every row that is older than RetainFrom.
+// Of a group of kind features that is a row of which every feature (Group.Stored, and Deleted) is observed by rows of the same entity that
+// come before it by rule 1 and stay: they have its event time or, where the row is older than RetainFrom, any up to that. The row and
+// those are settled: ingested before Settled, and by no run from Unsettled on, so that no answer leaves one of them out. Of a group of kind
+// events it is every row that is older than RetainFrom.
 type Compaction struct {
-	Settled    int64 // µs of the store's clock: what was ingested before can only be retracted, and shows in whatever is asked for
-	Unsettled  int64 // the id of the first run that can be reverted yet, or was not finished as of some moment that can be asked for
-	RetainFrom int64 // µs, an event time; value.NoTime: everything is kept
-	Dry        bool  // rows are counted and stay
+	Settled    int64               // µs of the store's clock: what was ingested before can only be retracted, and shows in whatever is asked for
+	Unsettled  int64               // the id of the first run that can be reverted yet, or was not finished as of some moment that can be asked for
+	RetainFrom int64               // µs, an event time; value.NoTime: everything is kept
+	Deleted    []*registry.Feature // that the group had as of some moment that can be asked for, and has no more
+	Dry        bool                // rows are counted and stay
 }
 
 // NoRun is the Unsettled of a group none of whose runs can be reverted.
@@ -78,7 +80,9 @@ type Sieve struct {
 
 // NewSieve makes a sieve for the group as it is defined.
 func NewSieve(group *registry.Group, what Compaction) *Sieve {
-	return &Sieve{what: what, stored: group.Stored(), whole: map[int]features{}, partial: map[string]features{}}
+	stored := slices.Concat(group.Stored(), what.Deleted)
+	slices.SortFunc(stored, func(a, b *registry.Feature) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
+	return &Sieve{what: what, stored: stored, whole: map[int]features{}, partial: map[string]features{}}
 }
 
 // Entity begins with the next entity.
@@ -115,8 +119,7 @@ func (s *Sieve) Observing(version int, presence []byte, observes func(*registry.
 	return Observing{known}
 }
 
-// Row takes the entity's next row. settled says that it can stand for others: it was ingested before Settled, and by no run from
-// Unsettled on.
+// Row takes the entity's next row. settled says that it was ingested before Settled, and by no run from Unsettled on.
 func (s *Sieve) Row(at int64, id int64, mark []byte, settled bool, row Observing) (gone Unneeded, unneeded bool) {
 	if at != s.at {
 		s.at = at
@@ -124,16 +127,16 @@ func (s *Sieve) Row(at int64, id int64, mark []byte, settled bool, row Observing
 	}
 	retained := s.what.RetainFrom != value.NoTime && at <= s.what.RetainFrom
 	switch {
+	case !settled:
+		return Unneeded{}, false
 	case !row.features.empty() && s.same.covers(row.features):
 		gone.For = s.same.of(row.features)
 	case retained && at < s.what.RetainFrom && s.kept.covers(row.features):
 		gone.Retired, gone.For = true, s.kept.of(row.features)
 	default:
-		if settled {
-			s.same.add(id, mark, row.features)
-			if retained {
-				s.kept.add(id, mark, row.features)
-			}
+		s.same.add(id, mark, row.features)
+		if retained {
+			s.kept.add(id, mark, row.features)
 		}
 		return Unneeded{}, false
 	}

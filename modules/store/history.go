@@ -17,13 +17,25 @@ type HistoryRequest struct {
 	Moment   *Moment // nil: now; else as known then, and the features are of its catalog
 }
 
-// History yields the observations of an entity, group by group, as they came in: corrections stand beside what they correct.
+// History yields the observations of an entity, group by group, as they came in: corrections stand beside what they correct, until what
+// they correct is compacted away.
 func (s *Store) History(ctx context.Context, request HistoryRequest, yield func(*Rows) error) error {
 	snapshot, shares, err := s.viewThen(ctx, "read history", split(request.Features), request.Moment)
 	if err != nil {
 		return err
 	}
 	defer snapshot.Close()
+	kept, err := s.retained(ctx, snapshot, shares, request.Moment)
+	if err != nil {
+		return err
+	}
+	from := int64(value.NoTime)
+	if request.From != nil {
+		from = *request.From
+	}
+	if err := kept.reach(from); err != nil {
+		return err
+	}
 	for _, sh := range shares {
 		of := Range{Key: &request.Key, From: request.From, To: request.To, Limit: request.Limit}
 		if err := snapshot.Observations(ctx, sh.group, sh.features, of, yield); err != nil {

@@ -233,6 +233,13 @@ func (s *Store) At(ctx context.Context, read Read, at int64) (*Answer, error) {
 			return nil, eventGroup(shares[i].group)
 		}
 	}
+	kept, err := s.retained(ctx, snapshot, shares, read.Moment)
+	if err == nil {
+		err = kept.reach(times...)
+	}
+	if err != nil {
+		return nil, err
+	}
 	answer := &Answer{Cells: make([]Cell, read.Rows*len(read.Features)), Offline: true}
 	return answer, s.asOf(ctx, snapshot, answer, shares, read, times, at)
 }

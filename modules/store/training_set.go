@@ -369,13 +369,19 @@ func (r *TrainingRequest) columns() []table.Column {
 }
 
 func (j *join) lookUp(ctx context.Context, in <-chan *chunk, out chan<- *chunk) error {
+	kept, err := j.store.retained(ctx, j.snapshot, j.shares, j.request.Moment)
+	if err != nil {
+		return err
+	}
 	first := true
 	for c := range in {
+		if err := kept.reach(c.times...); err != nil {
+			return err
+		}
 		for i := range j.shares {
 			sh := &j.shares[i]
 			current := &Current{}
 			if c.rows > 0 {
-				var err error
 				current, err = j.snapshot.AsOf(ctx, sh.group, sh.features, c.keys[sh.group.EntityType.Name], c.times, j.since(sh.group, c.times))
 				if err != nil {
 					return unavailable("look up "+sh.group.Name, err)

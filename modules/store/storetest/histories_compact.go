@@ -42,15 +42,15 @@ func (h *telling) compact() {
 			rows[f.Stamp.IngestID] = append(rows[f.Stamp.IngestID], f)
 		}
 	}
+	settled := func(id int64) bool { return id <= m.ingested && (id < first || !loaded(id)) }
 	stands := func(row Fact, with func(at int64) bool) bool {
 		return slices.ContainsFunc(observed[feature{row.Key, row.Ordinal}], func(f Fact) bool {
-			id := f.Stamp.IngestID
-			return f.Stamp.Newer(row.Stamp) && with(f.Stamp.EventTime) && id <= m.ingested && (id < first || !loaded(id))
+			return f.Stamp.Newer(row.Stamp) && with(f.Stamp.EventTime) && settled(f.Stamp.IngestID)
 		})
 	}
 	unneeded := map[int64]bool{}
 	for id, row := range rows {
-		superseded, retired := true, true
+		superseded, retired := settled(id), settled(id)
 		for _, f := range row {
 			at := f.Stamp.EventTime
 			superseded = superseded && stands(f, func(other int64) bool { return other == at })

@@ -126,6 +126,9 @@ func (o *offline) compactGenerations() {
 	require.Zero(o, o.compact(next, o.everything()).Removed(), "a row that observes d is needed")
 	fewer := WithoutColumn(next, "d")
 	o.ensure(fewer)
+	late := o.everything()
+	late.Deleted = []*registry.Feature{FeatureOf(next, "d")}
+	require.Zero(o, o.compact(fewer, late).Removed(), "d can still be asked for as it was known")
 	require.EqualValues(o, 1, o.compact(fewer, o.everything()).Superseded, "a feature that was deleted needs no row")
 	_, err := o.store.Compact(o.ctx, group, o.everything(), func(store.Compacted) error { return nil })
 	require.ErrorIs(o, err, store.ErrOutdated, "an older definition does not know what rows observe")
@@ -165,7 +168,9 @@ func (o *offline) compactRetention() {
 	what.RetainFrom, what.Settled = noon+7, late
 	require.Zero(o, o.compact(group, what).Removed(), "what came in later stands for nothing")
 	o.see(group, Seen{x, noon, Values{"b": value.OfInt(6)}})
-	require.Equal(o, store.Compacted{Read: 4, Retired: 1}, o.compact(group, what), "but goes itself")
+	require.Zero(o, o.compact(group, what).Removed(), "and stays")
+	what.Settled = o.moment()
+	require.Equal(o, store.Compacted{Read: 4, Retired: 2}, o.compact(group, what), "until it is settled")
 	require.Equal(o, []value.Value{value.OfInt(5), value.OfInt(5), {}}, o.now(group, x))
 	o.restart()
 	require.EqualValues(o, noon+7, o.retainedFrom(group))
