@@ -336,3 +336,33 @@ func TestIdsAreNeverUsedAgain(t *testing.T) {
 		}
 	})
 }
+
+func TestEarliestOfThoseThatAreUnfinishedOrFinishedSince(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {
+		db, now := open(), time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+		require.NoError(t, Migrate(t.Context(), db))
+		r := New(db, DefaultConfig(), func() time.Time { return now }, slog.New(slog.DiscardHandler))
+		began := now
+		var begun []*Active
+		for _, subject := range []string{"a", "b", "a", "a"} {
+			active, err := r.Begin(t.Context(), "load", subject, nil)
+			require.NoError(t, err)
+			begun = append(begun, active)
+		}
+		earliest := func(since time.Time) int64 {
+			id, found, err := r.Earliest(t.Context(), "load", "a", since)
+			require.NoError(t, err)
+			require.Equal(t, found, id != 0)
+			return id
+		}
+		require.Equal(t, begun[0].ID(), earliest(began.Add(time.Hour)), "none has finished")
+		require.NoError(t, begun[0].Finish(t.Context(), nil, nil))
+		require.Equal(t, begun[0].ID(), earliest(began))
+		require.Equal(t, begun[2].ID(), earliest(began.Add(time.Microsecond)))
+		now = now.Add(time.Minute)
+		require.NoError(t, begun[3].Finish(t.Context(), nil, nil))
+		require.NoError(t, begun[2].Finish(t.Context(), nil, nil))
+		require.Equal(t, begun[2].ID(), earliest(now))
+		require.Zero(t, earliest(now.Add(time.Microsecond)))
+	})
+}

@@ -73,3 +73,20 @@ func TestCompactionKeepsWhatWasKnown(t *testing.T) {
 	answer := s.Call(t, "GET /history/customer/c1?features=scores:score", "")
 	require.Equal(t, 2, strings.Count(answer.Body, "ingest_time"), "%s", answer.Body)
 }
+
+func TestGroupsAreCompactedOnTime(t *testing.T) {
+	s := serveKeeping(t, store.History{CompactEvery: time.Second})
+	s.must(t, "POST /apply", `{"groups": [{"name": "scores", "entity_type": "customer", "features": [{"name": "score", "value_type": "INTEGER"}]},
+		{"name": "clicks", "entity_type": "customer", "kind": "events", "features": [{"name": "button", "value_type": "STRING"}]}]}`)
+	for range 2 {
+		s.must(t, "POST /store/customer/c1?event_time=2026-05-01T00:00:00Z", `{"score": 1}`)
+	}
+	s.later.Store(time.Second.Microseconds())
+	await(t, func() bool {
+		answer := s.Call(t, "GET /history/customer/c1?features=score", "")
+		return strings.Count(answer.Body, "ingest_time") == 1
+	})
+	runs := s.Call(t, "GET /runs?kind=compaction", "").Body
+	require.Contains(t, runs, `"subject":"scores"`)
+	require.NotContains(t, runs, "clicks", "an event group that keeps everything has nothing to go")
+}

@@ -21,6 +21,10 @@
 // right, and whatever comes in is checked against the ledger (erased.go) under a version that the offline store compares in the transaction
 // of the rows. The ledger has a copy in the online store; ledger_join.go gives each of the two what only the other has.
 //
+// The way out of history (compaction.go, compact.go): rows that no question within the horizon needs, and those past a group's retention, are
+// removed by runs, in steps: Offline.Compact. Which rows those are is decided in one place, the Sieve. A row that is superseded and not
+// materialized yet needs no care: what stands for it is newer, and either was brought online before or is still to come.
+//
 // Invariants: what is acknowledged is committed offline; an online value is never older than one that was answered "written";
 // while a group's marker is absent, nothing is concluded from its online rows; within a group commit no request fails its
 // neighbours; a request with a key (once.go) is stored once, whoever is sent it and whatever ends in the middle;

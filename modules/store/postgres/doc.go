@@ -17,10 +17,14 @@
 // first and breaks ties without a sort, and (ingest_xid) for what came in since. A group with a row id has a third, by_id__<group id>, a
 // unique one over that column.
 //
-// Seven tables are the store's own: __store says which store this is, __layouts which columns each group's table has and for
+// Eight tables are the store's own: __store says which store this is, __layouts which columns each group's table has and for
 // which version of the group, __idempotency holds the requests that had a key, each remembered in the transaction of its rows,
-// __removals counts each group's removals, __removed notes which rows each entity lost by them, __erasures is the ledger of erased entities
-// and __ledger its version. Names of groups cannot collide with these.
+// __removals counts each group's removals, __removed notes which rows each entity lost by them, __retained says from which event time on a
+// group is whole, once it was compacted under a retention, __erasures is the ledger of erased entities and __ledger its version. Names of
+// groups cannot collide with these.
+//
+// What removes rows locks the group's row in __removals, so that of removals and the steps of a compaction one comes after the other. The
+// space of removed rows is used again after an autovacuum.
 //
 // Writers and the adding of columns meet on the lock of the group's table: an insert holds it in ROW EXCLUSIVE mode and
 // looks at __layouts afterwards, so it either comes before a new column or sees that its layout is outdated. It looks at __ledger then too: who

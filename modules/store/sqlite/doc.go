@@ -19,7 +19,7 @@
 // observation first and, since it ends in ingest_id, breaks ties without a sort; a load in the same order appends to it. A group with a row
 // id has a second one, by_id__<group id>, a unique one over that column.
 //
-// Seven tables are the store's own. __store is one row: identity, the next ingest id, the clock, how often layouts have changed, and the version
+// Eight tables are the store's own. __store is one row: identity, the next ingest id, the clock, how often layouts have changed, and the version
 // of __erasures, the ledger of erased entities.
 // __layouts says which columns each group's table has, and for which version of the group. __loads are the loads that are open,
 // as ranges of ingest ids: who reads leaves those rows out, the position stays below them, and what a crash left of them is
@@ -27,6 +27,9 @@
 // __removals counts each group's removals, __removed notes what they took: the ingest ids of an entity's rows, which are gone with
 // the same commit, or a run, whose rows readers leave out from then on and which are removed in steps once the note is given up.
 // __idempotency holds the requests that had a key, each remembered in the transaction of its rows.
+// __retained says from which event time on a group is whole, once it was compacted under a retention.
+//
+// The file does not shrink when rows are removed: their pages are zeroed and used again for what comes in later. VACUUM gives them back.
 //
 // One goroutine writes (writer.go). Readers have connections of their own, a snapshot is a read transaction on one of them.
 //
