@@ -2,12 +2,17 @@ package store
 
 import (
 	"context"
+	"errors"
+	"net/http"
 
 	"featurestore/app/httpapi"
 	"featurestore/modules/registry/value"
 )
 
-type feastWriteInput struct{ httpapi.Payload }
+type feastWriteInput struct {
+	httpapi.Payload
+	httpapi.Idempotent
+}
 
 // feastWriteBody documents the body of POST /write-to-online-store.
 type feastWriteBody struct {
@@ -47,10 +52,64 @@ const frameBytes = 64 << 20
 
 // writeFrame stores the frame of a body, whatever its content type says, into the group that the member names.
 func (s *Store) writeFrame(ctx context.Context, body *httpapi.Payload, nameMember string) (*httpapi.Bytes, error) {
+	keyed, err := body.Keyed()
+	if err != nil {
+		return nil, err
+	}
 	raw, err := body.Bytes(max(frameBytes, s.config.MaxBodyBytes))
 	if err != nil {
 		return nil, err
 	}
+	if keyed == nil {
+		answer, err := s.storeFrame(ctx, raw, nameMember)
+		if err != nil {
+			return nil, err
+		}
+		return answered(answer), nil
+	}
+	keyed.Write(raw) //nolint:errcheck // a fingerprint takes everything
+	answer, replayed, err := s.once(ctx, keyed, func() ([]byte, error) { return s.storeFrame(ctx, raw, nameMember) })
+	if err != nil {
+		return nil, err
+	}
+	if replayed {
+		body.Replayed()
+	}
+	return answered(answer), nil
+}
+
+// once answers a request with a key that does no harm when it is done again: its answer is remembered after it was done. So one that broke
+// off in between is done again, and of two at the same time in two processes both are done; the answer is the same for both.
+func (s *Store) once(ctx context.Context, keyed *httpapi.Keyed, do func() ([]byte, error)) (answer []byte, replayed bool, err error) {
+	if err := s.flights.begin(keyed.Key); err != nil {
+		return nil, false, err
+	}
+	defer s.flights.end(keyed.Key)
+	request := &KeyedRequest{Key: keyed.Key, Keep: s.config.IdempotencyRetention, Remembered: Remembered{Fingerprint: keyed.Fingerprint(), Status: http.StatusOK}}
+	for range maxAttempts {
+		earlier, err := s.recall(ctx, keyed.Key)
+		if err != nil {
+			return nil, false, err
+		}
+		if earlier != nil {
+			if err := earlier.permits(request.Fingerprint); err != nil {
+				return nil, false, err
+			}
+			return earlier.answer(), true, nil
+		}
+		if request.Answer, err = do(); err != nil {
+			return nil, false, err
+		}
+		err = s.offline.AppendOnce(ctx, nil, []*KeyedRequest{request})
+		if !errors.Is(err, ErrKnown) {
+			return request.Answer, false, unavailable("remember a request", err)
+		}
+	}
+	return nil, false, inFlight()
+}
+
+// storeFrame stores the frame and makes the answer.
+func (s *Store) storeFrame(ctx context.Context, raw []byte, nameMember string) ([]byte, error) {
 	name, df, err := feastFrame(string(raw), nameMember)
 	if err != nil {
 		return nil, err
@@ -66,5 +125,5 @@ func (s *Store) writeFrame(ctx context.Context, body *httpapi.Payload, nameMembe
 	}
 	b := value.AppendJSONString(first(nil, "group"), written.Group)
 	b = appendTextMember(appendCounts(b, written), "online", online)
-	return answered(append(b, '}')), nil
+	return append(b, '}'), nil
 }

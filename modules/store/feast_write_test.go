@@ -108,3 +108,35 @@ func TestFramesWhileColumnsAreAdded(t *testing.T) {
 	rows := s.Call(t, "GET /rows/counts?format=csv", "").Body
 	require.Equal(t, 1+writers*frames*n, strings.Count(rows, "\n")-1)
 }
+
+// Feast's writes honour a key as other writes do: the first answer is replayed, though its rows would be counted as duplicates now, and another
+// body is refused. Without one they are counted anew.
+func TestFramesWithKeys(t *testing.T) {
+	s := serve(t)
+	require.Equal(t, 200, s.Call(t, "POST /apply", counters).Status)
+	for i, c := range []struct{ path, name string }{{"/push", "push_source_name"}, {"/write-to-online-store", "feature_view_name"}} {
+		body := func(n int) string {
+			return fmt.Sprintf(`{%q: "counts", "df": {"counter_id": [%d], "n": [%d], "event_timestamp": ["2026-05-01T00:00:00"]}}`, c.name, i, n)
+		}
+		key := "Idempotency-Key: frame" + c.name
+		s.down.Store(new("offline"))
+		require.Equal(t, 503, s.Call(t, "POST "+c.path, body(1), key).Status)
+		s.down.Store(nil)
+		bad := s.Call(t, "POST "+c.path, strings.Replace(body(1), "[1]", `["x"]`, 1), key)
+		require.Equal(t, 422, bad.Status, "what is refused does not use the key up: %s", bad.Body)
+		first := s.Call(t, "POST "+c.path, body(1), key)
+		require.Equal(t, 200, first.Status, first.Body)
+		require.Contains(t, first.Body, `"stored":1`)
+		require.Empty(t, first.Header.Get("Idempotency-Replayed"))
+		again := s.Call(t, "POST "+c.path, body(1), key)
+		require.Equal(t, first.Body, again.Body)
+		require.Equal(t, "true", again.Header.Get("Idempotency-Replayed"))
+		other := s.Call(t, "POST "+c.path, body(2), key)
+		require.Equal(t, 422, other.Status)
+		require.Contains(t, other.Body, "idempotency-key-reused")
+		require.Equal(t, 400, s.Call(t, "POST "+c.path, body(2), "Idempotency-Key: ").Status)
+		without := s.Call(t, "POST "+c.path, body(1))
+		require.Contains(t, without.Body, `"stored":0,"duplicate":1`)
+		require.Contains(t, s.Call(t, fmt.Sprintf("GET /get/counter/%d/n", i), "").Body, `"value":1`)
+	}
+}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"net/http"
@@ -12,7 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"featurestore/app/httpapi/httpapitest"
+	"featurestore/modules/registry/value"
 	"featurestore/modules/store"
+	"featurestore/modules/store/table"
 )
 
 var badKeys = []badCase{
@@ -38,6 +41,26 @@ var withKey = []struct{ name, request, body, headers string }{
 	{"many observations", "POST /store/customer", `{"rows": [{"entity_id": "once", "features": {"purchases:amount": 1.5}}]}`, ""},
 	{"a load", "POST /rows/purchases", "customer_id,amount\nonce,1.5\n", rowsCSV},
 	{"a load that goes on after its answer", "POST /rows/purchases", "customer_id,amount\nonce,1.5\n", rowsCSV + "|Prefer: respond-async"},
+	{"a load of Parquet", "POST /rows/purchases", amountOf(table.Parquet), "Content-Type: application/vnd.apache.parquet"},
+	{"a load of an Arrow stream", "POST /rows/purchases", amountOf(table.Arrow), ""},
+	{"a load of Parquet that goes on after its answer", "POST /rows/purchases", amountOf(table.Parquet), "Prefer: respond-async"},
+	{"a load of an Arrow stream, packed", "POST /rows/purchases", gzipped(amountOf(table.Arrow)), "Content-Encoding: gzip"},
+}
+
+// amountOf is a table with one row of the entity once.
+func amountOf(format table.Format) string {
+	var b bytes.Buffer
+	w, err := table.NewWriter(format, &b, []table.Column{{Name: "customer_id", Type: value.String}, {Name: "amount", Type: value.Float}})
+	if err == nil {
+		err = w.Write(1, []table.Cell{table.ValueCell(value.OfString("once")), table.ValueCell(value.OfFloat(1.5))})
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic(err)
+	}
+	return b.String()
 }
 
 // keyServer has an event group and counts its rows.

@@ -26,7 +26,7 @@ func (s *Store) Routes(api huma.API) {
 		Description: "The body is {\"rows\": […]} or a table whose columns are the join keys, the time and features, by short name or group:feature.",
 		RequestBody: tableBody(api, httpapi.Schema[storeManyBody](api)), Responses: httpapi.Replays(httpapi.Answers[storedManyAnswer](api, "All rows are stored")),
 	}, s.storeMany)
-	feastWritten := httpapi.Answers[feastWrittenAnswer](api, "All rows are stored")
+	feastWritten := httpapi.Replays(httpapi.Answers[feastWrittenAnswer](api, "All rows are stored"))
 	httpapi.Register(api, huma.Operation{
 		OperationID: "write-to-online-store", Method: http.MethodPost, Path: "/write-to-online-store", Tags: writing,
 		Summary:     "Store rows as Feast's clients do",
