@@ -61,6 +61,7 @@ type Offline interface {
 	// Remove takes observations of a group back, durably and in one transaction: all that the selection finds then. No snapshot that is
 	// opened afterwards shows them. Under the group's next number it notes which ingest ids each entity lost, for Snapshot.Taken. Where
 	// nothing is found there is no number, and the zero Removed is answered; for a run whose notes are still there, what it took then.
+	// A load of the run that is still open then, of a process that was taken for dead, does not commit any more: RunTakenBack.
 	Remove(ctx context.Context, group *registry.Group, what Selection) (Removed, error)
 
 	// ForgetRemovals gives up the notes of a group's removals up to a number, and the space of what they took. It can be repeated.

@@ -3,6 +3,7 @@ package store
 import (
 	"slices"
 
+	"featurestore/app/fault"
 	"featurestore/modules/registry"
 )
 
@@ -25,6 +26,11 @@ type Removed struct {
 
 // Any tells whether anything was taken back.
 func (r Removed) Any() bool { return r.Rows+r.Narrowed > 0 }
+
+// RunTakenBack is the fault of a load that does not commit, since what its run brought was taken back while it was open.
+func RunTakenBack(run int64) error {
+	return fault.New(fault.Conflict, "run-reverted", "run %d was reverted while it was still under way: nothing was stored", run)
+}
 
 // Removals says how far a group's removals have come. They are numbered from 1, in the order in which they were committed.
 type Removals struct {

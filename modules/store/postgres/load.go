@@ -199,6 +199,9 @@ func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) erro
 		}
 		err = l.copyError(ctx, copied)
 	}
+	if err == nil && l.run != 0 {
+		err = l.pass(ctx)
+	}
 	if err == nil && request != nil {
 		err = l.remember(ctx, request)
 	}

@@ -21,6 +21,11 @@ var errNothing = errors.New("nothing is there to be taken back")
 // Remove deletes or narrows the rows and notes them in one transaction. Removals of one group follow each other: each has its number
 // only once the one before is committed, so that no snapshot shows a number before a lower one.
 func (o *Offline) Remove(ctx context.Context, group *registry.Group, what store.Selection) (removed store.Removed, err error) {
+	if what.Run != 0 {
+		if err := o.closeRun(ctx, what.Run); err != nil {
+			return removed, fmt.Errorf("taking back rows of group %s: %w", group.Name, err)
+		}
+	}
 	err = o.inTransaction(ctx, "taking back rows of group "+group.Name, func(tx pgx.Tx) error {
 		l, exists, err := o.readLayout(ctx, tx, group.ID, "")
 		if err != nil {
@@ -56,6 +61,28 @@ func (o *Offline) Remove(ctx context.Context, group *registry.Group, what store.
 		return o.removedRun(ctx, group, what.Run)
 	}
 	return removed, err
+}
+
+// closeRun keeps a load of the run that is still open from committing. One that is about to, which passed first, is waited for.
+func (o *Offline) closeRun(ctx context.Context, run int64) error {
+	_, err := o.writers.Exec(ctx, "INSERT INTO "+o.table("__reverted")+" (run_id) VALUES ($1) ON CONFLICT DO NOTHING", run)
+	return err
+}
+
+// pass makes sure that the load's run was not taken back. Whoever does so from now on waits for the end of the transaction.
+func (l *load) pass(ctx context.Context) error {
+	table := l.offline.table("__reverted")
+	_, err := l.conn.Exec(ctx, "INSERT INTO "+table+" (run_id) VALUES ($1)", l.run)
+	if code(err) == uniqueViolation {
+		return store.RunTakenBack(l.run)
+	}
+	if err == nil {
+		_, err = l.conn.Exec(ctx, "DELETE FROM "+table+" WHERE run_id = $1", l.run)
+	}
+	if err != nil {
+		return fmt.Errorf("looking whether run %d was taken back: %w", l.run, err)
+	}
+	return nil
 }
 
 // removedRun counts what the notes have of a run.

@@ -77,6 +77,7 @@ func (o *Offline) prepareSchema(ctx context.Context) error {
 			`CREATE TABLE IF NOT EXISTS ` + o.table("__retained") + ` (
 				group_id      bigint PRIMARY KEY,
 				retained_from bigint NOT NULL)`,
+			`CREATE TABLE IF NOT EXISTS ` + o.table("__reverted") + ` (run_id bigint PRIMARY KEY)`,
 			`CREATE INDEX IF NOT EXISTS __removed_by_number ON ` + o.table("__removed") + ` (group_id, number)`,
 		}, o.erasuresSchema()...) {
 			if _, err := tx.Exec(ctx, table); err != nil {

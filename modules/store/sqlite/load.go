@@ -155,7 +155,7 @@ func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) erro
 	})
 	if err == nil {
 		if err = l.insertAll(ctx, open); err == nil {
-			err = o.appear(ctx, open, request)
+			err = o.appear(ctx, open, l.run, request)
 		}
 		if err != nil {
 			err = errors.Join(err, o.remove(context.WithoutCancel(ctx), open))
@@ -171,9 +171,15 @@ func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) erro
 }
 
 // appear ends an open load; with the request that it came with, if that is not nil.
-func (o *Offline) appear(ctx context.Context, open openLoad, request *store.KeyedRequest) error {
+func (o *Offline) appear(ctx context.Context, open openLoad, run int64, request *store.KeyedRequest) error {
+	end := func(c *conn) error {
+		if o.closed[run] {
+			return store.RunTakenBack(run)
+		}
+		return open.end(c)
+	}
 	if request == nil {
-		return o.writer.do(ctx, alone, open.end)
+		return o.writer.do(ctx, alone, end)
 	}
 	requests := []*store.KeyedRequest{request}
 	var earlier []*store.Remembered
@@ -182,7 +188,7 @@ func (o *Offline) appear(ctx context.Context, open openLoad, request *store.Keye
 		if earlier, known, err = remember(c, o.clock.time(), requests); err != nil || known {
 			return err
 		}
-		return open.end(c)
+		return end(c)
 	})
 	if err == nil && known {
 		err = tell(requests, earlier)

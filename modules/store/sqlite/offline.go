@@ -56,6 +56,7 @@ type Offline struct {
 	ledger  ledger
 	saved   ledger // as it stands in the file
 	inserts map[layoutOf]*insert
+	closed  map[int64]bool // runs that were taken back since the start: open loads of theirs do not commit
 
 	underWay underWay
 
@@ -105,7 +106,7 @@ func OpenOffline(path string, options Options) (*Offline, error) {
 	if err := c.run(idempotencySchema + retainedSchema); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())
 	}
-	o := &Offline{path: path, options: options.filled(), inserts: map[layoutOf]*insert{}, uniqueLoad: make(chan struct{}, 1),
+	o := &Offline{path: path, options: options.filled(), inserts: map[layoutOf]*insert{}, closed: map[int64]bool{}, uniqueLoad: make(chan struct{}, 1),
 		underWay: underWay{since: map[*load]int64{}}, loads: map[*load]bool{}, swept: make(chan struct{})}
 	dest := make([]driver.Value, 5)
 	if _, err := c.row(dest, "SELECT identity, next_id, clock, layouts, erasures FROM __store"); err != nil {

@@ -34,6 +34,9 @@ func (o *Offline) Remove(ctx context.Context, group *registry.Group, what store.
 	var err error
 	if what.Run != 0 {
 		var noted bool
+		if err = o.writer.do(ctx, single, func(*conn) error { o.closed[what.Run] = true; return nil }); err != nil {
+			return store.Removed{}, fmt.Errorf("taking back rows of group %s: %w", group.Name, err)
+		}
 		if r.removed, noted, err = o.removableRun(ctx, group, what.Run); err == nil && r.removed.Any() && !noted {
 			err = o.writer.do(ctx, single, r.run)
 		}

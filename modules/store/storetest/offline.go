@@ -119,6 +119,7 @@ func RunOffline(t *testing.T, engine OfflineEngine) {
 		{"Remove takes back an observation, whole or some of its features", (*offline).removeOne},
 		{"Remove tells entities apart whatever their keys are", (*offline).removeKeys},
 		{"Remove finds nothing, and gives no number", (*offline).removeNothing},
+		{"Remove keeps an open load of the run from committing", (*offline).removeOpen},
 		{"Remove leaves earlier snapshots alone", (*offline).removeSnapshots},
 		{"Remove does not go by an older definition", (*offline).removeOutdated},
 		{"Remove narrows older rows, and widened features", (*offline).removeOlder},

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"featurestore/app/fault"
 	"featurestore/modules/registry"
 	"featurestore/modules/registry/value"
 	"featurestore/modules/store"
@@ -172,8 +174,7 @@ func (o *offline) removeNothing() {
 	require.Equal(o, 1, o.count(group))
 	load := o.begin(group, 5)
 	require.NoError(o, load.Add(o.ctx, RowsOf(group, Seen{x, noon, Values{"a": value.OfInt(2)}})))
-	require.Equal(o, store.Removed{}, o.remove(group, store.Selection{Run: 5}), "an open load does not show")
-	require.Equal(o, store.Removed{}, o.remove(group, one))
+	require.Equal(o, store.Removed{}, o.remove(group, one), "an open load does not show")
 	require.NoError(o, load.Commit(o.ctx))
 	require.Equal(o, 2, o.count(group))
 }
@@ -325,9 +326,10 @@ func (o *offline) forgetRemovals() {
 	x := TextKey("x")
 	for _, g := range []*registry.Group{group, other} {
 		o.see(g, Seen{x, noon, Values{"a": value.OfInt(1)}}, Seen{x, noon + 1, Values{"a": value.OfInt(1)}})
-		o.load(7, RowsOf(g, Seen{x, noon + 1, Values{"a": value.OfInt(7)}}))
+		run := 6 + g.ID
+		o.load(run, RowsOf(g, Seen{x, noon + 1, Values{"a": value.OfInt(7)}}))
 		o.remove(g, store.Selection{Key: &x, At: noon})
-		o.remove(g, store.Selection{Run: 7})
+		o.remove(g, store.Selection{Run: run})
 	}
 	require.NoError(o, o.store.ForgetRemovals(o.ctx, group, 1))
 	require.Equal(o, store.Removals{Last: 2, Forgotten: 1}, o.removals(group))
@@ -343,4 +345,32 @@ func (o *offline) forgetRemovals() {
 	require.NoError(o, o.store.ForgetRemovals(o.ctx, Group(99, "never_used", Customers, counts...), 5))
 	o.remove(group, store.Selection{Key: &x, At: noon + 1})
 	require.Equal(o, store.Removals{Last: 3, Forgotten: 2}, o.removals(group))
+}
+
+// removeOpen takes runs back whose loads are open, of processes that were taken for dead: none of them commits, with a key or without; the
+// control is a load whose run was left alone.
+func (o *offline) removeOpen() {
+	group := Group(1, "purchases", Customers, counts...)
+	o.ensure(group)
+	loads := map[int64]store.Load{}
+	for run := range int64(3) {
+		loads[run+1] = o.begin(group, run+1)
+		require.NoError(o, loads[run+1].Add(o.ctx, RowsOf(group, Seen{TextKey(fmt.Sprint(run)), noon, Values{"a": value.OfInt(run)}})))
+	}
+	for run := range int64(2) {
+		require.Zero(o, o.remove(group, store.Selection{Run: run + 1}))
+	}
+	request := &store.KeyedRequest{Key: [32]byte{1}, Keep: time.Hour, Remembered: store.Remembered{Run: 2, Status: 200}}
+	for _, err := range []error{loads[1].Commit(o.ctx), loads[2].CommitOnce(o.ctx, request)} {
+		problem, ok := fault.As(err)
+		require.True(o, ok, err)
+		require.Equal(o, "run-reverted", problem.Slug)
+	}
+	require.Zero(o, o.count(group))
+	known, err := o.store.Recall(o.ctx, request.Key)
+	require.NoError(o, err)
+	require.Nil(o, known)
+	require.NoError(o, loads[3].Commit(o.ctx))
+	require.Equal(o, 1, o.count(group))
+	require.EqualValues(o, 1, o.remove(group, store.Selection{Run: 3}).Rows)
 }
