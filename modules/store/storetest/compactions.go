@@ -79,6 +79,7 @@ type past struct {
 	random *rand.Rand
 	group  *registry.Group
 	oracle Oracle          // all that was ever stored
+	before int64           // its runs are those after it
 	runs   map[int64]int64 // of rows, by ingest id
 	marks  []mark
 	keys   []store.Key
@@ -99,7 +100,7 @@ const (
 // pastOf tells a history: whole and partial rows, nulls, corrections and loads, while a column is added and a type changes.
 func (o *offline) pastOf(seed uint64) *past {
 	o.Helper()
-	h := &past{offline: o, random: rand.New(rand.NewPCG(seed, 1)), runs: map[int64]int64{}}
+	h := &past{offline: o, random: rand.New(rand.NewPCG(seed, 1)), before: int64(seed) * pastRuns, runs: map[int64]int64{}}
 	h.group = Group(int64(seed)+1, fmt.Sprintf("past_%d", seed), Trips, counts...)
 	for i := range int64(3) {
 		h.keys = append(h.keys, TripKey(i%2, []string{"a", "a'"}[i/2]))
@@ -115,7 +116,7 @@ func (o *offline) pastOf(seed uint64) *past {
 			o.ensure(h.group)
 		}
 		if run := int64(0); h.random.IntN(3) == 0 {
-			run = int64(call + 1)
+			run = h.before + int64(call+1)
 			h.tell(run)
 		} else {
 			h.tell(0)
@@ -199,7 +200,7 @@ func (h *past) mark() {
 func (h *past) check(wrong broken) (compacted store.Compacted, err error) {
 	h.Helper()
 	at := h.random.IntN(len(h.marks))
-	what := store.Compaction{Settled: h.marks[at].at, Unsettled: h.random.Int64N(pastRuns), RetainFrom: value.NoTime}
+	what := store.Compaction{Settled: h.marks[at].at, Unsettled: h.before + h.random.Int64N(pastRuns), RetainFrom: value.NoTime}
 	from := int64(0)
 	if h.random.IntN(2) == 0 {
 		from = noon + h.random.Int64N(pastTimes+1)
@@ -222,7 +223,7 @@ func (h *past) check(wrong broken) (compacted store.Compacted, err error) {
 			})
 		}
 	}
-	for run := max(1, unsettled); run < pastRuns && err == nil; run++ {
+	for run := max(h.before+1, unsettled); run < h.before+pastRuns && err == nil; run++ {
 		if h.random.IntN(2) == 0 {
 			continue
 		}
