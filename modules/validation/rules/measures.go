@@ -1,0 +1,274 @@
+package rules
+
+import (
+	"math"
+	"slices"
+
+	"featurestore/modules/registry/value"
+)
+
+// maxHeld is how many values an evaluation in memory holds for one rule.
+const maxHeld = 5_000_000
+
+const tooMany = "there are too many values to hold in memory"
+
+// measurer measures one number, or one value, of those of a feature.
+type measurer interface {
+	// add takes a value that is not null; it is false if it cannot be measured, with the reason.
+	add(v *value.Value) (ok bool, reason string)
+	// result is what was measured; with a reason if there was too little for it. A result can come beside a reason: a sum of nothing is 0.
+	result(t *tally) (v value.Value, reason string)
+}
+
+// measures are what can be measured, by the name of the kind.
+func newMeasurer(name string, p *params) measurer {
+	switch name {
+	case "mean":
+		return &summer{mean: true}
+	case "sum":
+		return &summer{}
+	case "min":
+		return &extreme{sign: -1}
+	case "max":
+		return &extreme{sign: 1}
+	case "stddev":
+		return &holder{of: deviation}
+	case "median":
+		return &holder{of: func(sorted []float64) (float64, string) { return quantile(sorted, 0.5, "linear"), "" }, sort: true}
+	case "quantile":
+		q, _ := p.number("q")
+		how := p.word("interpolation", interpolations...)
+		return &holder{of: func(sorted []float64) (float64, string) { return quantile(sorted, q, how), "" }, sort: true}
+	case "distinct_count":
+		return &distincts{seen: map[value.Value]int64{}}
+	case "distinct_ratio":
+		return &distincts{seen: map[value.Value]int64{}, ratio: true}
+	case "completeness":
+		return &completeness{}
+	}
+	return nil
+}
+
+var interpolations = []string{"linear", "lower", "higher", "midpoint", "nearest"}
+
+const noValues = "there are no values"
+
+func notNumber(v *value.Value) string { return v.Type().String() + " is no number" }
+
+// summer adds up: integers exactly as long as 64 bits hold them, floats with Neumaier's compensation.
+type summer struct {
+	mean       bool
+	n          int64
+	integers   int64
+	inexact    bool // there was a float, or 64 bits were too few
+	sum, error float64
+}
+
+func (s *summer) add(v *value.Value) (bool, string) {
+	f, ok := number(v)
+	if !ok {
+		return false, notNumber(v)
+	}
+	s.n++
+	switch t := v.Type(); {
+	case s.inexact:
+	case t == value.Float:
+		s.inexact = true
+	default:
+		i := boolInt(v)
+		if t == value.Integer {
+			i = v.Int()
+		}
+		next := s.integers + i
+		s.inexact = (next > s.integers) != (i > 0) && i != 0
+		s.integers = next
+	}
+	total := s.sum + f
+	if math.Abs(s.sum) >= math.Abs(f) {
+		s.error += (s.sum - total) + f
+	} else {
+		s.error += (f - total) + s.sum
+	}
+	s.sum = total
+	return true, ""
+}
+
+func (s *summer) result(*tally) (value.Value, string) {
+	sum := s.sum + s.error
+	switch {
+	case s.n == 0 && s.mean:
+		return value.Value{}, noValues
+	case s.n == 0:
+		return value.OfInt(0), noValues
+	case math.IsInf(sum, 0) || math.IsNaN(sum):
+		return value.Value{}, "the sum is beyond the range of FLOAT"
+	case s.mean:
+		if !s.inexact {
+			return value.OfFloat(float64(s.integers) / float64(s.n)), ""
+		}
+		return value.OfFloat(sum / float64(s.n)), ""
+	case !s.inexact:
+		return value.OfInt(s.integers), ""
+	}
+	return value.OfFloat(sum), ""
+}
+
+// extreme is the least (sign −1) or greatest (1) value.
+type extreme struct {
+	sign int
+	best value.Value
+}
+
+func (e *extreme) add(v *value.Value) (bool, string) {
+	if e.best.IsAbsent() {
+		if _, ok := compare(v, v); !ok {
+			return false, "values of " + v.Type().String() + " have no order"
+		}
+		e.best = *v
+		return true, ""
+	}
+	order, ok := compare(v, &e.best)
+	if !ok {
+		return false, v.Type().String() + " and " + e.best.Type().String() + " cannot be compared"
+	}
+	if order == e.sign {
+		e.best = *v
+	}
+	return true, ""
+}
+
+func (e *extreme) result(*tally) (value.Value, string) {
+	if e.best.IsAbsent() {
+		return value.Value{}, noValues
+	}
+	return e.best, ""
+}
+
+// holder holds all numbers until the end.
+type holder struct {
+	values []float64
+	of     func([]float64) (float64, string)
+	sort   bool
+}
+
+func (h *holder) add(v *value.Value) (bool, string) {
+	f, ok := number(v)
+	switch {
+	case !ok:
+		return false, notNumber(v)
+	case len(h.values) == maxHeld:
+		return false, tooMany
+	}
+	h.values = append(h.values, f)
+	return true, ""
+}
+
+func (h *holder) result(*tally) (value.Value, string) {
+	if len(h.values) == 0 {
+		return value.Value{}, noValues
+	}
+	if h.sort {
+		slices.Sort(h.values)
+	}
+	f, reason := h.of(h.values)
+	switch {
+	case reason != "":
+		return value.Value{}, reason
+	case math.IsNaN(f) || math.IsInf(f, 0):
+		return value.Value{}, "the result is beyond the range of FLOAT"
+	}
+	return value.OfFloat(f), ""
+}
+
+// meanOf is the mean, with Neumaier's compensation.
+func meanOf(values []float64) float64 {
+	var s summer
+	for _, f := range values {
+		v := value.OfFloat(f)
+		s.add(&v)
+	}
+	return (s.sum + s.error) / float64(len(values))
+}
+
+// deviation is the sample standard deviation, by n − 1.
+func deviation(values []float64) (float64, string) {
+	if len(values) < 2 {
+		return 0, "a standard deviation needs two values"
+	}
+	mean := meanOf(values)
+	squares := 0.0
+	for _, f := range values {
+		squares += (f - mean) * (f - mean)
+	}
+	return math.Sqrt(squares / float64(len(values)-1)), ""
+}
+
+// quantile is the q-quantile of sorted values at the position q × (n − 1), in between as how says (numpy's names).
+func quantile(sorted []float64, q float64, how string) float64 {
+	position := q * float64(len(sorted)-1)
+	low := int(math.Floor(position))
+	high := int(math.Ceil(position))
+	low, high = max(0, min(low, len(sorted)-1)), max(0, min(high, len(sorted)-1))
+	part := position - math.Floor(position)
+	switch how {
+	case "lower":
+		return sorted[low]
+	case "higher":
+		return sorted[high]
+	case "midpoint":
+		return sorted[low]/2 + sorted[high]/2
+	case "nearest":
+		return sorted[max(0, min(int(math.RoundToEven(position)), len(sorted)-1))]
+	}
+	if sorted[low] == sorted[high] {
+		return sorted[low]
+	}
+	if part >= 0.5 { // as numpy does, so that the same ends give the same numbers
+		return sorted[high] - (sorted[high]-sorted[low])*(1-part)
+	}
+	return sorted[low] + (sorted[high]-sorted[low])*part
+}
+
+// distincts counts values that differ.
+type distincts struct {
+	seen  map[value.Value]int64
+	n     int64
+	ratio bool
+}
+
+func (d *distincts) add(v *value.Value) (bool, string) {
+	d.n++
+	key := same(*v)
+	if _, seen := d.seen[key]; !seen && len(d.seen) == maxHeld {
+		return false, tooMany
+	}
+	d.seen[key]++
+	return true, ""
+}
+
+func (d *distincts) result(*tally) (value.Value, string) {
+	reason := ""
+	if d.n == 0 {
+		reason = noValues
+	}
+	if !d.ratio {
+		return value.OfInt(int64(len(d.seen))), reason
+	}
+	if d.n == 0 {
+		return value.OfInt(0), reason
+	}
+	return value.OfFloat(float64(len(d.seen)) / float64(d.n)), ""
+}
+
+// completeness is the share of rows that are not null.
+type completeness struct{}
+
+func (completeness) add(*value.Value) (bool, string) { return true, "" }
+
+func (completeness) result(t *tally) (value.Value, string) {
+	all := t.considered + t.null
+	if all == 0 {
+		return value.Value{}, noValues
+	}
+	return value.OfFloat(float64(t.considered) / float64(all)), ""
+}
