@@ -1,15 +1,23 @@
 package validation
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Config is the module's part of the settings.
 type Config struct {
 	MaxDriftValues int   // of one POST /drift, both sides together
 	MaxBodyBytes   int64 // of one request
+
+	MaxInlineValues int           // of one POST /validate, rows × columns
+	MaxInlineTime   time.Duration // that one POST /validate may take
 }
 
 // DefaultConfig holds what config/default.yaml explains.
-func DefaultConfig() Config { return Config{MaxDriftValues: 1_000_000, MaxBodyBytes: 32 << 20} }
+func DefaultConfig() Config {
+	return Config{MaxDriftValues: 1_000_000, MaxBodyBytes: 32 << 20, MaxInlineValues: 1_000_000, MaxInlineTime: 30 * time.Second}
+}
 
 // Validate names everything that is wrong.
 func (c Config) Validate() []error {
@@ -19,6 +27,12 @@ func (c Config) Validate() []error {
 	}
 	if c.MaxBodyBytes < 1024 {
 		errs = append(errs, fmt.Errorf("validation.max_body is %d bytes: use at least 1 KiB", c.MaxBodyBytes))
+	}
+	if c.MaxInlineValues < 1 {
+		errs = append(errs, fmt.Errorf("validation.max_inline_values is %d: use at least 1", c.MaxInlineValues))
+	}
+	if c.MaxInlineTime <= 0 {
+		errs = append(errs, fmt.Errorf("validation.max_inline_time is %s: use more than nothing", c.MaxInlineTime))
 	}
 	return errs
 }

@@ -17,7 +17,7 @@ import (
 // Every route, by scenarios. At most 2,000 values are compared.
 func TestHTTP(t *testing.T) {
 	config := DefaultConfig()
-	config.MaxDriftValues = 2000
+	config.MaxDriftValues, config.MaxInlineValues = 2000, 2000
 	httpapitest.Listen(t, httpapitest.Serve(slog.New(slog.DiscardHandler), New(config).Routes)).Run(t, "testdata/http/*.txt")
 }
 
@@ -52,7 +52,7 @@ func TestLargestExact(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	require.Empty(t, DefaultConfig().Validate())
-	require.Len(t, Config{}.Validate(), 2)
+	require.Len(t, Config{}.Validate(), 4)
 }
 
 // Whatever is sent, the answer is a comparison without NaN and infinities, or a problem of the caller.

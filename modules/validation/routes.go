@@ -6,6 +6,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"featurestore/app/httpapi"
+	"featurestore/modules/validation/gx"
 )
 
 // Routes mounts the module's calls.
@@ -20,4 +21,30 @@ func (v *Validation) Routes(api huma.API) {
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: httpapi.Schema[driftBody](api)}}},
 		Responses:   httpapi.Answers[driftAnswer](api, "The measures and the verdict"),
 	}, v.drift)
+	httpapi.Direct[validateInput](api, huma.Operation{
+		OperationID: "validate", Method: http.MethodPost, Path: "/validate", Tags: []string{"validation"},
+		Summary: "Evaluate rules on the data of the call",
+		Description: "Evaluates rules, or with format=gx a suite of Great Expectations, on rows or columns that the call brings, and stores nothing. Each outcome says how many rows " +
+			"were considered, null and bad, what was observed and expected, and shows up to 20 bad rows. A status is pass, warn, fail, error (it could not be evaluated) or skipped " +
+			"(there was nothing to judge): empty data never pass. Kinds that need what is stored (look-ups, earlier runs, baselines) end with error here. With format=gx the " +
+			"answer has Great Expectations' form, {success, results: [{success, expectation_config, result, exception_info}], not_imported}, and data are read as pandas would: " +
+			"NaN is missing. What cannot be evaluated within validation.max_inline_time is a problem.",
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: httpapi.Schema[validateBody](api)}}},
+		Responses: map[string]*huma.Response{"200": {Description: "One outcome per rule; with format=gx one result per expectation",
+			Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{
+				OneOf: []*huma.Schema{httpapi.Schema[ValidateAnswer](api), httpapi.Schema[gx.Answer](api)}}}}}},
+	}, v.validate)
+	httpapi.Direct[importInput](api, huma.Operation{
+		OperationID: "import-rules", Method: http.MethodPost, Path: "/rules/import", Tags: []string{"validation"},
+		Summary: "Make rules of a suite of Great Expectations",
+		Description: "Answers the rules that a suite has become, and the expectations that could not be taken, each with the reason. It only translates: nothing is stored or changed. " +
+			"A rule keeps severity (critical is error, warning is warn) and takes action record; mostly becomes a tolerance, row_condition where.",
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: huma.TypeObject,
+			Description: "The suite: expectation_suite_name (0.x) or name (1.x), and expectations"}}}},
+		Responses: httpapi.Answers[ImportAnswer](api, "The rules, and what is not imported"),
+	}, v.importSuite)
+	httpapi.Register(api, huma.Operation{
+		OperationID: "list-rule-kinds", Method: http.MethodGet, Path: "/rules/kinds", Tags: []string{"validation"},
+		Summary: "List the kinds of rules, what they mean and what they take",
+	}, v.kinds)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"featurestore/app/fault"
 	"featurestore/modules/registry/value"
 	"featurestore/modules/registry/value/jsonscan"
 )
@@ -24,12 +25,9 @@ type column struct {
 	dtype  string // int64, float64, bool_, object_ or datetime64
 }
 
-// maxCells bounds columns × rows.
-const maxCells = 1_000_000
-
 // ReadColumns reads {name: [values]}, well-formed JSON. schema gives a column the dtype that it is cast to: int, float, bool, str,
-// datetime64 and their usual variants; others are left as pandas infers them.
-func ReadColumns(raw string, schema map[string]string) (*Columns, error) {
+// datetime64 and their usual variants; others are left as pandas infers them. More than most values in all are a fault.
+func ReadColumns(raw string, schema map[string]string, most int) (*Columns, error) {
 	c := &Columns{by: map[string]*column{}}
 	s := jsonscan.New(raw)
 	cells := 0
@@ -39,8 +37,8 @@ func ReadColumns(raw string, schema map[string]string) (*Columns, error) {
 		}
 		one := &column{}
 		err := s.Array(func(int) error {
-			if cells++; cells > maxCells {
-				return s.Errorf("there are more than %d values", maxCells)
+			if cells++; cells > most {
+				return fault.New(fault.TooLarge, "too-many-values", "the columns have more than %d values", most).At("columns", "", "has too many values")
 			}
 			raw, err := s.Value()
 			if err == nil {

@@ -57,7 +57,7 @@ func (c verdict) evaluate(t *testing.T, version string, schema map[string]string
 	if len(read.NotImported) > 0 {
 		return false, read.NotImported[0].Reason
 	}
-	columns, err := ReadColumns(string(c.Data), schema)
+	columns, err := ReadColumns(string(c.Data), schema, 1_000_000)
 	require.NoError(t, err)
 	answer, err := Evaluate(context.Background(), read, columns)
 	require.NoError(t, err)

@@ -126,7 +126,6 @@ type Run struct {
 	set        *Set
 	options    Options
 	seen       int64 // rows
-	newest     int64
 	tallies    []tally
 	rows       []func([]value.Value, []int) (verdict, string)
 	sets       []accumulator

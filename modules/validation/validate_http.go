@@ -1,0 +1,213 @@
+package validation
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+
+	"featurestore/app/fault"
+	"featurestore/app/httpapi"
+	"featurestore/modules/registry/value/jsonscan"
+	"featurestore/modules/validation/gx"
+	"featurestore/modules/validation/rules"
+)
+
+type validateInput struct {
+	httpapi.Payload
+	Format string `query:"format" enum:"rules,gx" default:"rules" doc:"rules: rules of our own; gx: a suite of Great Expectations"`
+}
+
+// validateBody documents the body of POST /validate.
+type validateBody struct {
+	Rules         []rules.Definition `json:"rules,omitempty" doc:"The rules, as they are applied; see GET /rules/kinds. At most 1,000"`
+	Columns       map[string][]any   `json:"columns,omitempty" doc:"The data by columns of the same length"`
+	Rows          []map[string]any   `json:"rows,omitempty" doc:"The data by rows, instead of columns. A member that is left out was not observed"`
+	Types         map[string]string  `json:"types,omitempty" doc:"Value types of columns; those of the others are told from their values, texts are STRING"`
+	TimeColumn    string             `json:"time_column,omitempty" doc:"The column of event times, for kinds about the order of time and freshness"`
+	EntityColumns []string           `json:"entity_columns,omitempty" doc:"The columns that name the entity, for kinds about the observations of each"`
+	Now           string             `json:"now,omitempty" format:"date-time" doc:"What freshness is compared with; by default the present"`
+	Suite         map[string]any     `json:"suite,omitempty" doc:"With format=gx: the suite, of version 0.x or 1.x. Beside it stand columns and schema, and nothing else"`
+	Schema        map[string]string  `json:"schema,omitempty" doc:"With format=gx: dtypes that columns are cast to, such as datetime64[ns]; those of the others are told as pandas does"`
+}
+
+// ValidateAnswer is the answer of POST /validate: one outcome per rule, of kinds that judge features apart one per feature.
+type ValidateAnswer struct {
+	Success bool            `json:"success" doc:"No outcome is fail or error"`
+	Rows    int             `json:"rows"`
+	Results []rules.Outcome `json:"results"`
+}
+
+// validate evaluates rules, or a suite, on the data of the call.
+func (v *Validation) validate(r *httpapi.Request, b []byte) ([]byte, error) {
+	format := r.Query("format")
+	if format != "" && format != "rules" && format != "gx" {
+		return nil, unknownFormat(format, "rules or gx")
+	}
+	text, err := v.jsonText(r.Payload())
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), v.config.MaxInlineTime)
+	defer cancel()
+	var answer any
+	if format == "gx" {
+		answer, err = v.validateSuite(ctx, text)
+	} else {
+		answer, err = v.validateRules(ctx, text)
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, fault.New(fault.Unprocessable, "took-too-long",
+			"the rules were not evaluated within %s: send fewer rows or rules", v.config.MaxInlineTime).At("body", "", "is too much work")
+	case err != nil:
+		return nil, err
+	}
+	return appendAnswer(b, answer)
+}
+
+func unknownFormat(format, known string) error {
+	return fault.New(fault.Invalid, "unknown-format", "format is %q: use %s", format, known).At("query.format", format, "use %s", known)
+}
+
+func appendAnswer(b []byte, answer any) ([]byte, error) {
+	into := bytes.NewBuffer(b)
+	encoder := json.NewEncoder(into)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(answer)
+	return into.Bytes(), err
+}
+
+// work is how many rows times rules are evaluated between two looks at the clock.
+const work = 100_000
+
+func (v *Validation) validateRules(ctx context.Context, text string) (*ValidateAnswer, error) {
+	request, err := readValidate(text, v.config.MaxInlineValues, v.now())
+	if err != nil {
+		return nil, err
+	}
+	d := request.data
+	run := request.set.Begin(rules.Options{Now: request.now, TableColumns: append([]string{}, d.names...)})
+	width := len(d.names)
+	size := max(16, work/(1+len(request.set.Rules())))
+	columns := make([]int, width)
+	for i := range columns {
+		columns[i] = i
+	}
+	for first := 0; first < d.rows; first += size {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		n := min(size, d.rows-first)
+		batch := rules.Batch{Values: d.values[first*width : (first+n)*width], Rows: n, Width: width, Columns: columns}
+		if d.times != nil {
+			batch.EventTimes = d.times[first : first+n]
+		}
+		if d.entity != nil {
+			batch.Entity = func(row int) string { return d.entity(first + row) }
+		}
+		run.Add(&batch, nil)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	answer := &ValidateAnswer{Success: true, Rows: d.rows, Results: run.Finish()}
+	for _, o := range answer.Results {
+		answer.Success = answer.Success && o.Status != rules.Fail && o.Status != rules.Failed
+	}
+	return answer, nil
+}
+
+func (v *Validation) validateSuite(ctx context.Context, text string) (*gx.Answer, error) {
+	text = gx.Lenient(text)
+	suite, columns := "", ""
+	schema := map[string]string{}
+	s := jsonscan.New(text)
+	err := s.Object(func(name string) (err error) {
+		switch name {
+		case "suite":
+			suite, err = s.Value()
+		case "columns":
+			if s.Kind() != jsonscan.Object {
+				return s.Errorf("columns is an object of lists")
+			}
+			columns, err = s.Value()
+		case "schema":
+			return s.Object(func(name string) error {
+				schema[name], err = s.Text()
+				return err
+			})
+		default:
+			return s.Errorf("unknown member: the body has suite, columns and, if need be, schema")
+		}
+		return err
+	})
+	if err == nil {
+		err = s.End()
+	}
+	if err != nil {
+		return nil, jsonscan.Fault(err)
+	}
+	if suite == "" || columns == "" {
+		return nil, fault.New(fault.Unprocessable, "invalid-validation", "the body has a suite and columns").At("body", "", "has no suite or no columns")
+	}
+	read, err := gx.ReadSuite(suite, v.now())
+	if err != nil {
+		return nil, err
+	}
+	data, err := gx.ReadColumns(columns, schema, v.config.MaxInlineValues)
+	if err != nil {
+		return nil, jsonscan.Fault(err)
+	}
+	return gx.Evaluate(ctx, read, data)
+}
+
+type importInput struct {
+	httpapi.Payload
+	Format string `query:"format" enum:"gx" required:"true" doc:"gx: a suite of Great Expectations, of version 0.x or 1.x"`
+	Group  string `query:"group" doc:"The feature group that the rules are about"`
+}
+
+// ImportAnswer is the answer of POST /rules/import.
+type ImportAnswer struct {
+	Name        string             `json:"name" doc:"The suite's"`
+	Rules       []rules.Definition `json:"rules" doc:"The rules that the suite has become"`
+	NotImported []gx.NotImported   `json:"not_imported" doc:"The expectations that have become none, with the reason"`
+}
+
+// importSuite makes rules of a suite.
+func (v *Validation) importSuite(r *httpapi.Request, b []byte) ([]byte, error) {
+	if format := r.Query("format"); format != "gx" {
+		return nil, unknownFormat(format, "gx")
+	}
+	text, err := v.jsonText(r.Payload())
+	if err != nil {
+		return nil, err
+	}
+	text = gx.Lenient(text)
+	s := jsonscan.New(text)
+	raw, err := s.Value()
+	if err == nil {
+		err = s.End()
+	}
+	if err != nil {
+		return nil, jsonscan.Fault(err)
+	}
+	suite, err := gx.ReadSuite(raw, v.now())
+	if err != nil {
+		return nil, err
+	}
+	definitions, left := suite.Importable(r.Query("group"))
+	return appendAnswer(b, ImportAnswer{suite.Name, definitions, left})
+}
+
+// KindsAnswer is the answer of GET /rules/kinds.
+type KindsAnswer struct {
+	Kinds []rules.Kind `json:"kinds"`
+}
+
+type kindsOutput struct{ Body KindsAnswer }
+
+func (v *Validation) kinds(context.Context, *struct{}) (*kindsOutput, error) {
+	return &kindsOutput{KindsAnswer{rules.Kinds()}}, nil
+}
