@@ -71,6 +71,9 @@ func (e *Expectation) evaluate(ctx context.Context, columns *Columns) (Result, e
 			return e.exception("the column %q does not exist", name), nil
 		}
 		times = times || c.dtype == "datetime64"
+		if e.texts && !c.onlyTexts() {
+			return e.exception("%s holds values that are no texts", name), nil
+		}
 	}
 	for i, name := range e.Rule.Features {
 		field := rules.Field{Name: fmt.Sprintf("%s%d", judged, i)}
@@ -89,7 +92,7 @@ func (e *Expectation) evaluate(ctx context.Context, columns *Columns) (Result, e
 	for _, name := range columns.Names {
 		fields, sources = append(fields, rules.Field{Name: name}), append(sources, columns.by[name].values)
 	}
-	if result, done := e.byDtype(columns); done {
+	if result, done := e.byDtype(&rule, columns); done {
 		return result, nil
 	}
 	set, wrong := rules.Compile([]rules.Definition{rule}, fields)
@@ -176,24 +179,41 @@ func timedParams(raw json.RawMessage) json.RawMessage {
 		params[name] = json.RawMessage(raw)
 	}
 	timeParams(params)
-	if written, err := json.Marshal(params); err == nil {
-		return written
+	if timed, err := written(params); err == nil {
+		return timed
 	}
 	return raw
 }
 
-// byDtype answers an expectation about types by the column's dtype: for a column of objects only where objects are meant, since its
-// values have types of their own.
-func (e *Expectation) byDtype(columns *Columns) (Result, bool) {
+// byDtype answers an expectation about types by the column's dtype. Of a column of objects it is the values that have types, by their
+// names in Python, unless the one type that is asked for is object itself.
+func (e *Expectation) byDtype(rule *rules.Definition, columns *Columns) (Result, bool) {
 	if e.shape != typed {
 		return Result{}, false
 	}
 	dtype := columns.by[e.Rule.Features[0]].dtype
-	if dtype == "object_" && !slices.Contains(e.dtypes, "object_") && !slices.Contains(e.dtypes, "*") {
-		return Result{}, false
+	anything := slices.Contains(e.dtypes, "*")
+	if dtype != "object_" || anything || e.single && slices.Contains(e.dtypes, "object_") {
+		success := anything || slices.Contains(e.dtypes, dtype)
+		return Result{Success: success, ExpectationConfig: e.Config, Result: json.RawMessage(`{"observed_value":"` + dtype + `"}`)}, true
 	}
-	success := slices.Contains(e.dtypes, "*") || slices.Contains(e.dtypes, dtype)
-	return Result{Success: success, ExpectationConfig: e.Config, Result: json.RawMessage(`{"observed_value":"` + dtype + `"}`)}, true
+	types := []string{}
+	for _, name := range e.dtypes {
+		if native, ok := strings.CutPrefix(name, "native:"); ok {
+			types = append(types, natives[native]...)
+		}
+	}
+	rule.Params, _ = json.Marshal(map[string][]string{"types": types})
+	return Result{}, false
+}
+
+// natives are the types of values in a column of objects that count as a type of Python; a bool is an int there.
+var natives = map[string][]string{"INTEGER": {"INTEGER", "BOOLEAN"}, "FLOAT": {"FLOAT"}, "BOOLEAN": {"BOOLEAN"}, "STRING": {"STRING"},
+	"list": {"JSON"}, "dict": {"JSON"}}
+
+// onlyTexts tells whether all values that are not missing are texts.
+func (c *column) onlyTexts() bool {
+	return !slices.ContainsFunc(c.values, func(v value.Value) bool { return !v.IsNull() && v.Type() != value.String })
 }
 
 // result writes what was found in the members that the expectation's results have.
@@ -282,29 +302,12 @@ func (e *Expectation) columnsDetails(w *writer, o *rules.Outcome, columns *Colum
 	if err := json.Unmarshal(e.Rule.Params, &params); err != nil {
 		return
 	}
-	actual := slices.Clone(columns.Names)
-	if !params.InOrder && !success {
-		slices.Sort(actual)
-	}
-	w.raw("observed_value", string(texts(actual)))
-	if success {
+	if !params.InOrder {
+		e.setDetails(w, o, columns)
 		return
 	}
-	if !params.InOrder {
-		var details struct{ Missing, Unexpected []string }
-		if err := json.Unmarshal(o.Details, &details); err != nil {
-			return
-		}
-		slices.Sort(details.Missing)
-		slices.Sort(details.Unexpected)
-		inner := &writer{b: []byte{'{'}}
-		if len(details.Unexpected) > 0 {
-			inner.raw("unexpected", string(texts(details.Unexpected)))
-		}
-		if len(details.Missing) > 0 {
-			inner.raw("missing", string(texts(details.Missing)))
-		}
-		w.raw("details", `{"mismatched":`+string(append(inner.b, '}'))+"}")
+	w.raw("observed_value", string(texts(columns.Names)))
+	if success {
 		return
 	}
 	at := func(names []string, i int) string {
@@ -320,6 +323,27 @@ func (e *Expectation) columnsDetails(w *writer, o *rules.Outcome, columns *Colum
 		}
 	}
 	w.raw("details", `{"mismatched":[`+strings.Join(mismatched, ",")+"]}")
+}
+
+// setDetails writes which columns are too many and which are missing; then all are sorted.
+func (e *Expectation) setDetails(w *writer, o *rules.Outcome, columns *Columns) {
+	var details struct{ Missing, Unexpected []string }
+	if err := json.Unmarshal(o.Details, &details); err != nil {
+		return
+	}
+	if len(details.Missing)+len(details.Unexpected) == 0 {
+		w.raw("observed_value", string(texts(columns.Names)))
+		return
+	}
+	w.raw("observed_value", string(texts(slices.Sorted(slices.Values(columns.Names)))))
+	inner := &writer{b: []byte{'{'}}
+	if len(details.Unexpected) > 0 {
+		inner.raw("unexpected", string(texts(slices.Sorted(slices.Values(details.Unexpected)))))
+	}
+	if len(details.Missing) > 0 {
+		inner.raw("missing", string(texts(slices.Sorted(slices.Values(details.Missing)))))
+	}
+	w.raw("details", `{"mismatched":`+string(append(inner.b, '}'))+"}")
 }
 
 func texts(names []string) []byte {

@@ -1,6 +1,7 @@
 package gx
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -201,7 +202,7 @@ func (k *keywords) common() {
 // Kwargs that change nothing of the verdict, and those that do when they are given.
 var (
 	idle      = []string{"result_format", "include_config", "catch_exceptions", "batch_id", "meta", "notes", "table", "output_strftime_format", "description", "severity", "id", "ticket", "windows"}
-	exclusive = []string{"auto", "profiler_config", "allow_cross_type_comparisons", "bucketize_data"}
+	exclusive = []string{"auto", "profiler_config", "allow_cross_type_comparisons"}
 )
 
 // leftovers refuses kwargs that nothing has looked at: they may mean something.
@@ -211,7 +212,7 @@ func (k *keywords) leftovers() {
 		if k.used[name] || slices.Contains(idle, name) || raw == "null" {
 			continue
 		}
-		if slices.Contains(exclusive, name) && (raw == "false" && name != "bucketize_data" || raw == "true" && name == "bucketize_data") {
+		if slices.Contains(exclusive, name) && raw == "false" {
 			continue
 		}
 		left = append(left, name)
@@ -259,4 +260,13 @@ func timeParams(params map[string]any) {
 		}
 		params["values"] = json.RawMessage("[" + strings.Join(list, ",") + "]")
 	}
+}
+
+// written is params as JSON, with < and > as they are.
+func written(params any) (json.RawMessage, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(params)
+	return bytes.TrimSpace(b.Bytes()), err
 }

@@ -31,7 +31,9 @@ type Expectation struct {
 	shape  shape
 	text   bool // values are read as their text in Python
 	times  bool // columns are read as times
+	texts  bool // values that are no texts are an exception
 	moving bool // a bound was computed from the clock
+	single bool // it names one type
 	dtypes []string
 }
 
@@ -147,6 +149,8 @@ func readExpectation(raw string, parameters map[string]string, now time.Time) (_
 	if e.Rule.Severity == "" {
 		e.Rule.Severity = rules.Error
 	}
+	e.texts = kind == "expect_column_values_to_match_strftime_format" || kind == "expect_column_values_to_be_dateutil_parseable" || kind == "expect_column_values_to_match_json_schema"
+	e.single = kind == "expect_column_values_to_be_of_type"
 	k.e = e
 	t.translate(k)
 	k.common()
@@ -160,7 +164,7 @@ func readExpectation(raw string, parameters map[string]string, now time.Time) (_
 		timeParams(k.params)
 	}
 	if len(k.params) > 0 {
-		if e.Rule.Params, err = json.Marshal(k.params); err != nil {
+		if e.Rule.Params, err = written(k.params); err != nil {
 			return nil, "its arguments cannot be written as JSON"
 		}
 	}

@@ -151,3 +151,18 @@ func TestVerdictsOfGreatExpectations(t *testing.T) {
 		}
 	}
 }
+
+// What Great Expectations means, in cases of our own, each with the reason for which it is there.
+func TestSemantics(t *testing.T) {
+	content, err := os.ReadFile("testdata/semantics.jsonl")
+	require.NoError(t, err)
+	for line := range strings.Lines(string(content)) {
+		var c verdict
+		require.NoError(t, json.Unmarshal([]byte(Lenient(line)), &c), line)
+		t.Run(c.Title, func(t *testing.T) {
+			imported, difference := c.evaluate(t, "0.x", nil)
+			require.True(t, imported, difference)
+			require.Empty(t, difference)
+		})
+	}
+}

@@ -52,7 +52,7 @@ func compileDivergence(c *compiler) {
 		c.wrong("weights", "there is one for each value, or for each two edges")
 	case c.has("tail_weights") && (len(s.tails) != 2 || open || c.has("values") || s.tail > 0):
 		c.wrong("tail_weights", "are two, beside bins with finite ends and without tail_holdout")
-	case math.Abs(sum-1) > 1e-6:
+	case math.Abs(sum-1) > 1.001e-5:
 		c.wrong("weights", "add up to %v, not to 1", sum)
 	case s.tail+s.internal > 1:
 		c.wrong("tail_holdout", "more than everything is held out")

@@ -28,8 +28,9 @@ var builtins = []string{"len", "abs", "ceil", "floor", "round", "int", "float", 
 // condition is an expression that is true or not of a row.
 type condition struct {
 	source   string
-	program  *vm.Program
-	reads    []int // the fields that it reads, of those it was compiled against
+	program  *vm.Program // for rows without nulls
+	nullSafe *vm.Program // the same, where a comparison with a null is false and no error
+	reads    []int       // the fields that it reads, of those it was compiled against
 	names    []string
 	withNull bool // it compares with nil, so that it is evaluated where they are null
 }
@@ -79,14 +80,19 @@ func compileCondition(source string, fields []Field, loose bool, at string, foun
 		found.at(at, source, "%s", firstLine(err))
 		return nil
 	}
-	options = append(options, expr.Env(untyped), expr.Patch(nullSafe{}))
+	options = append(options, expr.Env(untyped))
+	if c.program, err = expr.Compile(source, options...); err != nil {
+		found.at(at, source, "%s", firstLine(err))
+		return nil
+	}
+	options = append(options, expr.Patch(nullSafe{}))
 	for name, holds := range orders {
 		options = append(options, expr.Function(name, func(params ...any) (any, error) {
 			order, ok, err := compareAny(params[0], params[1])
 			return ok && holds(order), err
 		}, new(func(any, any) bool)))
 	}
-	if c.program, err = expr.Compile(source, options...); err != nil {
+	if c.nullSafe, err = expr.Compile(source, options...); err != nil {
 		found.at(at, source, "%s", firstLine(err))
 		return nil
 	}
@@ -337,7 +343,11 @@ func (e *evaluation) run(row []value.Value, at []int) (v verdict, nulls bool, re
 		nulls = nulls || own == nil
 		e.values[e.names[n]] = own
 	}
-	out, err := e.machine.Run(e.program, e.values)
+	program := e.program
+	if nulls {
+		program = e.nullSafe
+	}
+	out, err := e.machine.Run(program, e.values)
 	switch {
 	case err != nil && nulls && e.withNull:
 		return bad, true, ""

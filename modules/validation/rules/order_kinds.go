@@ -21,10 +21,11 @@ func orderKinds() []Kind {
 			Param{"null_when", "all, any or never", false, "Which rows count as null: all (the default) if all of the features are null, any if one is, never: none"})),
 		rows(each(false, "outliers", "numbers", numeric,
 			"A row is bad if its value lies too far from the others. zscore: (value − mean) ÷ standard deviation (by n − 1); mad: (value − median) ÷ (1.4826 × the "+
-				"median of distances from the median). Bad is what is not below threshold. Without any spread nothing is an outlier to zscore, and what differs from the median is one to mad.",
+				"median of distances from the median). Bad is what is not below threshold. Where more than half of the values are the same, whatever differs from them is an outlier to mad.",
 			compileOutliers, Param{"method", "zscore or mad", false, "zscore is the default; one huge value does not blind mad"},
 			Param{"threshold", "number", true, "How far is too far, such as 3"},
-			Param{"sides", "both or upper", false, "both is the default; upper: only what is too great"})),
+			Param{"sides", "both or upper", false, "both is the default; upper: only what is too great"},
+			Param{"without_spread", "good or bad", false, "What all values are where a z-score has no spread to divide by; good is the default"})),
 		rows(each(false, "ordered_rows", "numbers, STRING, TIMESTAMP", ordered,
 			"In the order of the rows, a value is bad if it is below the one before it (increasing) or above it (decreasing). Nulls are left out.",
 			compileOrderedRows, direction, strict)),
@@ -179,6 +180,7 @@ func compileOutliers(c *compiler) {
 	method := c.word("method", "zscore", "mad")
 	threshold, _ := c.atLeast("threshold", 0)
 	upper := c.word("sides", "both", "upper") == "upper"
+	flatIsBad := c.word("without_spread", "good", "bad") == "bad"
 	c.expect("%s of %s < %s", method, c.feature().Name, c.given["threshold"])
 	c.out.begin = func(*Run) accumulator {
 		return &holding{numbers: true, judge: func(values []held, bad func(held)) {
@@ -189,10 +191,11 @@ func compileOutliers(c *compiler) {
 			center, spread := spreadOf(numbers, method)
 			for _, v := range values {
 				score := (v.number - center) / spread
-				if math.IsNaN(score) { // nothing differs, or there is but one value
-					if method == "mad" || len(values) < 2 || v.number == center {
-						continue
+				if math.IsNaN(score) { // nothing differs from the middle, or there is but one value
+					if flatIsBad && method == "zscore" {
+						bad(v)
 					}
+					continue
 				}
 				if !upper {
 					score = math.Abs(score)
