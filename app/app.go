@@ -21,6 +21,7 @@ import (
 	"featurestore/modules/runs"
 	"featurestore/modules/store"
 	"featurestore/modules/validation"
+	"featurestore/modules/validation/alerts"
 )
 
 // App is one process of the program.
@@ -73,7 +74,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	api := httpapi.New(router, ThisVersion().Version, log, httpapi.Observe(metrics.observe))
 
 	work := runs.New(a.db, c.Runs, time.Now, log)
-	definitions, err := registry.New(a.db, c.Registry, log.With("module", "registry"))
+	definitions, err := registry.New(a.db, c.Registry, log.With("module", "registry"), alerts.ReceiverKind())
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +89,13 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	}
 	if c.Has(config.Validation) {
 		validation.New(c.Validation).Routes(api)
+		told, err := alerts.New(a.db, c.Alerts, alerts.Defined{Registry: definitions}, time.Now, log)
+		if err != nil {
+			return nil, err
+		}
+		a.add("alerts", told.Start, told.Stop)
+		told.Routes(api)
+		metrics.registry.MustRegister(told)
 	}
 	if c.Has(config.Store) {
 		a.add("store", values.Start, values.Stop)
@@ -189,7 +197,7 @@ func openDatabase(ctx context.Context, c *config.Config, f *folder, log *slog.Lo
 	if err != nil {
 		return nil, err
 	}
-	for _, migrate := range []func(context.Context, *gorm.DB) error{runs.Migrate, registry.Migrate} {
+	for _, migrate := range []func(context.Context, *gorm.DB) error{runs.Migrate, registry.Migrate, alerts.Migrate} {
 		if err := migrate(ctx, db); err != nil {
 			return nil, errors.Join(err, database.Close(db))
 		}

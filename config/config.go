@@ -20,6 +20,7 @@ import (
 	"featurestore/modules/runs"
 	"featurestore/modules/store"
 	"featurestore/modules/validation"
+	"featurestore/modules/validation/alerts"
 )
 
 // Roles that a process can have; All stands for every one of them.
@@ -54,6 +55,7 @@ type Config struct {
 	Redis           RedisServer
 	Registry        registry.Config
 	Validation      validation.Config
+	Alerts          alerts.Config
 	Store           store.Config
 	History         store.History
 	Materialization materialization.Config
@@ -170,6 +172,7 @@ func (c *Config) validate() []error {
 	errs = append(errs, c.HTTP.validate(c.Auth.AllowUnauthenticated)...)
 	errs = append(errs, c.Registry.Validate()...)
 	errs = append(errs, c.Validation.Validate()...)
+	errs = append(errs, c.Alerts.Validate()...)
 	errs = append(errs, c.Store.Validate()...)
 	errs = append(errs, c.History.Validate()...)
 	errs = append(errs, c.Materialization.Validate()...)

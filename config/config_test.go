@@ -18,6 +18,7 @@ import (
 	"featurestore/modules/runs"
 	"featurestore/modules/store"
 	"featurestore/modules/validation"
+	"featurestore/modules/validation/alerts"
 )
 
 func load(t *testing.T, file string, environment ...string) *Loaded {
@@ -34,7 +35,7 @@ func TestDefaultsAreTheModulesDefaults(t *testing.T) {
 		Engines:  Engines{Registry: SQLite, Offline: SQLite, Online: SQLite},
 		Postgres: PostgresServer{Schema: "featurestore"}, Redis: RedisServer{Prefix: "featurestore"},
 		Registry:   func() registry.Config { c := registry.DefaultConfig(); c.Require = []string{}; return c }(),
-		Validation: validation.DefaultConfig(), Store: store.DefaultConfig(), History: store.DefaultHistory(), Materialization: materialization.DefaultConfig(),
+		Validation: validation.DefaultConfig(), Alerts: alerts.DefaultConfig(), Store: store.DefaultConfig(), History: store.DefaultHistory(), Materialization: materialization.DefaultConfig(),
 		Runs: runs.DefaultConfig(),
 		Log:  Log{Level: "info", Format: "text"},
 	}, c)

@@ -12,17 +12,17 @@ import (
 
 // Config is this part's settings.
 type Config struct {
-	RepeatInterval time.Duration // how often receivers are told again of an alert that goes on firing
-	GroupWait      time.Duration // how long the first thing to tell of a group and run waits for others
-	For            int           // how many bad evaluations in a row open an alert, where the rule does not say
-	ResolveAfter   int           // how many good ones in a row resolve it, where the rule does not say
-	Poll           time.Duration // how often a process looks for what is to be told and sent
-	Timeout        time.Duration // of one try to reach a receiver
-	Keep           time.Duration // how long resolved alerts, ended silences and finished deliveries are kept
-	ExternalURL    string        // where people reach this server, for links; "": messages have none
-	EmailFrom      string        // the sender of e-mails; "": the user of the mail server, or featurestore@ and its host
-	AllowedTargets []string      // host names and CIDRs that receivers may have although they are not public
-	SecretsFolder  string        // where url_file and secret_file are looked for, unless they begin with /
+	RepeatInterval  time.Duration // how often receivers are told again of an alert that goes on firing
+	GroupWait       time.Duration // how long the first thing to tell of a group and run waits for others
+	For             int           // how many bad evaluations in a row open an alert, where the rule does not say
+	ResolveAfter    int           // how many good ones in a row resolve it, where the rule does not say
+	Poll            time.Duration // how often a process looks for what is to be told and sent
+	Timeout         time.Duration // of one try to reach a receiver
+	Keep            time.Duration // how long resolved alerts, ended silences and finished deliveries are kept
+	ExternalAddress string        // where people reach this server, for links; "": messages have none
+	EmailFrom       string        // the sender of e-mails; "": the user of the mail server, or featurestore@ and its host
+	AllowedTargets  []string      // host names and CIDRs that receivers may have although they are not public
+	SecretsFolder   string        // where url_file and secret_file are looked for, unless they begin with /
 }
 
 // DefaultConfig holds what config/default.yaml explains.
@@ -54,10 +54,10 @@ func (c Config) Validate() []error {
 	wrong(c.Poll < 10*time.Millisecond || c.Poll > time.Minute, "alerts.poll is %s: use 10ms to 1m", c.Poll)
 	wrong(c.Timeout < 100*time.Millisecond || c.Timeout > maxTimeout, "alerts.timeout is %s: use 100ms to %s", c.Timeout, maxTimeout)
 	wrong(c.Keep < time.Hour, "alerts.keep is %s: use at least 1h", c.Keep)
-	if c.ExternalURL != "" {
-		u, err := url.Parse(c.ExternalURL)
+	if c.ExternalAddress != "" {
+		u, err := url.Parse(c.ExternalAddress)
 		wrong(err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "",
-			"alerts.external_url is %q: write it as https://features.example.org", c.ExternalURL)
+			"alerts.external_address is %q: write it as https://features.example.org", c.ExternalAddress)
 	}
 	if c.EmailFrom != "" {
 		_, err := mail.ParseAddress(c.EmailFrom)

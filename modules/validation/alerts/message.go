@@ -135,8 +135,8 @@ func orNothing(text string) string {
 
 // link is where an alert can be read, "" if the server's address is not known.
 func (c *Config) link(alert int64) string {
-	if c.ExternalURL == "" || alert == 0 {
+	if c.ExternalAddress == "" || alert == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s/alerts/%d", strings.TrimRight(c.ExternalURL, "/"), alert)
+	return fmt.Sprintf("%s/alerts/%d", strings.TrimRight(c.ExternalAddress, "/"), alert)
 }

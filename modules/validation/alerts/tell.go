@@ -19,8 +19,11 @@ const recheck = time.Minute
 // tell makes out the notifications about the group and run that are due first, and answers whether there was one. What receivers
 // were told stands in the alerts, and each notification is queued as a delivery, with the same commit.
 func (a *Alerts) tell(ctx context.Context) (bool, error) {
-	found := false
-	err := a.repository.atomically(ctx, func(tx *gorm.DB) error {
+	_, _, found, err := a.repository.peek(ctx, a.now) // mostly there is nothing, and no transaction is needed to see it
+	if err != nil || !found {
+		return false, err
+	}
+	err = a.repository.atomically(ctx, func(tx *gorm.DB) error {
 		now, err := a.now(tx)
 		if err != nil {
 			return err
@@ -49,6 +52,15 @@ func (a *Alerts) tell(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("make out notifications: %w", err)
 	}
 	return found, nil
+}
+
+func (r repository) peek(ctx context.Context, clock func(*gorm.DB) (time.Time, error)) (group string, run int64, found bool, err error) {
+	db := r.db.WithContext(ctx)
+	now, err := clock(db)
+	if err != nil {
+		return "", 0, false, err
+	}
+	return r.toTell(db, now)
 }
 
 // tell makes out what is to be told of a run, if its time has come: another process may have been faster.

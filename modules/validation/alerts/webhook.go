@@ -47,7 +47,7 @@ func (s *sender) webhookBody(to Receiver, delivery *Delivery) WebhookBody {
 	m := &delivery.Message
 	body := WebhookBody{
 		Version: "4", NotificationID: delivery.Key, GroupKey: fmt.Sprintf(`{}:{group=%q, run="%d"}`, m.Group, m.Run), Status: "resolved",
-		Receiver: to.Name, GroupLabels: filled("group", m.Group), ExternalURL: s.config.ExternalURL,
+		Receiver: to.Name, GroupLabels: filled("group", m.Group), ExternalURL: s.config.ExternalAddress,
 	}
 	if m.firing() {
 		body.Status = "firing"
