@@ -137,13 +137,18 @@ func (a *Alert) resolve(reason string, run int64, now, tellAt time.Time) {
 	a.SilenceID, a.MutedBy = 0, 0
 }
 
-// schedule sets when receivers are to be told of an open alert: what waits already keeps its time.
+// schedule sets when receivers are to be told of an open alert: what waits already keeps its time, a repeat does not wait.
 func (a *Alert) schedule(now time.Time, repeat time.Duration, tellAt time.Time) {
-	switch {
-	case a.State == Resolved:
-	case a.due(now, repeat) == "":
+	if a.State == Resolved {
+		return
+	}
+	switch event := a.due(now, repeat); {
+	case event == "":
 		a.TellAt = time.Time{}
-	case a.TellAt.IsZero():
+	case !a.TellAt.IsZero():
+	case event == EventRepeated:
+		a.TellAt = now
+	default:
 		a.TellAt = tellAt
 	}
 }

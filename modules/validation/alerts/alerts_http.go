@@ -59,14 +59,14 @@ func given(t time.Time) *time.Time {
 	return &t
 }
 
-// page is how a part of a list is asked for.
-type page struct {
+// Page is how a part of a list is asked for.
+type Page struct {
 	Limit     int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 	PageToken string `query:"page_token" doc:"From next_page_token of the page before"`
 }
 
 // before is the id below which the page begins; 0: at the newest.
-func (p *page) before() (int64, error) {
+func (p *Page) before() (int64, error) {
 	if p.PageToken == "" {
 		return 0, nil
 	}
@@ -79,7 +79,7 @@ func (p *page) before() (int64, error) {
 }
 
 // cut takes the page out of what was found, one more than its limit at most; next is the token of the page after it.
-func cut[T any](p *page, found []T, id func(T) int64) (list []T, next string) {
+func cut[T any](p *Page, found []T, id func(T) int64) (list []T, next string) {
 	if len(found) <= p.Limit {
 		return found, ""
 	}
@@ -88,7 +88,7 @@ func cut[T any](p *page, found []T, id func(T) int64) (list []T, next string) {
 }
 
 type listAlertsInput struct {
-	page
+	Page
 	Group    string   `query:"group" doc:"Of this group only"`
 	Rule     string   `query:"rule" doc:"Of this rule only"`
 	Feature  string   `query:"feature" doc:"About this feature only"`
@@ -118,7 +118,7 @@ func (a *Alerts) listAlerts(ctx context.Context, in *listAlertsInput) (*listAler
 		return nil, err
 	}
 	out := &listAlertsOutput{}
-	found, out.Body.NextPageToken = cut(&in.page, found, func(a *Alert) int64 { return a.ID })
+	found, out.Body.NextPageToken = cut(&in.Page, found, func(a *Alert) int64 { return a.ID })
 	for _, alert := range found {
 		out.Body.Alerts = append(out.Body.Alerts, a.show(alert))
 	}

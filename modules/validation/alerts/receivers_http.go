@@ -91,7 +91,7 @@ type listDeliveriesOutput struct {
 }
 
 func (a *Alerts) listDeliveries(ctx context.Context, in *struct {
-	page
+	Page
 	Name  string        `path:"name"`
 	State DeliveryState `query:"state" enum:"queued,delivered,dead" doc:"In this state only"`
 }) (*listDeliveriesOutput, error) {
@@ -107,7 +107,7 @@ func (a *Alerts) listDeliveries(ctx context.Context, in *struct {
 		return nil, err
 	}
 	out := &listDeliveriesOutput{}
-	found, out.Body.NextPageToken = cut(&in.page, found, func(d *Delivery) int64 { return d.ID })
+	found, out.Body.NextPageToken = cut(&in.Page, found, func(d *Delivery) int64 { return d.ID })
 	for _, d := range found {
 		out.Body.Deliveries = append(out.Body.Deliveries, d.show())
 	}

@@ -30,7 +30,7 @@ type listSilencesOutput struct {
 }
 
 func (a *Alerts) listSilences(ctx context.Context, in *struct {
-	page
+	Page
 	Active bool `query:"active" doc:"Only those that have not ended"`
 }) (*listSilencesOutput, error) {
 	before, err := in.before()
@@ -42,7 +42,7 @@ func (a *Alerts) listSilences(ctx context.Context, in *struct {
 		return nil, err
 	}
 	out := &listSilencesOutput{}
-	found, out.Body.NextPageToken = cut(&in.page, found, func(s Silence) int64 { return s.ID })
+	found, out.Body.NextPageToken = cut(&in.Page, found, func(s Silence) int64 { return s.ID })
 	for i := range found {
 		out.Body.Silences = append(out.Body.Silences, found[i].show())
 	}

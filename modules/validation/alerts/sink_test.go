@@ -70,6 +70,15 @@ func (s *sink) next(t testing.TB) received {
 	}
 }
 
+// groups are the groups and states of the next so many requests, in the order in which they came.
+func (s *sink) groups(t testing.TB, n int) (got []string) {
+	for range n {
+		body := s.next(t).body
+		got = append(got, body.GroupLabels["group"]+" "+body.Status)
+	}
+	return got
+}
+
 // none makes sure that nothing else came.
 func (s *sink) none(t testing.TB) {
 	require.Empty(t, s.got)
