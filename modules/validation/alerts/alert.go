@@ -37,7 +37,7 @@ type Alert struct {
 
 	TellAt       time.Time // when receivers are to be told; zero: there is nothing to tell
 	ToldAt       time.Time // when they were last; zero: never
-	ToldSeverity Severity  // the highest that they were told
+	ToldSeverity Severity  // the one that they were told then
 	ToldTo       []string  // who was
 
 	AcknowledgedAt       time.Time
@@ -155,7 +155,7 @@ func (a *Alert) schedule(now time.Time, repeat time.Duration, tellAt time.Time) 
 
 // told notes that receivers were told.
 func (a *Alert) told(to []string, now time.Time) {
-	a.TellAt, a.ToldAt, a.ToldSeverity = time.Time{}, now, higher(a.ToldSeverity, a.Severity)
+	a.TellAt, a.ToldAt, a.ToldSeverity = time.Time{}, now, a.Severity
 	for _, name := range to {
 		if !slices.Contains(a.ToldTo, name) {
 			a.ToldTo = append(a.ToldTo, name)

@@ -3,6 +3,7 @@ package alerts
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -146,5 +147,44 @@ func TestOutcomesCommitWithTheirCaller(t *testing.T) {
 		found, err = a.List(t.Context(), Filter{Limit: 10})
 		require.NoError(t, err)
 		require.Len(t, found, 1)
+	})
+}
+
+// A silence that ends while another process looks is noticed by whoever looks first, be it only to tell something else.
+func TestSilenceEndsBetweenLooks(t *testing.T) {
+	clock := &fakeClock{now: epoch}
+	a := process(t, databasetest.SQLite(t)(), testConfig(t), &listed{all: []Receiver{{Name: "all", MinSeverity: Info}}}, clock, quiet)
+	_, _, err := a.Silence(t.Context(), Silence{Matcher: Matcher{Rule: "quiet"}, Until: epoch.Add(30 * time.Second), Author: "a", Reason: "b"}, false)
+	require.NoError(t, err)
+	quietly, loudly := failing("quiet", epoch), failing("loud", epoch)
+	loudly.Run = 18
+	require.NoError(t, a.Observe(t.Context(), quietly, loudly))
+	clock.Advance(30 * time.Second)
+	var last int64
+	tell := func() []string {
+		for more := true; more; {
+			more, err = a.tell(t.Context())
+			require.NoError(t, err)
+		}
+		return madeOut(t, a, &last)
+	}
+	require.Equal(t, []string{"all run=18: new loud error"}, tell())
+	require.NoError(t, a.review(t.Context()))
+	clock.Advance(30 * time.Second)
+	require.Equal(t, []string{"all run=17: new quiet error"}, tell())
+}
+
+// Whatever an outcome says of the data, both databases take it.
+func TestOutcomesOfAnyText(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {
+		a := process(t, open(), testConfig(t), &listed{}, nil, quiet)
+		o := failing("range", epoch)
+		o.Observed, o.Expected, o.Sentence = "\xff\x00a", strings.Repeat("ä", 5000), "'; DROP TABLE validation_alerts; --"
+		require.NoError(t, a.Observe(t.Context(), o))
+		alert, err := a.Get(t.Context(), 1)
+		require.NoError(t, err)
+		require.Equal(t, "\uFFFD\uFFFDa", alert.Observed)
+		require.Equal(t, strings.Repeat("ä", 999)+"…", alert.Expected)
+		require.Equal(t, o.Sentence, alert.Sentence)
 	})
 }

@@ -5,7 +5,7 @@
 //
 //	N bad outcomes in a row ──► firing ◄──► acknowledged, silenced ──► resolved, after M good ones in a row
 //
-// A skipped outcome counts neither way. Receivers are told when an alert is new, when its severity rises above what they were told, every
+// A skipped outcome counts neither way. Receivers are told when an alert is new, when its severity rises above what they were told last, every
 // RepeatInterval while it fires, and when it is resolved; never of one that is acknowledged or silenced, nor of a drift alert while one of
 // class source is open in the same group: that one is muted until a bad outcome comes in while the source works. What was told as firing
 // is told as resolved, silenced or not. A notification says how things are when it is made out, GroupWait after the first thing to tell of

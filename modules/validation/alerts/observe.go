@@ -30,6 +30,9 @@ func (a *Alerts) ObserveIn(tx *gorm.DB, outcomes ...Outcome) error {
 		o := outcomes[i]
 		errs = append(errs, o.check())
 		o.At = o.At.UTC().Truncate(time.Microsecond)
+		for _, text := range []*string{&o.Owner, &o.Observed, &o.Expected, &o.Sentence} {
+			*text = readable(*text)
+		}
 		byGroup[o.Group] = append(byGroup[o.Group], o)
 		groups = append(groups, o.Group)
 	}

@@ -3,6 +3,7 @@ package alerts
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -92,6 +93,18 @@ func (o *Outcome) alarm() Severity {
 		return Warn
 	}
 	return ""
+}
+
+// maxWords is how much is kept of what an outcome says.
+const maxWords = 1000
+
+// readable makes a text one that any database and receiver takes: at most maxWords characters, all of them valid.
+func readable(text string) string {
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+	if runes := []rune(text); len(runes) > maxWords {
+		return string(runes[:maxWords-1]) + "…"
+	}
+	return text
 }
 
 func (o *Outcome) key() key { return key{o.Rule, o.Feature} }

@@ -140,7 +140,7 @@ func (m *model) tell() (lines []string) {
 		for _, a := range m.alerts {
 			if event := m.wants(a); event != "" && a.run == first.run {
 				items = append(items, fmt.Sprintf("%s %s %s", event, a.key.rule, a.severity))
-				a.toldAt, a.told, a.owedSince, a.finished = m.now, higher(a.told, a.severity), time.Time{}, a.resolved
+				a.toldAt, a.told, a.owedSince, a.finished = m.now, a.severity, time.Time{}, a.resolved
 			}
 		}
 		lines = append(lines, fmt.Sprintf("all run=%d: %s", first.run, strings.Join(items, ", ")))

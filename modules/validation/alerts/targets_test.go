@@ -157,7 +157,9 @@ func TestNamesThatChangeTheirAddress(t *testing.T) {
 	_, err = guard.dial(ctx, "tcp", address)
 	require.ErrorContains(t, err, "127.0.0.1 is loopback")
 	require.Empty(t, reached)
+	names.mu.Lock()
 	require.GreaterOrEqual(t, names.asked, 2)
+	names.mu.Unlock()
 
 	// A name that config lists leads to private addresses, but not to where clouds keep their secrets.
 	guard.names = map[string]bool{"rebind.example.org": true}

@@ -116,8 +116,11 @@ func common(alerts []WebhookAlert, of func(*WebhookAlert) map[string]string) map
 	return shared
 }
 
-// slackAlerts is how many alerts a message to Slack spells out.
-const slackAlerts = 20
+// Of a message to Slack: how many alerts are spelt out, and how many characters it has at most (Slack cuts at 40,000).
+const (
+	slackAlerts     = 20
+	slackCharacters = 39_000
+)
 
 // slackText is a message in Slack's own form of text.
 func (s *sender) slackText(m *Message) string {
@@ -134,7 +137,11 @@ func (s *sender) slackText(m *Message) string {
 		}
 		parts = append(parts, text)
 	}
-	return strings.Join(parts, "\n\n")
+	text := strings.Join(parts, "\n\n")
+	if runes := []rune(text); len(runes) > slackCharacters {
+		return string(runes[:slackCharacters-1]) + "…"
+	}
+	return text
 }
 
 // post sends to a webhook or to Slack.

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -203,20 +205,28 @@ func TestTries(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			sink := newSink(t)
-			var tries []string // the id that each carried
+			var mu sync.Mutex
+			var ids []string // that each try carried
+			tried := func() []string {
+				mu.Lock()
+				defer mu.Unlock()
+				return slices.Clone(ids)
+			}
 			p := newPost(t, func(r Config) Receiver { return sink.receiver(t, r, "ops") }, func(config *Config) {
 				if strings.Contains(c.name, "silent") || strings.Contains(c.name, "never ends") {
 					config.Timeout = 500 * time.Millisecond
 				}
 			})
 			sink.answer = func(w http.ResponseWriter, r *http.Request) {
-				n := len(tries)
-				tries = append(tries, r.Header.Get(DeliveryHeader))
+				mu.Lock()
+				n := len(ids)
+				ids = append(ids, r.Header.Get(DeliveryHeader))
+				mu.Unlock()
 				c.answers[min(n, len(c.answers)-1)](w, r)
 			}
 			p.work(t)
 			for i, wait := range c.waits {
-				require.Len(t, tries, i+1)
+				require.Len(t, tried(), i+1)
 				delivery := p.only(t)
 				require.Equal(t, Queued, delivery.State)
 				require.Equal(t, p.clock.Now().Add(wait), delivery.NextAt)
@@ -225,20 +235,20 @@ func TestTries(t *testing.T) {
 				require.Equal(t, epoch.Add(30*time.Second), health["ops"].FailingSince)
 				p.clock.Advance(wait - time.Microsecond)
 				p.work(t)
-				require.Len(t, tries, i+1, "too early")
+				require.Len(t, tried(), i+1, "too early")
 				p.clock.Advance(time.Microsecond)
 				p.work(t)
 			}
-			require.Len(t, tries, len(c.waits)+1)
+			require.Len(t, tried(), len(c.waits)+1)
 			p.clock.Advance(2 * time.Hour)
 			p.work(t)
-			require.Len(t, tries, len(c.waits)+1, "it is over")
+			require.Len(t, tried(), len(c.waits)+1, "it is over")
 			delivery := p.only(t)
 			require.Equal(t, c.state, delivery.State)
 			require.Len(t, delivery.Tries, len(c.waits)+1)
 			require.Equal(t, c.code, delivery.Tries[0].Code)
 			require.Contains(t, delivery.Tries[0].Error, c.reason)
-			for _, id := range tries {
+			for _, id := range tried() {
 				require.Equal(t, delivery.Key, id, "the same in every try")
 			}
 			failing, err := p.Failing(t.Context())

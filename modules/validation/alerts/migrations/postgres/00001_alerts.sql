@@ -37,7 +37,7 @@ CREATE TABLE validation_alerts (
     last_at               timestamptz NOT NULL,
     tell_at               timestamptz,          -- when receivers are to be told something; null: there is nothing to tell
     told_at               timestamptz,          -- when a notification was last made out
-    told_severity         text    NOT NULL, -- the highest one told; empty: none
+    told_severity         text    NOT NULL, -- the one told then; empty: none
     told_to               text    NOT NULL, -- JSON: the receivers that were told
     acknowledged_at       timestamptz,
     acknowledged_by       text    NOT NULL,

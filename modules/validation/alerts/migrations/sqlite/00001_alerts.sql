@@ -37,7 +37,7 @@ CREATE TABLE validation_alerts (
     last_at               INTEGER NOT NULL,
     tell_at               INTEGER,          -- when receivers are to be told something; null: there is nothing to tell
     told_at               INTEGER,          -- when a notification was last made out
-    told_severity         TEXT    NOT NULL, -- the highest one told; empty: none
+    told_severity         TEXT    NOT NULL, -- the one told then; empty: none
     told_to               TEXT    NOT NULL, -- JSON: the receivers that were told
     acknowledged_at       INTEGER,
     acknowledged_by       TEXT    NOT NULL,
