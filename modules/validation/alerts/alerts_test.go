@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
+	"featurestore/app/database"
 	"featurestore/app/database/databasetest"
 )
 
@@ -72,6 +73,18 @@ func process(t testing.TB, db *gorm.DB, c Config, receivers Receivers, clock *fa
 }
 
 var quiet = slog.New(slog.DiscardHandler)
+
+// hasten is for tests of many small transactions, none of which has to survive.
+func hasten(t testing.TB, db *gorm.DB) {
+	pool, err := db.DB()
+	require.NoError(t, err)
+	pool.SetMaxOpenConns(1)
+	setting := "PRAGMA synchronous = OFF"
+	if database.Postgres(db) {
+		setting = "SET synchronous_commit = off"
+	}
+	require.NoError(t, db.Exec(setting).Error)
+}
 
 // work does what is due, and waits for it.
 func (a *Alerts) work(t testing.TB) {

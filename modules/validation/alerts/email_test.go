@@ -38,6 +38,7 @@ func TestEmail(t *testing.T) {
 	o.Sentence = "Größe is null.\r\n.\r\nQUIT\r\nBcc: evil@example.org"
 	require.NoError(t, p.Observe(t.Context(), o))
 	p.work(t)
+	sink.end()
 	require.Equal(t, Delivered, p.only(t).State, p.only(t).Tries)
 	require.Equal(t, 250, p.only(t).Tries[0].Code)
 	require.Len(t, sink.mails, 1)
@@ -76,6 +77,7 @@ func TestNothingIsInjectedIntoHeaders(t *testing.T) {
 	receiver := p.known.Receivers()[0]
 	_, err := p.sender.send(t.Context(), receiver, &Delivery{Key: "KEY", Message: message})
 	require.NoError(t, err)
+	sink.end()
 	require.Len(t, sink.mails, 1)
 	names := []string{}
 	for name := range sink.mails[0].header {
@@ -130,10 +132,11 @@ func TestEmailWays(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			sink := newMailSink(t)
-			if c.sink != nil {
-				c.sink(sink)
-			}
+			sink := newMailSink(t, func(s *mailSink) {
+				if c.sink != nil {
+					c.sink(s)
+				}
+			})
 			p := mailPost(t, sink, c.url)
 			if c.secret != "" {
 				secretFile(t, p.config, "password", c.secret)
@@ -142,6 +145,7 @@ func TestEmailWays(t *testing.T) {
 				p.known.set(r)
 			}
 			p.work(t)
+			sink.end()
 			d := p.only(t)
 			require.Equal(t, c.state, d.State, d.Tries)
 			require.Len(t, d.Tries, 1)
@@ -174,8 +178,7 @@ func TestEmailWays(t *testing.T) {
 
 // A mail server that says nothing is given up in time, at whatever point.
 func TestEmailSilence(t *testing.T) {
-	sink := newMailSink(t)
-	sink.implicit = true // waits for TLS, as the client does for a greeting
+	sink := newMailSink(t, func(s *mailSink) { s.implicit = true }) // it waits for TLS, as the client does for a greeting
 	p := mailPost(t, sink, "smtp://ADDRESS", func(c *Config) { c.Timeout = 300 * time.Millisecond })
 	p.work(t)
 	require.Equal(t, Queued, p.only(t).State)

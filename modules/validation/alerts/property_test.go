@@ -154,6 +154,7 @@ func TestRandomHistories(t *testing.T) {
 		steps = 120
 	}
 	db := databasetest.SQLite(t)()
+	hasten(t, db)
 	config := testConfig(t)
 	rules := []Outcome{
 		{Rule: "range", Group: "g", Feature: "a", Severity: Error, For: 1, ResolveAfter: 1, Class: Data},

@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 	require.NotEmpty(t, files)
 	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {
 		db := open()
+		hasten(t, db)
 		for _, file := range files {
 			text, err := os.ReadFile(file)
 			require.NoError(t, err)

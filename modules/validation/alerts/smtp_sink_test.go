@@ -33,7 +33,8 @@ type mailSink struct {
 	refuses  map[string]string // command in upper case, with its argument or without → answer, instead of the usual one
 	cutAt    string            // the command at which the connection is cut
 
-	mu       sync.Mutex
+	serving  sync.WaitGroup
+	mu       sync.Mutex // until the end
 	mails    []mailGot
 	commands []string // that came over connections without TLS
 	logins   []string
@@ -48,29 +49,34 @@ type mailGot struct {
 	secure bool
 }
 
-func newMailSink(t testing.TB) *mailSink {
+func newMailSink(t testing.TB, change ...func(*mailSink)) *mailSink {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	s := &mailSink{Listener: listener, offers: []string{"STARTTLS", "AUTH PLAIN LOGIN", "8BITMIME"}, refuses: map[string]string{}}
 	s.identity, s.roots = identity(t)
-	var serving sync.WaitGroup
-	serving.Go(func() {
+	for _, f := range change {
+		f(s)
+	}
+	s.serving.Go(func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			serving.Go(func() {
+			s.serving.Go(func() {
 				defer conn.Close()
 				s.serve(conn)
 			})
 		}
 	})
-	t.Cleanup(func() {
-		listener.Close()
-		serving.Wait()
-	})
+	t.Cleanup(s.end)
 	return s
+}
+
+// end ends the server; what it got can be read then.
+func (s *mailSink) end() {
+	s.Close()
+	s.serving.Wait()
 }
 
 // identity makes a certificate for 127.0.0.1, and the roots that trust it.

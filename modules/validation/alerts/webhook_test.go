@@ -163,12 +163,17 @@ func TestTries(t *testing.T) {
 		}
 	}
 	silent := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
-	slow := func(code int) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			w.WriteHeader(code)
-			fmt.Fprint(w, "x")
-			w.(http.Flusher).Flush()
-			<-r.Context().Done()
+	slow := func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "x")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}
+	endless := func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(500)
+		for {
+			if _, err := fmt.Fprint(w, "because "); err != nil {
+				return
+			}
 		}
 	}
 	ok := status(200)
@@ -182,7 +187,7 @@ func TestTries(t *testing.T) {
 	}{
 		{"taken", []http.HandlerFunc{ok}, nil, Delivered, 200, ""},
 		{"taken, with nothing to say", []http.HandlerFunc{status(204)}, nil, Delivered, 204, ""},
-		{"taken, and the answer never ends", []http.HandlerFunc{slow(200)}, nil, Delivered, 200, ""},
+		{"taken, and the answer never ends", []http.HandlerFunc{slow}, nil, Delivered, 200, ""},
 		{"broken for a moment", []http.HandlerFunc{status(500), status(503), ok}, []time.Duration{10 * time.Second, time.Minute}, Delivered, 500, "it answered 500: because"},
 		{"broken", []http.HandlerFunc{status(502)}, []time.Duration{10 * time.Second, time.Minute}, Dead, 502, "it answered 502: because"},
 		{"wrong", []http.HandlerFunc{status(400), ok}, nil, Dead, 400, "it answered 400: because"},
@@ -200,7 +205,8 @@ func TestTries(t *testing.T) {
 		{"cut in the middle of an answer", []http.HandlerFunc{cut("HTTP/1.1 200 OK\r\nContent-Le"), ok}, []time.Duration{10 * time.Second}, Delivered, 0, "connection broken"},
 		{"no HTTP", []http.HandlerFunc{cut("220 mail.example.org\r\n\r\n"), ok}, []time.Duration{10 * time.Second}, Delivered, 0, "malformed HTTP"},
 		{"silent", []http.HandlerFunc{silent, ok}, []time.Duration{10 * time.Second}, Delivered, 0, "it did not answer in time"},
-		{"broken, and the answer never ends", []http.HandlerFunc{slow(500), ok}, []time.Duration{10 * time.Second}, Delivered, 500, "it answered 500: x"},
+		{"broken, and the answer never ends", []http.HandlerFunc{endless, ok}, []time.Duration{10 * time.Second}, Delivered, 500, "it answered 500: because because"},
+		{"broken, and the answer is cut", []http.HandlerFunc{cut("HTTP/1.1 500 Oh\r\nContent-Length: 100\r\n\r\nbecau"), ok}, []time.Duration{10 * time.Second}, Delivered, 500, "it answered 500: becau"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -212,11 +218,11 @@ func TestTries(t *testing.T) {
 				defer mu.Unlock()
 				return slices.Clone(ids)
 			}
-			p := newPost(t, func(r Config) Receiver { return sink.receiver(t, r, "ops") }, func(config *Config) {
-				if strings.Contains(c.name, "silent") || strings.Contains(c.name, "never ends") {
-					config.Timeout = 500 * time.Millisecond
-				}
-			})
+			p := newPost(t, func(r Config) Receiver { return sink.receiver(t, r, "ops") })
+			patience := p.config.Timeout
+			if c.name == "silent" {
+				p.config.Timeout = 500 * time.Millisecond
+			}
 			sink.answer = func(w http.ResponseWriter, r *http.Request) {
 				mu.Lock()
 				n := len(ids)
@@ -225,6 +231,7 @@ func TestTries(t *testing.T) {
 				c.answers[min(n, len(c.answers)-1)](w, r)
 			}
 			p.work(t)
+			p.config.Timeout = patience
 			for i, wait := range c.waits {
 				require.Len(t, tried(), i+1)
 				delivery := p.only(t)
