@@ -74,8 +74,11 @@ func readToken(text string) (t token, ok bool) {
 		return int64(v)
 	}
 	t.revision = number()
-	since := number()
-	t.since = since>>1 ^ -(since & 1)
+	since, n := binary.Varint(body)
+	if n <= 0 {
+		return t, false
+	}
+	t.since, body = since, body[n:]
 	if t.rows.Head = number(); t.rows.Head == 0 {
 		t.rows.Time = t.since
 	} else {
