@@ -68,12 +68,12 @@ func (o *Offline) insertFor(key string, rows *store.Rows) *insert {
 
 // suits tells whether what has the insert's numbers also has its names: after a restore to an earlier moment the same numbers can be given to
 // other groups and features.
-func (i *insert) suits(rows *store.Rows) bool {
-	if i.group == rows.Group {
+func (in *insert) suits(rows *store.Rows) bool {
+	if in.group == rows.Group {
 		return true
 	}
-	return i.group.Name == rows.Group.Name && i.group.EntityType.Name == rows.Group.EntityType.Name &&
-		slices.EqualFunc(i.features, rows.Features, func(a, b *registry.Feature) bool {
+	return in.group.Name == rows.Group.Name && in.group.EntityType.Name == rows.Group.EntityType.Name &&
+		slices.EqualFunc(in.features, rows.Features, func(a, b *registry.Feature) bool {
 			return a.Column == b.Column && a.Widened == b.Widened && a.ValueType == b.ValueType
 		})
 }

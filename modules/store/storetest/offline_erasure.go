@@ -268,7 +268,7 @@ func (o *offline) eraseConcurrent() {
 					default:
 					}
 					late := done.Load()
-					var at int64 = noon
+					at := noon
 					known, err := o.store.Erasures(o.ctx, store.ErasureRange{After: checked})
 					for _, e := range known {
 						checked = e.Number
