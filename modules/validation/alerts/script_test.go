@@ -25,7 +25,7 @@ import (
 //	observe [run=1] RULE STATUS [RULE STATUS …]          one run's outcomes, at the time of the clock
 //	again RULE STATUS                                    an outcome of the same time as the last, which does not count
 //	+30s                                                 time passes, and what is due then is made out
-//	told RECEIVER [run=1]: EVENT RULE SEVERITY, …        one notification of those made out since the last +, in their order
+//	told RECEIVER [run=1]: EVENT RULE SEVERITY, …        one notification of those made out since the last +, in any order
 //	told nothing                                         there was none, or no further one
 //	alert ID STATE [SEVERITY] [muted]                    how it stands
 //	acknowledge ID, resolve ID, silence UNTIL pattern=…, unsilence ID, gone GROUP RULE
