@@ -14,9 +14,12 @@ import (
 // beside this one. A release that only adds (a table, a column with a default, a member that old programs may ignore) leaves
 // it; a release that takes away or changes a meaning raises it. The database keeps the highest OldestServed that ever opened
 // it, and programs of a lower level are refused: so a roll-out can go one process at a time, and back, until it is raised.
+//
+// Level 2: changes of definitions are kept (registry_past), and writes are checked against the ledger of erasures. A program of level 1
+// does neither: what it changed would not be known afterwards, and it would store what was erased.
 const (
-	Level        = 1
-	OldestServed = 1
+	Level        = 2
+	OldestServed = 2
 )
 
 //go:embed migrations
