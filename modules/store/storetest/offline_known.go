@@ -96,9 +96,8 @@ func (o *offline) knownThen() {
 	group := Group(1, "purchases", Customers, counts...)
 	o.ensure(group)
 	var moments []rememberedAs
-	remember := func() {
-		o.look(func(s store.Snapshot) { moments = append(moments, rememberedAs{o.knownNow(s), o.remember(s, group)}) })
-	}
+	take := func(s store.Snapshot) { moments = append(moments, rememberedAs{o.knownNow(s), o.remember(s, group)}) }
+	remember := func() { o.look(take) }
 	without, looked := 0, 0 // moments that would read otherwise without what was under way
 	compare := func() {
 		for ; looked < len(moments); looked++ {
@@ -121,10 +120,16 @@ func (o *offline) knownThen() {
 		}
 		done := make(chan error, 1)
 		go func() { done <- load.Commit(o.ctx) }()
-		for range 3 {
-			if len(done) == 0 {
-				remember()
-			}
+		var during []store.Snapshot // opened in quick succession, since reading one takes longer than the commit
+		for wait := range 4 {
+			time.Sleep(time.Duration(wait) * time.Millisecond)
+			s, err := o.store.Snapshot(o.ctx)
+			require.NoError(o, err)
+			during = append(during, s)
+		}
+		for _, s := range during {
+			take(s)
+			require.NoError(o, s.Close())
 		}
 		require.NoError(o, <-done)
 		compare()
