@@ -157,8 +157,7 @@ func TestTrainingSetsAsKnownAtATime(t *testing.T) {
 }
 
 func TestTheHorizonIsASetting(t *testing.T) {
-	s := serve(t)
-	s.values.KeepHistory(store.History{Horizon: time.Minute})
+	s := serveKeeping(t, store.History{Horizon: time.Minute})
 	s.Run(t, "testdata/http/1_storing.txt")
 	s.known(t)
 	body, token := s.training(t, "service=known")
