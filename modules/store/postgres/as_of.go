@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"featurestore/modules/registry"
 	"featurestore/modules/registry/value"
 	"featurestore/modules/store"
@@ -16,15 +18,21 @@ import (
 
 // AsOf finds each question's newest row by a look-up in the index. Where that row observes all of the features, as whole rows
 // do, it is the answer. For the rest, a few older rows are fetched the same way and put together here; what is missing even
-// then is looked up feature by feature.
+// then is looked up feature by feature. Many questions are shared out to two connections.
 func (s *snapshot) AsOf(ctx context.Context, group *registry.Group, features []*registry.Feature, keys []store.Key, times, since []int64) (*store.Current, error) {
 	current := &store.Current{Group: group, Features: features, Keys: keys,
 		Values: make([]value.Value, len(keys)*len(features)), Stamps: make([]store.Stamp, len(keys)*len(features))}
 	l, err := s.layout(ctx, group)
 	if err == nil && l.table != "" && len(current.Values) > 0 {
-		q := s.newLookUp(l, current, since)
-		if err = q.newest(ctx, sortedQuestions(keys, times)); err == nil {
-			err = q.complete(ctx)
+		asked := sortedQuestions(keys, times)
+		if twin := s.twinFor(ctx, len(asked)); twin != nil {
+			half := len(asked) / 2
+			work, ctx := errgroup.WithContext(ctx)
+			work.Go(func() error { return s.newLookUp(l, current, since).answer(ctx, asked[:half]) })
+			work.Go(func() error { return twin.newLookUp(l, current, since).answer(ctx, asked[half:]) })
+			err = work.Wait()
+		} else {
+			err = s.newLookUp(l, current, since).answer(ctx, asked)
 		}
 	}
 	if err != nil {
@@ -55,6 +63,14 @@ func (s *snapshot) newLookUp(l layout, current *store.Current, since []int64) *l
 		q.columns[j] = l.column(feature)
 	}
 	return q
+}
+
+// answer finds the values for some of the questions.
+func (q *lookUp) answer(ctx context.Context, asked []question) error {
+	if err := q.newest(ctx, asked); err != nil {
+		return err
+	}
+	return q.complete(ctx)
 }
 
 // sortedQuestions ask for rows up to times, in the order of keys and times, so that neighbours find their pages in memory.

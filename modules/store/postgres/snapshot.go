@@ -26,6 +26,8 @@ type snapshot struct {
 	head     store.Position
 	layouts  map[int64]layout // as they are in this snapshot; table "" : there is none
 	known    *store.Known     // nil: all that is in the snapshot
+	twin     *snapshot        // a second connection to it; nil: not yet, or none to be had
+	alone    bool             // there is none to be had
 }
 
 // Snapshot opens a transaction that sees what is committed now. Sorting is made unattractive: every read that has an order
@@ -89,6 +91,9 @@ func (s *snapshot) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
+	if s.twin != nil {
+		s.twin.end(ctx)
+	}
 	s.end(ctx)
 	return nil
 }
