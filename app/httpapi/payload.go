@@ -105,3 +105,26 @@ func (p *Payload) Bytes(limit int64) ([]byte, error) {
 	}
 	return all, nil
 }
+
+// JSON reads a body that is one JSON text, whatever its content type is called as long as that does not say another format. One of more than
+// limit bytes is a fault of kind TooLarge.
+func (p *Payload) JSON(limit int64) (string, error) {
+	switch t := p.ContentType; {
+	case t == "", strings.HasSuffix(t, "json"), t == "text/plain", t == "application/octet-stream":
+	default:
+		return "", fault.New(fault.Unsupported, "unsupported-content-type", "the content type %q is not read here: send application/json", fault.Shorten(t)).
+			At("header.Content-Type", t, "is not JSON")
+	}
+	if p.ContentEncoding != "" && p.ContentEncoding != "identity" {
+		return "", fault.New(fault.Unsupported, "unsupported-content-encoding", "the content encoding %q is not read here: send the JSON as it is", fault.Shorten(p.ContentEncoding)).
+			At("header.Content-Encoding", p.ContentEncoding, "is not read here")
+	}
+	raw, err := p.Bytes(limit)
+	if err != nil {
+		return "", err
+	}
+	if len(raw) == 0 {
+		return "", fault.New(fault.Invalid, "empty-body", "this call needs a body").At("body", "", "is empty")
+	}
+	return string(raw), nil
+}

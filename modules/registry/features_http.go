@@ -5,10 +5,12 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"featurestore/app/httpapi"
 )
 
 type featuresInput struct {
-	PageInput
+	httpapi.Page
 	Search     string   `query:"search" doc:"Words that all occur in its names, tags, description, owner, source or category. Features that are called so come first, then those whose names begin with the word, or hold it, then those that say it in their tags, in their description, and elsewhere"`
 	Tag        []string `query:"tag" doc:"With this tag; with all of several"`
 	Owner      string   `query:"owner"`
@@ -48,11 +50,11 @@ func (r *Registry) listFeatures(_ context.Context, in *featuresInput) (*features
 	var next string
 	var err error
 	if len(words) > 0 {
-		found, out.Body.Total, next, err = c.search(found, words, in.PageInput)
+		found, out.Body.Total, next, err = c.search(found, words, &in.Page)
 	} else {
 		slices.SortFunc(found, func(a, b *Feature) int { return cmp.Compare(a.ID, b.ID) })
 		out.Body.Total = len(found)
-		found, next, err = page(found, func(f *Feature) int64 { return f.ID }, in.PageInput)
+		found, next, err = page(found, func(f *Feature) int64 { return f.ID }, &in.Page)
 	}
 	if err != nil {
 		return nil, err
@@ -183,15 +185,15 @@ func (r *Registry) removeFeature(ctx context.Context, in *struct {
 
 func (r *Registry) listFeatureVersions(ctx context.Context, in *struct {
 	FeaturePath
-	VersionsInput
+	httpapi.Page
 }) (*versionsOutput, error) {
-	below, limit, err := in.page()
+	before, err := below(&in.Page)
 	if err != nil {
 		return nil, err
 	}
-	versions, err := r.featureVersions(ctx, in.EntityType, in.Name, below, limit)
+	versions, err := r.featureVersions(ctx, in.EntityType, in.Name, before, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return versionsPage(versions, in.Limit), nil
+	return versionsPage(&in.Page, versions), nil
 }

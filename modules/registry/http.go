@@ -3,7 +3,6 @@ package registry
 import (
 	"math"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -50,28 +49,9 @@ func (in *DefinitionInput) read() ([]byte, error) {
 	return in.Bytes(httpapi.MaxBody)
 }
 
-// PageInput is what every list takes.
-type PageInput struct {
-	Limit     int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-	PageToken string `query:"page_token" doc:"next_page_token of the page before"`
-}
-
-// after is the id that the page before ended with, 0 on the first page.
-func (in PageInput) after() (int64, error) {
-	if in.PageToken == "" {
-		return 0, nil
-	}
-	id, err := strconv.ParseInt(in.PageToken, 10, 64)
-	if err != nil || id < 1 {
-		return 0, fault.New(fault.Invalid, "invalid-page-token", "the page token was not made by this call").
-			At("query.page_token", in.PageToken, "pass next_page_token of the page before as it is")
-	}
-	return id, nil
-}
-
 // page cuts a list that is ordered by id to one page.
-func page[T any](all []T, id func(T) int64, in PageInput) (of []T, next string, err error) {
-	after, err := in.after()
+func page[T any](all []T, id func(T) int64, in *httpapi.Page) (of []T, next string, err error) {
+	after, err := in.Last()
 	if err != nil {
 		return nil, "", err
 	}
@@ -80,7 +60,7 @@ func page[T any](all []T, id func(T) int64, in PageInput) (of []T, next string, 
 			continue
 		}
 		if len(of) == in.Limit {
-			return of, strconv.FormatInt(id(all[i-1]), 10), nil
+			return of, httpapi.PageToken(id(all[i-1])), nil
 		}
 		of = append(of, one)
 	}
@@ -112,22 +92,13 @@ func changed(d *Defined, dryRun bool, show func(*Catalog) (version int, body any
 
 type planOutput struct{ Body Plan }
 
-// VersionsInput is what every list of versions takes.
-type VersionsInput struct {
-	Limit     int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-	PageToken string `query:"page_token" doc:"next_page_token of the page before"`
-}
-
-func (in VersionsInput) page() (below, limit int, err error) {
-	below = math.MaxInt32 // the widest that the column of versions compares with
-	if in.PageToken != "" {
-		after, err := PageInput(in).after()
-		if err != nil {
-			return 0, 0, err
-		}
-		below = int(min(after, math.MaxInt32))
+// below is the version before which a page of versions begins, the newest first.
+func below(in *httpapi.Page) (int, error) {
+	last, err := in.Last()
+	if err != nil || last == 0 {
+		last = math.MaxInt32 // the widest that the column of versions compares with
 	}
-	return below, in.Limit + 1, nil
+	return int(min(last, math.MaxInt32)), err
 }
 
 type versionsOutput struct {
@@ -137,13 +108,9 @@ type versionsOutput struct {
 	}
 }
 
-func versionsPage(versions []Version, limit int) *versionsOutput {
+func versionsPage(in *httpapi.Page, versions []Version) *versionsOutput {
 	out := &versionsOutput{}
-	if len(versions) > limit {
-		versions = versions[:limit]
-		out.Body.NextPageToken = strconv.Itoa(versions[limit-1].Version)
-	}
-	out.Body.Versions = versions
+	out.Body.Versions, out.Body.NextPageToken = httpapi.CutPage(in, versions, func(v Version) int64 { return int64(v.Version) })
 	return out
 }
 

@@ -2,6 +2,8 @@ package registry
 
 import (
 	"context"
+
+	"featurestore/app/httpapi"
 )
 
 // The calls of entity types, groups and services, which have names of their own, are alike.
@@ -115,21 +117,21 @@ func (r *Registry) remove(kind *Kind) func(context.Context, *struct {
 
 func (r *Registry) versions(kind *Kind) func(context.Context, *struct {
 	NamePath
-	VersionsInput
+	httpapi.Page
 }) (*versionsOutput, error) {
 	return func(ctx context.Context, in *struct {
 		NamePath
-		VersionsInput
+		httpapi.Page
 	}) (*versionsOutput, error) {
-		below, limit, err := in.page()
+		before, err := below(&in.Page)
 		if err != nil {
 			return nil, err
 		}
-		versions, err := r.Versions(ctx, kind.Name, in.Name, below, limit)
+		versions, err := r.Versions(ctx, kind.Name, in.Name, before, in.Limit+1)
 		if err != nil {
 			return nil, err
 		}
-		return versionsPage(versions, in.Limit), nil
+		return versionsPage(&in.Page, versions), nil
 	}
 }
 
@@ -140,9 +142,9 @@ type entityTypesOutput struct {
 	}
 }
 
-func (r *Registry) listEntityTypes(_ context.Context, in *PageInput) (*entityTypesOutput, error) {
+func (r *Registry) listEntityTypes(_ context.Context, in *httpapi.Page) (*entityTypesOutput, error) {
 	c := r.Catalog()
-	types, next, err := page(c.EntityTypes(), func(et *EntityType) int64 { return et.ID }, *in)
+	types, next, err := page(c.EntityTypes(), func(et *EntityType) int64 { return et.ID }, in)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +164,7 @@ type groupsOutput struct {
 }
 
 func (r *Registry) listGroups(_ context.Context, in *struct {
-	PageInput
+	httpapi.Page
 	EntityType string `query:"entity_type"`
 }) (*groupsOutput, error) {
 	c := r.Catalog()
@@ -174,7 +176,7 @@ func (r *Registry) listGroups(_ context.Context, in *struct {
 		}
 		groups = c.groupsOf(et.ID)
 	}
-	groups, next, err := page(groups, func(g *Group) int64 { return g.ID }, in.PageInput)
+	groups, next, err := page(groups, func(g *Group) int64 { return g.ID }, &in.Page)
 	if err != nil {
 		return nil, err
 	}
@@ -193,9 +195,9 @@ type servicesOutput struct {
 	}
 }
 
-func (r *Registry) listServices(_ context.Context, in *PageInput) (*servicesOutput, error) {
+func (r *Registry) listServices(_ context.Context, in *httpapi.Page) (*servicesOutput, error) {
 	c := r.Catalog()
-	services, next, err := page(c.Services(), func(s *Service) int64 { return s.ID }, *in)
+	services, next, err := page(c.Services(), func(s *Service) int64 { return s.ID }, in)
 	if err != nil {
 		return nil, err
 	}

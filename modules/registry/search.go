@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"featurestore/app/fault"
+	"featurestore/app/httpapi"
 )
 
 // How well a feature meets a search: by the part of it that says the word, the best first.
@@ -71,7 +71,7 @@ func rankOfWord(word string, names []string, tags, text, rest string) int {
 }
 
 // search orders features by how well they meet the words, leaves out those that do not, and cuts out a page.
-func (c *Catalog) search(features []*Feature, words []string, in PageInput) (found []*Feature, total int, next string, err error) {
+func (c *Catalog) search(features []*Feature, words []string, in *httpapi.Page) (found []*Feature, total int, next string, err error) {
 	after := match{rank: -1}
 	if in.PageToken != "" {
 		if after, err = readMatch(in.PageToken); err != nil {
@@ -108,8 +108,7 @@ func readMatch(token string) (m match, err error) {
 		_, err = fmt.Sscanf(string(text), "%d %s", &m.rank, &m.reference)
 	}
 	if err != nil || m.rank < isName || m.rank >= holdsNothing || m.token() != token {
-		return match{}, fault.New(fault.Invalid, "invalid-page-token", "the page token was not made by this call").
-			At("query.page_token", token, "pass next_page_token of the page before as it is, with the same search")
+		return match{}, httpapi.InvalidPageToken(token, ", with the same search")
 	}
 	return m, nil
 }

@@ -3,10 +3,9 @@ package runs
 import (
 	"context"
 	"encoding/json"
-	"strconv"
 	"time"
 
-	"featurestore/app/fault"
+	"featurestore/app/httpapi"
 )
 
 // Answer is a run as the API shows it.
@@ -45,11 +44,10 @@ func (run Run) Show() Answer {
 type runOutput struct{ Body Answer }
 
 type listInput struct {
-	Kind      string `query:"kind" doc:"Of this kind only"`
-	Subject   string `query:"subject" doc:"About this subject only"`
-	State     State  `query:"state" enum:"queued,running,succeeded,failed,cancelled" doc:"In this state only"`
-	Limit     int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-	PageToken string `query:"page_token" doc:"From next_page_token of the page before"`
+	httpapi.Page
+	Kind    string `query:"kind" doc:"Of this kind only"`
+	Subject string `query:"subject" doc:"About this subject only"`
+	State   State  `query:"state" enum:"queued,running,succeeded,failed,cancelled" doc:"In this state only"`
 }
 
 type listOutput struct {
@@ -60,24 +58,16 @@ type listOutput struct {
 }
 
 func (r *Runs) listRuns(ctx context.Context, in *listInput) (*listOutput, error) {
-	filter := Filter{Kind: in.Kind, Subject: in.Subject, State: in.State, Limit: in.Limit + 1}
-	if in.PageToken != "" {
-		before, err := strconv.ParseInt(in.PageToken, 10, 64)
-		if err != nil || before < 1 {
-			return nil, fault.New(fault.Invalid, "invalid-page-token", "the page token was not made by this call").
-				At("query.page_token", in.PageToken, "pass next_page_token of the page before as it is")
-		}
-		filter.Before = before
+	before, err := in.Last()
+	if err != nil {
+		return nil, err
 	}
-	found, err := r.List(ctx, filter)
+	found, err := r.List(ctx, Filter{Kind: in.Kind, Subject: in.Subject, State: in.State, Before: before, Limit: in.Limit + 1})
 	if err != nil {
 		return nil, err
 	}
 	out := &listOutput{}
-	if len(found) > in.Limit {
-		found = found[:in.Limit]
-		out.Body.NextPageToken = strconv.FormatInt(found[in.Limit-1].ID, 10)
-	}
+	found, out.Body.NextPageToken = httpapi.CutPage(&in.Page, found, func(run Run) int64 { return run.ID })
 	for _, run := range found {
 		out.Body.Runs = append(out.Body.Runs, run.Show())
 	}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -82,9 +81,8 @@ func (s *Store) erase(ctx context.Context, in *eraseInput) (*revertOutput, error
 }
 
 type listErasuresInput struct {
-	Limit     int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-	PageToken string `query:"page_token" doc:"From next_page_token of the page before"`
-	Format    string `query:"format" enum:"json,ndjson" default:"json" doc:"ndjson: all entries, with their secrets, one a line"`
+	httpapi.Page
+	Format string `query:"format" enum:"json,ndjson" default:"json" doc:"ndjson: all entries, with their secrets, one a line"`
 }
 
 // erasureAnswer is an entry as the API shows it.
@@ -125,24 +123,16 @@ func (s *Store) listErasures(ctx context.Context, in *listErasuresInput) (*huma.
 			return nil
 		}), nil
 	}
-	of := ErasureRange{Limit: in.Limit + 1}
-	if in.PageToken != "" {
-		after, err := strconv.ParseInt(in.PageToken, 10, 64)
-		if err != nil || after < 1 {
-			return nil, fault.New(fault.Invalid, "invalid-page-token", "the page token was not made by this call").
-				At("query.page_token", in.PageToken, "pass next_page_token of the page before as it is")
-		}
-		of.After = after
+	after, err := in.Last()
+	if err != nil {
+		return nil, err
 	}
-	found, err := s.offline.Erasures(ctx, of)
+	found, err := s.offline.Erasures(ctx, ErasureRange{After: after, Limit: in.Limit + 1})
 	if err != nil {
 		return nil, unavailable("read the ledger of erased entities", err)
 	}
 	page := erasuresAnswer{Erasures: []erasureAnswer{}}
-	if len(found) > in.Limit {
-		found = found[:in.Limit]
-		page.NextPageToken = strconv.FormatInt(found[in.Limit-1].Number, 10)
-	}
+	found, page.NextPageToken = httpapi.CutPage(&in.Page, found, func(e Erasure) int64 { return e.Number })
 	for _, e := range found {
 		page.Erasures = append(page.Erasures, showErasure(catalog, e))
 	}

@@ -142,8 +142,7 @@ func (p *historyPage) begin(token string, request *HistoryRequest) error {
 			_, err = fmt.Sscanf(string(text), "%d+%d", &p.time, &p.skip)
 		}
 		if err != nil || p.skip < 1 || p.skip > maxSkipped || p.time < firstTime || p.time > lastTime {
-			return fault.New(fault.Invalid, "invalid-page-token", "the page token was not made by this call").
-				At("query.page_token", token, "pass next_page_token of the page before as it is, with the same parameters")
+			return httpapi.InvalidPageToken(token, ", with the same parameters")
 		}
 		request.To = new(p.time + 1)
 	}

@@ -2,11 +2,9 @@ package store
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"featurestore/app/fault"
-	"featurestore/app/httpapi"
 	"featurestore/modules/registry"
 	"featurestore/modules/registry/value"
 	"featurestore/modules/runs"
@@ -226,26 +224,4 @@ func distinct(requested []Requested, place string) error {
 
 func askedTwice(name, place string) error {
 	return fault.New(fault.Invalid, "asked-twice", "the answer would have %q twice", name).At(place, name, "is asked for twice")
-}
-
-// jsonText reads a body that is one JSON text, whatever its content type is called as long as that does not say another format.
-func (s *Store) jsonText(body *httpapi.Payload) (string, error) {
-	switch t := body.ContentType; {
-	case t == "", strings.HasSuffix(t, "json"), t == "text/plain", t == "application/octet-stream":
-	default:
-		return "", fault.New(fault.Unsupported, "unsupported-content-type", "the content type %q is not read here: send application/json", fault.Shorten(t)).
-			At("header.Content-Type", t, "is not JSON")
-	}
-	if body.ContentEncoding != "" && body.ContentEncoding != "identity" {
-		return "", fault.New(fault.Unsupported, "unsupported-content-encoding", "the content encoding %q is not read here: send the JSON as it is", fault.Shorten(body.ContentEncoding)).
-			At("header.Content-Encoding", body.ContentEncoding, "is not read here")
-	}
-	raw, err := body.Bytes(s.config.MaxBodyBytes)
-	if err != nil {
-		return "", err
-	}
-	if len(raw) == 0 {
-		return "", fault.New(fault.Invalid, "empty-body", "this call needs a body").At("body", "", "is empty")
-	}
-	return string(raw), nil
 }

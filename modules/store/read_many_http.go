@@ -57,7 +57,7 @@ func (s *Store) getMany(r *httpapi.Request, b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := s.jsonText(r.Payload())
+	text, err := r.Payload().JSON(s.config.MaxBodyBytes)
 	if err != nil {
 		return nil, err
 	}

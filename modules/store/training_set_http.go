@@ -199,7 +199,7 @@ func (s *Store) spineOf(in *trainingSetInput) (*spooled, error) {
 	noFeatures := fault.New(fault.Invalid, "no-features",
 		"name the features, or a service that lists them: features= or service= in the query, or members beside spine in a JSON body").
 		At("query.features", "", "is missing, and so is service")
-	text, err := s.jsonText(&in.Payload)
+	text, err := in.Payload.JSON(s.config.MaxBodyBytes)
 	if problem, ok := fault.As(err); ok && problem.Kind == fault.Unsupported {
 		return nil, noFeatures // a table
 	}

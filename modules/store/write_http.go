@@ -49,7 +49,7 @@ func (s *Store) storeOne(r *httpapi.Request, b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := s.jsonText(payload)
+	text, err := payload.JSON(s.config.MaxBodyBytes)
 	if err != nil {
 		return nil, err
 	}

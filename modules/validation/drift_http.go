@@ -2,9 +2,7 @@ package validation
 
 import (
 	"math"
-	"strings"
 
-	"featurestore/app/fault"
 	"featurestore/app/httpapi"
 	"featurestore/modules/registry/value"
 	"featurestore/modules/validation/drift"
@@ -86,7 +84,7 @@ type driftBin struct {
 
 // drift compares two lists of values.
 func (v *Validation) drift(r *httpapi.Request, b []byte) ([]byte, error) {
-	text, err := v.jsonText(r.Payload())
+	text, err := r.Payload().JSON(v.config.MaxBodyBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -113,28 +111,6 @@ func (v *Validation) drift(r *httpapi.Request, b []byte) ([]byte, error) {
 	b = appendSide(append(b, `,"reference":`...), c.reference)
 	b = appendSide(append(b, `,"current":`...), c.current)
 	return append(c.appendBins(append(b, `,"bins":`...)), '}'), nil
-}
-
-// jsonText reads a body that is one JSON text.
-func (v *Validation) jsonText(body *httpapi.Payload) (string, error) {
-	switch t := body.ContentType; {
-	case t == "", strings.HasSuffix(t, "json"), t == "text/plain", t == "application/octet-stream":
-	default:
-		return "", fault.New(fault.Unsupported, "unsupported-content-type", "the content type %q is not read here: send application/json", fault.Shorten(t)).
-			At("header.Content-Type", t, "is not JSON")
-	}
-	if body.ContentEncoding != "" && body.ContentEncoding != "identity" {
-		return "", fault.New(fault.Unsupported, "unsupported-content-encoding", "the content encoding %q is not read here: send the JSON as it is", fault.Shorten(body.ContentEncoding)).
-			At("header.Content-Encoding", body.ContentEncoding, "is not read here")
-	}
-	raw, err := body.Bytes(v.config.MaxBodyBytes)
-	if err != nil {
-		return "", err
-	}
-	if len(raw) == 0 {
-		return "", fault.New(fault.Invalid, "empty-body", "this call needs a body").At("body", "", "is empty")
-	}
-	return string(raw), nil
 }
 
 func appendOptional(b []byte, o drift.Optional) []byte {

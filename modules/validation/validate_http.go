@@ -44,7 +44,7 @@ func (v *Validation) validate(r *httpapi.Request, b []byte) ([]byte, error) {
 	if format != "" && format != "rules" && format != "gx" {
 		return nil, unknownFormat(format, "rules or gx")
 	}
-	text, err := v.jsonText(r.Payload())
+	text, err := r.Payload().JSON(v.config.MaxBodyBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +180,7 @@ func (v *Validation) importSuite(r *httpapi.Request, b []byte) ([]byte, error) {
 	if format := r.Query("format"); format != "gx" {
 		return nil, unknownFormat(format, "gx")
 	}
-	text, err := v.jsonText(r.Payload())
+	text, err := r.Payload().JSON(v.config.MaxBodyBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -2,10 +2,9 @@ package alerts
 
 import (
 	"context"
-	"strconv"
 	"time"
 
-	"featurestore/app/fault"
+	"featurestore/app/httpapi"
 )
 
 // Answer is an alert as the API shows it.
@@ -59,36 +58,8 @@ func given(t time.Time) *time.Time {
 	return &t
 }
 
-// Page is how a part of a list is asked for.
-type Page struct {
-	Limit     int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-	PageToken string `query:"page_token" doc:"From next_page_token of the page before"`
-}
-
-// before is the id below which the page begins; 0: at the newest.
-func (p *Page) before() (int64, error) {
-	if p.PageToken == "" {
-		return 0, nil
-	}
-	before, err := strconv.ParseInt(p.PageToken, 10, 64)
-	if err != nil || before < 1 {
-		return 0, fault.New(fault.Invalid, "invalid-page-token", "the page token was not made by this call").
-			At("query.page_token", p.PageToken, "pass next_page_token of the page before as it is")
-	}
-	return before, nil
-}
-
-// cut takes the page out of what was found, one more than its limit at most; next is the token of the page after it.
-func cut[T any](p *Page, found []T, id func(T) int64) (list []T, next string) {
-	if len(found) <= p.Limit {
-		return found, ""
-	}
-	found = found[:p.Limit]
-	return found, strconv.FormatInt(id(found[p.Limit-1]), 10)
-}
-
 type listAlertsInput struct {
-	Page
+	httpapi.Page
 	Group    string   `query:"group" doc:"Of this group only"`
 	Rule     string   `query:"rule" doc:"Of this rule only"`
 	Feature  string   `query:"feature" doc:"About this feature only"`
@@ -106,7 +77,7 @@ type listAlertsOutput struct {
 }
 
 func (a *Alerts) listAlerts(ctx context.Context, in *listAlertsInput) (*listAlertsOutput, error) {
-	before, err := in.before()
+	before, err := in.Last()
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +89,7 @@ func (a *Alerts) listAlerts(ctx context.Context, in *listAlertsInput) (*listAler
 		return nil, err
 	}
 	out := &listAlertsOutput{}
-	found, out.Body.NextPageToken = cut(&in.Page, found, func(a *Alert) int64 { return a.ID })
+	found, out.Body.NextPageToken = httpapi.CutPage(&in.Page, found, func(a *Alert) int64 { return a.ID })
 	for _, alert := range found {
 		out.Body.Alerts = append(out.Body.Alerts, a.show(alert))
 	}

@@ -3,6 +3,8 @@ package alerts
 import (
 	"context"
 	"time"
+
+	"featurestore/app/httpapi"
 )
 
 // ReceiverAnswer is a receiver as the API shows it. Where it is stands in a file or a variable, whose name alone is shown.
@@ -91,11 +93,11 @@ type listDeliveriesOutput struct {
 }
 
 func (a *Alerts) listDeliveries(ctx context.Context, in *struct {
-	Page
+	httpapi.Page
 	Name  string        `path:"name"`
 	State DeliveryState `query:"state" enum:"queued,delivered,dead" doc:"In this state only"`
 }) (*listDeliveriesOutput, error) {
-	before, err := in.before()
+	before, err := in.Last()
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +109,7 @@ func (a *Alerts) listDeliveries(ctx context.Context, in *struct {
 		return nil, err
 	}
 	out := &listDeliveriesOutput{}
-	found, out.Body.NextPageToken = cut(&in.Page, found, func(d *Delivery) int64 { return d.ID })
+	found, out.Body.NextPageToken = httpapi.CutPage(&in.Page, found, func(d *Delivery) int64 { return d.ID })
 	for _, d := range found {
 		out.Body.Deliveries = append(out.Body.Deliveries, d.show())
 	}

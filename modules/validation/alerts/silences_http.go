@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"featurestore/app/fault"
+	"featurestore/app/httpapi"
 	"featurestore/modules/registry"
 )
 
@@ -30,10 +31,10 @@ type listSilencesOutput struct {
 }
 
 func (a *Alerts) listSilences(ctx context.Context, in *struct {
-	Page
+	httpapi.Page
 	Active bool `query:"active" doc:"Only those that have not ended"`
 }) (*listSilencesOutput, error) {
-	before, err := in.before()
+	before, err := in.Last()
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +43,7 @@ func (a *Alerts) listSilences(ctx context.Context, in *struct {
 		return nil, err
 	}
 	out := &listSilencesOutput{}
-	found, out.Body.NextPageToken = cut(&in.Page, found, func(s Silence) int64 { return s.ID })
+	found, out.Body.NextPageToken = httpapi.CutPage(&in.Page, found, func(s Silence) int64 { return s.ID })
 	for i := range found {
 		out.Body.Silences = append(out.Body.Silences, found[i].show())
 	}
