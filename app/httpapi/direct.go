@@ -97,10 +97,12 @@ func (r *route) serveDirect(c *requestContext, h func(*Request, []byte) ([]byte,
 		header["Content-Type"] = jsonHeader
 	}
 	header["Content-Length"] = []string{strconv.Itoa(len(answer))}
-	if conn := gatheringOf(c.Context()); conn != nil && gatherFrom <= len(answer) && len(answer) <= gatherTo {
-		conn.hold()
-		defer conn.send()
-		defer response.Flush()
+	if gatherFrom <= len(answer) && len(answer) <= gatherTo {
+		if conn := gatheringOf(c.Context()); conn != nil {
+			conn.hold()
+			defer conn.send()
+			defer response.Flush()
+		}
 	}
 	response.WriteHeader(http.StatusOK)
 	response.Write(answer) //nolint:errcheck // the client is gone

@@ -52,6 +52,35 @@ func (c *Compacted) Add(step Compacted) {
 	c.Retired += step.Retired
 }
 
+// Steps is the way of an engine's Compact: read looks at the next rows, and says how many there were, which of them are unneeded, and whether
+// there are more; remove removes those, and step is told what was done so far. It is for engines.
+func (c Compaction) Steps(read func() (rows int64, gone []Unneeded, more bool, err error), remove func([]Unneeded) (Compacted, error),
+	step func(Compacted) error) (done Compacted, err error) {
+	for more := true; more; {
+		var rows int64
+		var gone []Unneeded
+		if rows, gone, more, err = read(); err != nil {
+			return done, err
+		}
+		now := Compacted{}
+		if c.Dry {
+			for i := range gone {
+				now.Count(gone[i])
+			}
+		} else if len(gone) > 0 {
+			if now, err = remove(gone); err != nil {
+				return done, err
+			}
+		}
+		now.Read = rows
+		done.Add(now)
+		if err := step(done); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
 // Stored is a row as an engine finds it again: by its ingest id, and by a mark that is another one once the row was narrowed.
 type Stored struct {
 	ID   int64

@@ -84,7 +84,7 @@ func (s *Store) storeOne(r *httpapi.Request, b []byte) ([]byte, error) {
 func appendStoredOne(b []byte, fields []Field, w *Written) []byte {
 	b = w.appendEventTime(appendMember(b, "event_time"), 0)
 	b = appendStored(appendMember(b, "stored"), fields, w.Stored)
-	b = appendTexts(appendMember(b, "registered"), w.Registered)
+	b = value.AppendJSONStrings(appendMember(b, "registered"), w.Registered)
 	return append(w.appendThere(appendOnline(b, w.Online)), '}')
 }
 
@@ -149,15 +149,4 @@ func appendStored(b []byte, fields []Field, stored map[string]string) []byte {
 		}
 	}
 	return closed(b, '}')
-}
-
-func appendTexts(b []byte, texts []string) []byte {
-	b = append(b, '[')
-	for i, text := range texts {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = value.AppendJSONString(b, text)
-	}
-	return append(b, ']')
 }

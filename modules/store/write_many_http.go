@@ -89,7 +89,7 @@ func appendStoredMany(b []byte, entityType string, observations []Observation, w
 		b = w.appendEventTime(b, i)
 	}
 	b = appendStored(appendMember(append(b, ']'), "features"), distinctFields(observations), w.Stored)
-	b = appendTexts(appendMember(b, "registered"), w.Registered)
+	b = value.AppendJSONStrings(appendMember(b, "registered"), w.Registered)
 	return append(appendOnline(b, w.Online), '}')
 }
 

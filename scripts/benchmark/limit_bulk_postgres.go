@@ -83,20 +83,26 @@ func (l *postgresLimit) online() (rueidis.Client, error) {
 	return rueidis.NewClient(options)
 }
 
+// servers connects to both; done ends that.
+func (l *postgresLimit) servers(ctx context.Context) (connection *pgx.Conn, client rueidis.Client, done func(), err error) {
+	if connection, err = l.connect(ctx); err != nil {
+		return nil, nil, nil, err
+	}
+	if client, err = l.online(); err != nil {
+		return nil, nil, nil, errors.Join(err, connection.Close(ctx))
+	}
+	return connection, client, func() { client.Close(); connection.Close(ctx) }, nil //nolint:errcheck // all is done
+}
+
 const limitOnline = "limit:m:" // what its keys in Redis begin with
 
 // revert is one DELETE, a look-up of a thousand entities' newest rows at a time, and pipelined SETs.
 func (l *postgresLimit) revert(ctx context.Context, table string, run int) (time.Duration, error) {
-	connection, err := l.connect(ctx)
+	connection, client, done, err := l.servers(ctx)
 	if err != nil {
 		return 0, err
 	}
-	defer connection.Close(ctx)
-	client, err := l.online()
-	if err != nil {
-		return 0, err
-	}
-	defer client.Close()
+	defer done()
 	began := time.Now()
 	rows, err := connection.Query(ctx, `DELETE FROM `+table+` WHERE run_id = $1 RETURNING customer_id`, run)
 	if err != nil {
@@ -172,16 +178,11 @@ func (l *postgresLimit) rebuild(ctx context.Context, table string) (time.Duratio
 
 // materialize is COPY out of the table and one pipelined SET per row, of as many bytes as a packed row has.
 func (l *postgresLimit) materialize(ctx context.Context, table string) (time.Duration, error) {
-	connection, err := l.connect(ctx)
+	connection, client, done, err := l.servers(ctx)
 	if err != nil {
 		return 0, err
 	}
-	defer connection.Close(ctx)
-	client, err := l.online()
-	if err != nil {
-		return 0, err
-	}
-	defer client.Close()
+	defer done()
 	began := time.Now()
 	read, write := io.Pipe()
 	go func() {

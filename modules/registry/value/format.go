@@ -74,6 +74,18 @@ var escaped = func() (table [256]bool) {
 	return table
 }()
 
+// AppendJSONStrings writes a JSON array of strings.
+func AppendJSONStrings(dst []byte, texts []string) []byte {
+	dst = append(dst, '[')
+	for i, text := range texts {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = AppendJSONString(dst, text)
+	}
+	return append(dst, ']')
+}
+
 // AppendJSONString writes a JSON string, with U+FFFD for bytes that are not valid UTF-8.
 func AppendJSONString(dst []byte, s string) []byte {
 	const digits = "0123456789abcdef"

@@ -49,23 +49,11 @@ func (c *compacting) run(ctx context.Context, step func(store.Compacted) error) 
 			return done, err
 		}
 	}
-	for more := true; more; {
-		var now, removed store.Compacted
-		if now.Read, more, err = c.read(ctx); err != nil {
-			return done, err
-		}
-		if len(c.gone) > 0 {
-			if removed, err = c.remove(ctx); err != nil {
-				return done, err
-			}
-			now.Add(removed)
-		}
-		done.Add(now)
-		if err := step(done); err != nil {
-			return done, err
-		}
+	read := func() (int64, []store.Unneeded, bool, error) {
+		rows, more, err := c.read(ctx)
+		return rows, c.gone, more, err
 	}
-	return done, nil
+	return c.what.Steps(read, func(gone []store.Unneeded) (store.Compacted, error) { return c.remove(ctx, gone) }, step)
 }
 
 // note keeps what the group is retained from, before anything older goes.
@@ -186,13 +174,7 @@ func (c *compacting) row(row [][]byte) {
 // remove removes rows in one transaction. It holds the lock by which the group's removals follow each other, so none comes between the
 // look at the rows that stand for others and the commit. A row stays if it, or one that stands for it, is not where it was: a later
 // compaction looks at it again.
-func (c *compacting) remove(ctx context.Context) (removed store.Compacted, err error) {
-	if c.what.Dry {
-		for i := range c.gone {
-			removed.Count(c.gone[i])
-		}
-		return removed, nil
-	}
+func (c *compacting) remove(ctx context.Context, unneeded []store.Unneeded) (removed store.Compacted, err error) {
 	o := c.offline
 	err = o.inTransaction(ctx, "removing rows", func(tx pgx.Tx) error {
 		removed = store.Compacted{}
@@ -209,15 +191,15 @@ func (c *compacting) remove(ctx context.Context) (removed store.Compacted, err e
 		if _, err := tx.Exec(ctx, "SELECT FROM "+removals+" WHERE group_id = $1 FOR UPDATE", c.group.ID); err != nil {
 			return err
 		}
-		there, err := c.there(ctx, tx)
+		there, err := c.there(ctx, tx, unneeded)
 		if err != nil {
 			return err
 		}
 		var ids []int64
 		var places []pgtype.TID
 		leaving := map[int64]store.Unneeded{}
-		for i := range c.gone {
-			if gone := &c.gone[i]; allThere(gone.For, there) {
+		for i := range unneeded {
+			if gone := &unneeded[i]; allThere(gone.For, there) {
 				ids, places = append(ids, gone.ID), append(places, placeOfMark(gone.Mark))
 				leaving[gone.ID] = *gone
 			}
@@ -237,12 +219,12 @@ func (c *compacting) remove(ctx context.Context) (removed store.Compacted, err e
 }
 
 // there finds those of the rows that stand for others which are where they were.
-func (c *compacting) there(ctx context.Context, tx pgx.Tx) (map[store.Stored]bool, error) {
+func (c *compacting) there(ctx context.Context, tx pgx.Tx, unneeded []store.Unneeded) (map[store.Stored]bool, error) {
 	wanted := map[store.Stored]bool{}
 	var ids []int64
 	var places []pgtype.TID
-	for i := range c.gone {
-		for _, row := range c.gone[i].For {
+	for i := range unneeded {
+		for _, row := range unneeded[i].For {
 			if !wanted[row] {
 				wanted[row] = true
 				ids, places = append(ids, row.ID), append(places, placeOfMark(row.Mark))

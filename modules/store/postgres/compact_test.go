@@ -5,7 +5,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"featurestore/modules/registry/value"
 	"featurestore/modules/store"
 	"featurestore/modules/store/storetest"
 )
@@ -18,16 +17,9 @@ func TestCompactionLooksAgainBeforeItRemoves(t *testing.T) {
 		removed int64
 	}{{true, 0}, {false, 1}} {
 		o := open(t)
-		group := storetest.Group(1, "purchases", storetest.Customers, storetest.Column{Name: "a", Type: value.Integer}, storetest.Column{Name: "b", Type: value.Integer})
-		_, err := o.EnsureLayout(t.Context(), group)
-		require.NoError(t, err)
-		x := storetest.TextKey("x")
-		for at, values := range []storetest.Values{{"a": value.OfInt(1)}, {"a": value.OfInt(2), "b": value.OfInt(2)}} {
-			require.NoError(t, o.Append(t.Context(), []*store.Rows{storetest.RowsOf(group, storetest.Seen{Key: x, At: int64(at), Values: values})}))
-		}
-		what := store.Compaction{Settled: 1 << 60, Unsettled: store.NoRun, RetainFrom: 5}
+		group, what := storetest.Superseded(t, o)
 		compacting := &compacting{offline: o, group: group, what: what, sieve: store.NewSieve(group, what)}
-		_, _, err = compacting.read(t.Context())
+		_, _, err := compacting.read(t.Context())
 		require.NoError(t, err)
 		require.Len(t, compacting.gone, 1)
 		if !c.guarded {
@@ -47,7 +39,7 @@ func TestCompactionLooksAgainBeforeItRemoves(t *testing.T) {
 		}
 		done := make(chan outcome, 1)
 		go func() {
-			compacted, err := compacting.remove(t.Context())
+			compacted, err := compacting.remove(t.Context(), compacting.gone)
 			done <- outcome{compacted, err}
 		}()
 		for waits := 0; waits == 0 && len(done) == 0; {

@@ -58,24 +58,21 @@ func (c *compacting) run(ctx context.Context, step func(store.Compacted) error) 
 			return done, err
 		}
 	}
-	for more := true; more; {
-		var now store.Compacted
-		if now.Read, more, err = c.read(ctx); err != nil {
-			return done, err
-		}
-		for gone := range slices.Chunk(c.gone, compactRemove) {
-			removed, err := c.remove(ctx, gone)
-			if err != nil {
-				return done, err
-			}
-			now.Add(removed)
-		}
-		done.Add(now)
-		if err := step(done); err != nil {
-			return done, err
-		}
+	read := func() (int64, []store.Unneeded, bool, error) {
+		rows, more, err := c.read(ctx)
+		return rows, c.gone, more, err
 	}
-	return done, nil
+	remove := func(all []store.Unneeded) (removed store.Compacted, err error) {
+		for gone := range slices.Chunk(all, compactRemove) {
+			some, err := c.remove(ctx, gone)
+			if err != nil {
+				return removed, err
+			}
+			removed.Add(some)
+		}
+		return removed, nil
+	}
+	return c.what.Steps(read, remove, step)
 }
 
 // note keeps what the group is retained from, before anything older goes.
@@ -170,12 +167,6 @@ func (c *compacting) row(dest []driver.Value) {
 // remove removes rows in the writer's transaction, which nothing comes between. A row stays if it, or one that stands for it, is not
 // what it was: a later compaction looks at it again.
 func (c *compacting) remove(ctx context.Context, gone []store.Unneeded) (removed store.Compacted, err error) {
-	if c.what.Dry {
-		for i := range gone {
-			removed.Count(gone[i])
-		}
-		return removed, nil
-	}
 	err = c.offline.writer.do(ctx, bulk, func(conn *conn) error {
 		removed = store.Compacted{}
 		visible, err := c.visible(conn)

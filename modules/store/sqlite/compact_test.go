@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"featurestore/modules/registry/value"
 	"featurestore/modules/store"
 	"featurestore/modules/store/storetest"
 )
@@ -21,18 +20,12 @@ func TestCompactionLooksAgainBeforeItRemoves(t *testing.T) {
 		o, err := OpenOffline(filepath.Join(t.TempDir(), "offline.db"), Options{})
 		require.NoError(t, err)
 		defer o.Close()
-		group := storetest.Group(1, "purchases", storetest.Customers, storetest.Column{Name: "a", Type: value.Integer}, storetest.Column{Name: "b", Type: value.Integer})
-		_, err = o.EnsureLayout(t.Context(), group)
-		require.NoError(t, err)
-		x := storetest.TextKey("x")
-		for at, values := range []storetest.Values{{"a": value.OfInt(1)}, {"a": value.OfInt(2), "b": value.OfInt(2)}} {
-			require.NoError(t, o.Append(t.Context(), []*store.Rows{storetest.RowsOf(group, storetest.Seen{Key: x, At: int64(at), Values: values})}))
-		}
-		what := store.Compaction{Settled: 1 << 60, Unsettled: store.NoRun, RetainFrom: 5}
+		group, what := storetest.Superseded(t, o)
 		compacting := &compacting{offline: o, group: group, what: what, sieve: store.NewSieve(group, what)}
 		_, _, err = compacting.read(t.Context())
 		require.NoError(t, err)
 		require.Len(t, compacting.gone, 1)
+		x := storetest.TextKey("x")
 		removed, err := o.Remove(t.Context(), group, store.Selection{Key: &x, At: 1, Features: group.Features[:1]})
 		require.NoError(t, err)
 		require.EqualValues(t, 1, removed.Narrowed)

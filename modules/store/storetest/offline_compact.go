@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"testing"
 
 	"github.com/stretchr/testify/require"
 
@@ -318,4 +319,16 @@ func (o *offline) compactConcurrent() {
 		require.Equal(o, ints(0, 2), o.now(group, key)[:2], "%s", key.Encoded)
 	}
 	o.Logf("measured: of %d observations %d were left by the removal of what stood for them, and stay", writers*each, len(left))
+}
+
+// Superseded stores an observation of the entity x, and a later one, of the feature b too, that stands for it under the compaction.
+func Superseded(t testing.TB, o store.Offline) (group *registry.Group, what store.Compaction) {
+	t.Helper()
+	group = Group(1, "purchases", Customers, Column{Name: "a", Type: value.Integer}, Column{Name: "b", Type: value.Integer})
+	_, err := o.EnsureLayout(t.Context(), group)
+	require.NoError(t, err)
+	for at, values := range []Values{{"a": value.OfInt(1)}, {"a": value.OfInt(2), "b": value.OfInt(2)}} {
+		require.NoError(t, o.Append(t.Context(), []*store.Rows{RowsOf(group, Seen{Key: TextKey("x"), At: int64(at), Values: values})}))
+	}
+	return group, store.Compaction{Settled: 1 << 60, Unsettled: store.NoRun, RetainFrom: 5}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"featurestore/modules/registry/value"
+	"featurestore/modules/validation/profile"
 )
 
 // Window is how many of some observations fell into each bin.
@@ -26,7 +27,7 @@ func (w *Window) Add(v value.Value) {
 	case v.IsNull():
 		w.Nulls++
 	case w.bins.kind == Numeric:
-		w.AddNumber(number(v))
+		w.AddNumber(profile.Number(v))
 	default:
 		w.AddCategory(category(v), 1)
 	}
@@ -104,4 +105,12 @@ func (w *Window) NewShare() Optional {
 		return Optional{}
 	}
 	return known(float64(w.New) / float64(w.Values()))
+}
+
+// category is what of a value, neither null nor absent, is a category: its text as in a CSV cell.
+func category(v value.Value) string {
+	if v.Type() == value.String {
+		return v.Text()
+	}
+	return string(value.AppendText(nil, v))
 }

@@ -306,7 +306,7 @@ func (e *Expectation) columnsDetails(w *writer, o *rules.Outcome, columns *Colum
 		e.setDetails(w, o, columns)
 		return
 	}
-	w.raw("observed_value", string(texts(columns.Names)))
+	w.raw("observed_value", string(value.AppendJSONStrings(nil, columns.Names)))
 	if success {
 		return
 	}
@@ -332,29 +332,18 @@ func (e *Expectation) setDetails(w *writer, o *rules.Outcome, columns *Columns) 
 		return
 	}
 	if len(details.Missing)+len(details.Unexpected) == 0 {
-		w.raw("observed_value", string(texts(columns.Names)))
+		w.raw("observed_value", string(value.AppendJSONStrings(nil, columns.Names)))
 		return
 	}
-	w.raw("observed_value", string(texts(slices.Sorted(slices.Values(columns.Names)))))
+	w.raw("observed_value", string(value.AppendJSONStrings(nil, slices.Sorted(slices.Values(columns.Names)))))
 	inner := &writer{b: []byte{'{'}}
 	if len(details.Unexpected) > 0 {
-		inner.raw("unexpected", string(texts(slices.Sorted(slices.Values(details.Unexpected)))))
+		inner.raw("unexpected", string(value.AppendJSONStrings(nil, slices.Sorted(slices.Values(details.Unexpected)))))
 	}
 	if len(details.Missing) > 0 {
-		inner.raw("missing", string(texts(slices.Sorted(slices.Values(details.Missing)))))
+		inner.raw("missing", string(value.AppendJSONStrings(nil, slices.Sorted(slices.Values(details.Missing)))))
 	}
 	w.raw("details", `{"mismatched":`+string(append(inner.b, '}'))+"}")
-}
-
-func texts(names []string) []byte {
-	b := []byte{'['}
-	for i, name := range names {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = value.AppendJSONString(b, name)
-	}
-	return append(b, ']')
 }
 
 // writer writes the members of an object.

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"bytes"
+	"cmp"
 	"compress/flate"
 	"encoding/binary"
 	"errors"
@@ -255,36 +256,35 @@ func (d *decoder) sample(p *Profile) {
 
 func (d *decoder) frequent(p *Profile) {
 	left := p.Values()
-	bits := d.count("frequent values", 2*counters)
-	last := uint64(0)
-	for i := range bits {
-		key, n := d.uint(), d.count("of a value", left)
-		left -= n
-		if d.err == nil && (i > 0 && key <= last || n == 0) {
-			d.fail("its frequent values are out of order")
+	bits := frequentOf(d, &p.bits, "value", &left, d.uint)
+	texts := frequentOf(d, &p.texts, "text", &left, func() string {
+		text := d.text(maxKept)
+		if !utf8.ValidString(text) {
+			d.fail("one of its frequent texts is no UTF-8")
 		}
-		if d.err == nil {
-			p.bits.add(key, true)
-			p.bits.counts[key] = n
-		}
-		last = key
-	}
-	p.bits.missed = d.count("values missed", left)
-	texts, before := d.count("frequent texts", 2*counters), ""
-	for i := range texts {
-		key, n := d.text(maxKept), d.count("of a text", left)
-		left -= n
-		if d.err == nil && (i > 0 && key <= before || n == 0 || !utf8.ValidString(key)) {
-			d.fail("its frequent texts are out of order")
-		}
-		if d.err == nil {
-			p.texts.add(key, true)
-			p.texts.counts[key] = n
-		}
-		before = key
-	}
-	p.texts.missed = d.count("texts missed", left)
+		return text
+	})
 	if d.err == nil && (texts > 0 && p.kind != value.String || bits > 0 && p.kind.Array() || p.hidden && bits+texts > 0) {
 		d.fail("it holds values that it should not")
 	}
+}
+
+// frequentOf reads the frequent values of a sort, which are counted among those that are left, and answers how many they are.
+func frequentOf[K cmp.Ordered](d *decoder, f *frequent[K], sort string, left *int64, read func() K) (n int64) {
+	n = d.count("frequent "+sort+"s", 2*counters)
+	var last K
+	for i := range n {
+		key, times := read(), d.count("of a "+sort, *left)
+		*left -= times
+		if d.err == nil && (i > 0 && key <= last || times == 0) {
+			d.fail("its frequent %ss are out of order", sort)
+		}
+		if d.err == nil {
+			f.add(key, true)
+			f.counts[key] = times
+		}
+		last = key
+	}
+	f.missed = d.count(sort+"s missed", *left)
+	return n
 }

@@ -63,7 +63,7 @@ func (p *Profile) Add(v value.Value) {
 		p.nulls++
 		return
 	}
-	number := min(max(number(v), -math.MaxFloat64), math.MaxFloat64)
+	number := min(max(Number(v), -math.MaxFloat64), math.MaxFloat64)
 	p.spread.add(number)
 	p.sample.add(number)
 	if p.sketch != nil {
@@ -128,8 +128,9 @@ const maxKept = 128
 
 func keepText(text string) bool { return len(text) <= maxKept }
 
-// number is what is measured of a value that is neither null nor absent.
-func number(v value.Value) float64 {
+// Number is what is measured of a value that is neither null nor absent: a number itself, µs of a time, 0 or 1 of a truth value, and the
+// length of anything else, of texts in characters.
+func Number(v value.Value) float64 {
 	switch v.Type() {
 	case value.Float:
 		return v.Float()

@@ -128,8 +128,8 @@ func compileColumns(c *compiler) {
 			case exact:
 				broken = broken || len(others) > 0
 			}
-			o.Observed = textList(columns)
-			o.Details = json.RawMessage(fmt.Sprintf(`{"missing":%s,"unexpected":%s}`, textList(missing), textList(others)))
+			o.Observed = value.AppendJSONStrings(nil, columns)
+			o.Details = json.RawMessage(fmt.Sprintf(`{"missing":%s,"unexpected":%s}`, value.AppendJSONStrings(nil, missing), value.AppendJSONStrings(nil, others)))
 			o.conclude(rule, broken, false)
 		}}
 	}
@@ -144,17 +144,6 @@ func without(names, others []string) []string {
 		}
 	}
 	return left
-}
-
-func textList(texts []string) json.RawMessage {
-	b := []byte{'['}
-	for i, text := range texts {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = value.AppendJSONString(b, text)
-	}
-	return append(b, ']')
 }
 
 func compileCorrelation(c *compiler) {
