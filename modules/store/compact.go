@@ -23,6 +23,7 @@ const CompactionKind = "compaction"
 type CompactedGroup struct {
 	Group string `json:"group"`
 	Compacted
+	Reason string `json:"reason,omitempty" doc:"Why rows stay that could go otherwise"`
 }
 
 // unsure is how far before the horizon an observation must have come in to stand for others: it covers the time from a row's ingestion to its
@@ -63,6 +64,10 @@ func (s *Store) Compact(ctx context.Context, group *registry.Group, dry bool, pr
 			return done, err
 		}
 		what.Dry = dry
+		var look bool
+		if done.Reason, look, err = s.minds(ctx, group, &what); err != nil || !look {
+			return done, err
+		}
 		before := done.Compacted
 		compacted, err := s.offline.Compact(ctx, group, what, func(so Compacted) error {
 			done.Compacted = before

@@ -15,12 +15,15 @@ func TestCompactionRoutes(t *testing.T) {
 	s := serve(t)
 	s.Run(t, "testdata/http_compact/1_before.txt")
 	s.later.Store((8 * 24 * time.Hour).Microseconds())
+	s.Run(t, "testdata/http_compact/1_behind.txt")
+	s.inStep(t)
 	s.Run(t, "testdata/http_compact/2_after.txt")
 }
 
 func TestNothingReachesBeyondTheHorizon(t *testing.T) {
 	s := serveKeeping(t, store.History{})
 	s.Run(t, "testdata/http_compact/3_beyond.txt")
+	s.inStep(t)
 	s.later.Store(time.Second.Microseconds())
 	s.Run(t, "testdata/http_compact/4_gone.txt")
 }
@@ -30,6 +33,7 @@ func TestNothingReachesBeyondTheHorizon(t *testing.T) {
 func TestCompactionKeepsWhatWasKnown(t *testing.T) {
 	s := serve(t)
 	s.Run(t, "testdata/http_compact/5_known.txt")
+	s.inStep(t)
 	s.later.Store((8 * 24 * time.Hour).Microseconds())
 	spine := func(times ...string) string {
 		rows := "customer_id,event_time"
@@ -81,6 +85,7 @@ func TestGroupsAreCompactedOnTime(t *testing.T) {
 	for range 2 {
 		s.must(t, "POST /store/customer/c1?event_time=2026-05-01T00:00:00Z", `{"score": 1}`)
 	}
+	s.inStep(t)
 	s.later.Store(time.Second.Microseconds())
 	await(t, func() bool {
 		answer := s.Call(t, "GET /history/customer/c1?features=score", "")

@@ -22,8 +22,8 @@
 // of the rows. The ledger has a copy in the online store; ledger_join.go gives each of the two what only the other has.
 //
 // The way out of history (compaction.go, compact.go): rows that no question within the horizon needs, and those past a group's retention, are
-// removed by runs, in steps: Offline.Compact. Which rows those are is decided in one place, the Sieve. A row that is superseded and not
-// materialized yet needs no care: what stands for it is newer, and either was brought online before or is still to come.
+// removed by runs, in steps: Offline.Compact. Which rows those are is decided in one place, the Sieve. What stands for a row that goes has
+// been brought online before (compact_online.go): else, taken back, it would leave the removed row there for ever.
 //
 // Invariants: what is acknowledged is committed offline; an online value is never older than one that was answered "written";
 // while a group's marker is absent, nothing is concluded from its online rows; within a group commit no request fails its

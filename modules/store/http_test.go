@@ -191,6 +191,26 @@ func (s *served) publish(values *store.Store) runs.Work {
 	}
 }
 
+// inStep has the online copies of all groups say that they hold everything, as materialization does once it has brought it there.
+func (s *served) inStep(t *testing.T) {
+	t.Helper()
+	snapshot, err := s.offline.Snapshot(t.Context())
+	require.NoError(t, err)
+	defer snapshot.Close()
+	for _, group := range s.definitions.Catalog().Groups() {
+		if group.Kind != registry.Features {
+			continue
+		}
+		from, err := s.values.Online().State(t.Context(), group)
+		require.NoError(t, err)
+		to := from
+		to.Watermark.Position = snapshot.Position()
+		swapped, err := s.values.Online().Swap(t.Context(), group, from, to)
+		require.NoError(t, err)
+		require.True(t, swapped)
+	}
+}
+
 // dump is all that is stored: every row of both stores, and the revision of the definitions.
 func (s *served) dump(t *testing.T) string {
 	var all strings.Builder
