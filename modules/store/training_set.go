@@ -22,6 +22,7 @@ type TrainingRequest struct {
 	Statuses        bool                                         // a column <name>__status beside each feature
 	EventTimestamps bool                                         // a column <name>__event_timestamp beside each feature
 	Typed           bool                                         // join keys and times that come without a type are written as values of theirs
+	Again           func() (table.Reader, error)                 // the spine from its beginning, once more; nil: it can be read once only
 
 	features []Requested
 }
@@ -57,6 +58,12 @@ func (s *Store) TrainingSet(ctx context.Context, request TrainingRequest, spine 
 		}
 	}
 	j := &join{store: s, request: request, snapshot: v.snapshot, spine: spine, shares: v.shares, knownAt: v.knownAt}
+	if j.kept, err = s.retained(ctx, v.snapshot, v.shares, request.Moment); err != nil {
+		return 0, err
+	}
+	if err := j.foresee(ctx); err != nil {
+		return 0, err
+	}
 	// Three stages work side by side: reading the spine, looking up, writing.
 	work, ctx := errgroup.WithContext(ctx)
 	read, looked := make(chan *chunk, 1), make(chan *chunk, 1)
@@ -133,6 +140,7 @@ type join struct {
 	spine    table.Reader
 	shares   []share
 	knownAt  string
+	kept     retained
 	rows     int64
 
 	columns []string // of the spine
@@ -194,19 +202,16 @@ func (r *TrainingRequest) columns() []table.Column {
 }
 
 func (j *join) lookUp(ctx context.Context, in <-chan *chunk, out chan<- *chunk) error {
-	kept, err := j.store.retained(ctx, j.snapshot, j.shares, j.request.Moment)
-	if err != nil {
-		return err
-	}
 	first := true
 	for c := range in {
-		if err := kept.reach(c.times...); err != nil {
+		if err := j.kept.reach(c.times...); err != nil {
 			return err
 		}
 		for i := range j.shares {
 			sh := &j.shares[i]
 			current := &Current{}
 			if c.rows > 0 {
+				var err error
 				current, err = j.snapshot.AsOf(ctx, sh.group, sh.features, c.keys[sh.group.EntityType.Name], c.times, j.since(sh.group, c.times))
 				if err != nil {
 					return unavailable("look up "+sh.group.Name, err)

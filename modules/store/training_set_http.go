@@ -181,6 +181,13 @@ func (s *Store) trainingSetOf(ctx context.Context, in *trainingSetInput, request
 		return nil, err
 	}
 	request.Typed = format.Typed()
+	request.Again = func() (table.Reader, error) {
+		if err := spine.rewind(); err != nil {
+			return nil, err
+		}
+		again, _, err := table.NewReader(spine, options)
+		return again, err
+	}
 	return httpapi.Streaming(format.ContentType(), func(w io.Writer) error {
 		defer spine.Close()
 		_, err := s.TrainingSet(ctx, request, source, func(head Head) (table.Writer, error) {

@@ -56,6 +56,36 @@ func (j *join) read(ctx context.Context, out chan<- *chunk) error {
 	return send() // a header without rows is answered with a header without rows
 }
 
+// foresee looks at all times of a spine where some can lie before what is retained, so that the answer says so in place of its rows: what is
+// found after the first of them can only break it off.
+func (j *join) foresee(ctx context.Context) error {
+	if j.kept.group == "" || j.request.Again == nil {
+		return nil
+	}
+	ahead := &join{request: j.request, shares: j.shares}
+	for c := ahead.newChunk(0); ; c = ahead.newChunk(len(c.times)) {
+		batch, err := j.spine.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil {
+			err = ahead.take(c, batch)
+		}
+		if err == nil {
+			err = j.kept.reach(c.times...)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	var err error
+	j.spine, err = j.request.Again()
+	return err
+}
+
 func (j *join) newChunk(capacity int) *chunk {
 	c := &chunk{keys: map[string][]Key{}, times: make([]int64, 0, capacity)}
 	for _, k := range j.keys {
