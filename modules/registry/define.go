@@ -87,6 +87,7 @@ func (r *Registry) Apply(ctx context.Context, body []byte, contentType string, o
 	var notNamed []Named
 	out, err := r.change(ctx, o.DryRun, func(p *planner) {
 		p.allowBreaking = o.AllowBreaking
+		p.given = reading.given
 		p.put(reading.found)
 		notNamed = p.notNamed()
 	})

@@ -15,14 +15,17 @@ type exported []exportedMember
 
 type exportedMember struct {
 	name  string
-	value any // json.RawMessage or []exported
+	value any // json.RawMessage, exported or []exported
 }
 
-// export lists all definitions as apply takes them: applied to this registry they change nothing. Members that have the value
+// export lists all definitions as apply takes them: applied to this registry they change nothing, and applied to an empty one they make it
+// say the same: names, former and short names lead to the same features, and references with a version to values of the same type. It does
+// not take with it: values, the versions of other definitions than features, what the versions changed and when, and what was deleted. Members that have the value
 // that they would get anyway are left out.
 func (r *Registry) export() (exported, error) {
 	catalog := r.Catalog()
 	var file exported
+	pinned := catalog.pinned(r.kinds)
 	for _, kind := range r.kinds {
 		var list []exported
 		for _, d := range catalog.definitions(kind) {
@@ -31,7 +34,7 @@ func (r *Registry) export() (exported, error) {
 				return nil, err
 			}
 			if kind == groupKind {
-				features, err := exportFeatures(catalog.groupsByID[d.id])
+				features, err := exportFeatures(catalog.groupsByID[d.id], pinned)
 				if err != nil {
 					return nil, err
 				}
@@ -42,6 +45,9 @@ func (r *Registry) export() (exported, error) {
 		if len(list) > 0 {
 			file = append(file, exportedMember{kind.Plural, list})
 		}
+	}
+	if names := catalog.exportShortNames(); names != nil {
+		file = append(file, exportedMember{shortNamesMember, names})
 	}
 	return file, nil
 }
@@ -71,12 +77,15 @@ func (c *Catalog) definitions(kind *Kind) []*definition {
 	return list
 }
 
-func exportFeatures(entry *groupEntry) (exported, error) {
+func exportFeatures(entry *groupEntry, pinned map[string]bool) (exported, error) {
 	var list []exported
 	for _, f := range entry.group.Features {
 		one, err := exportDefinition(featureKind, entry.definitions[f.Name])
 		if err != nil {
 			return nil, err
+		}
+		if generations := exportGenerations(f, pinned); generations != nil {
+			one = append(one, exportedMember{generationsMember, generations})
 		}
 		list = append(list, one)
 	}
@@ -130,6 +139,12 @@ func (e exported) MarshalYAML() (any, error) {
 		switch of := m.value.(type) {
 		case json.RawMessage:
 			value = yamlNode(of)
+		case exported:
+			inner, err := of.MarshalYAML()
+			if err != nil {
+				return nil, err
+			}
+			value = inner.(*yaml.Node)
 		case []exported:
 			value.Kind = yaml.SequenceNode
 			for _, one := range of {

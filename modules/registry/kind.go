@@ -69,7 +69,7 @@ func (k *Kind) memberNames() []string {
 	names := []string{"name"}
 	switch k {
 	case featureKind:
-		names = append(names, "entity_type", "group", "renamed_from")
+		names = append(names, "entity_type", "group", "renamed_from", generationsMember)
 	case groupKind:
 		names = append(names, "features")
 	}

@@ -52,6 +52,8 @@ type planner struct {
 	sizes    map[int64]int       // how many features groups will have
 	columns  map[int64]int       // how many columns of features their tables will have
 	claimed  map[claim]*edit     // short names that new features get
+	given    []givenShortName    // whose short names are, as the request says
+	kept     []claim             // short names that nobody gets
 	vacant   []*Group            // must have no rows when this is done
 	plan     Plan
 	problems *fault.Error
@@ -71,9 +73,10 @@ type edit struct {
 
 	named         bool // the request names it, not only something that belongs to it
 	renamed       bool
-	relaid        bool // its layout differs
-	newGeneration bool // the values of a feature begin anew
-	refused       bool // a member that was asked for would break something and stays as it is
+	relaid        bool              // its layout differs
+	newGeneration bool              // the values of a feature begin anew
+	elsewhere     []givenGeneration // what a new feature has been through where it comes from
+	refused       bool              // a member that was asked for would break something and stays as it is
 	deleting      bool
 }
 
@@ -306,10 +309,21 @@ func (e *edit) nextVersion() int {
 	if e.before != nil {
 		was = e.before.version
 	}
-	if e.deleting || e.creating() || len(e.changes()) > 0 {
+	switch {
+	case e.elsewhere != nil:
+		return e.elsewhere[len(e.elsewhere)-1].last
+	case e.deleting || e.creating() || len(e.changes()) > 0:
 		return was + 1
 	}
 	return was
+}
+
+// generation is the version that the newest generation of a feature's values begins with, where a new one begins.
+func (e *edit) generation() int {
+	if e.elsewhere != nil {
+		return e.elsewhere[len(e.elsewhere)-1].first
+	}
+	return e.nextVersion()
 }
 
 // refused is the fault with all changes that would break something.
@@ -349,7 +363,7 @@ func (p *planner) settleVersion(e *edit, revision int64) bool {
 		e.after.document = e.kind.encode(e.is)
 	}
 	if e.newGeneration {
-		e.after.layout.Generation = e.after.version
+		e.after.layout.Generation = e.generation()
 	}
 	if e.before == nil || e.after.version != e.before.version {
 		e.after.updatedAt = p.now

@@ -1,7 +1,7 @@
 package registry
 
 import (
-	"strings"
+	"slices"
 
 	"featurestore/modules/registry/value"
 )
@@ -24,7 +24,7 @@ func (p *planner) feature(w *wanted) {
 	e.merge(w)
 	p.settleStatus(e, w)
 	if e.creating() {
-		p.createFeature(e, group, of, w.at)
+		p.createFeature(e, group, of, w)
 	} else {
 		p.changeType(e, group, w.at)
 	}
@@ -92,7 +92,8 @@ func (p *planner) settleStatus(e *edit, w *wanted) {
 }
 
 // createFeature gives a new feature its place in the group. A name that was deleted and comes back gets a new one.
-func (p *planner) createFeature(e, group, of *edit, at string) {
+func (p *planner) createFeature(e, group, of *edit, w *wanted) {
+	at := w.at
 	if err := checkFeatureName(e.after.name, p.keys(of)); err != nil {
 		p.problems.At(join(at, "name"), e.after.name, "%v", err)
 	}
@@ -100,7 +101,8 @@ func (p *planner) createFeature(e, group, of *edit, at string) {
 		p.problems.At(join(at, "name"), e.after.name, "the group %s has %d features, and more are not possible; use another group", group.label, MaxFeatures)
 	}
 	e.after.layout.ShortNames = nil
-	p.newColumn(e, group, at)
+	p.pastGenerations(e, group, w)
+	p.newColumn(e, group, w.at)
 }
 
 // countFeature adds one to the features that the group will have.
@@ -165,6 +167,7 @@ type claim struct {
 // claimShortNames gives features with new names the short names that are free: their own first, then the one without the entity type's
 // name before it, then the same of those that they had.
 func (p *planner) claimShortNames() {
+	p.giveShortNames()
 	own := func(e *edit) []string { return []string{e.after.name} }
 	former := func(e *edit) []string { return e.after.layout.Aliases }
 	for _, names := range []func(*edit) []string{own, former} {
@@ -188,14 +191,9 @@ func (p *planner) claimName(e *edit, name string, strip bool) {
 		return
 	}
 	of := p.byID[group.after.layout.EntityType]
-	if strip {
-		var ok bool
-		name, ok = strings.CutPrefix(name, of.after.name+"_")
-		if !ok || checkFeatureName(name, p.keys(of)) != nil {
-			return
-		}
+	if name, ok := shortForm(name, strip, of.after.name, p.keys(of)); ok && !slices.Contains(p.kept, claim{of.after.id, name}) {
+		p.claim(e, of.after.id, name)
 	}
-	p.claim(e, of.after.id, name)
 }
 
 // claim gives the feature a short name if nobody has it.

@@ -82,9 +82,11 @@ func (p *planner) newColumn(e, group *edit, at string) {
 	}
 	group.relaid = true
 	after := &e.after.layout
-	if e.creating() {
+	switch {
+	case e.elsewhere != nil: // they are laid out already
+	case e.creating():
 		after.Older = nil
-	} else {
+	default:
 		was, _ := value.ParseType(textOf(e.was["value_type"]))
 		after.Older = append(slices.Clone(after.Older), generation{First: after.Generation, ValueType: was,
 			Ordinal: after.Ordinal, Column: e.before.columnOf(), Widened: after.Widened, Since: after.Since, Until: layout.SchemaVersion})

@@ -69,7 +69,7 @@ func (p *planner) tentative() (*Catalog, error) {
 			d.version = e.nextVersion()
 			d.document = e.kind.encode(e.is)
 			if e.newGeneration {
-				d.layout.Generation = d.version
+				d.layout.Generation = e.generation()
 			}
 			if e.deleting {
 				d.status = deleted

@@ -108,7 +108,7 @@ func emptyRegistry(t *testing.T) func() (path string) {
 
 // TestCatalogIsWhatIsStored changes a registry at random and holds it to what must always be so: the catalog that was kept up
 // to date piece by piece is the one read from nothing, in this process and in another; refused changes change nothing; an export
-// applies back to no change; storage is never given the same place twice; and the catalog of every revision can be told afterwards.
+// applies back to no change, and to an empty registry as the same names and references; storage is never given the same place twice; and the catalog of every revision can be told afterwards.
 func TestCatalogIsWhatIsStored(t *testing.T) {
 	empty := emptyRegistry(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -155,7 +155,10 @@ func TestCatalogIsWhatIsStored(t *testing.T) {
 			case 5:
 				references := []string{et + ":" + feature}
 				for f := range r.Catalog().Features() {
-					references = append(references, f.Reference())
+					references = append(references, f.Reference(), fmt.Sprintf("%s@%d", f.Reference(), rapid.IntRange(f.FirstVersion, f.Version).Draw(rt, "version")))
+					for _, older := range f.Older {
+						references = append(references, fmt.Sprintf("%s@%d", f.Reference(), older.Version))
+					}
 				}
 				body := fmt.Sprintf(`{"name": "s%d", "features": [%q]}`, step%3, rapid.SampledFrom(references).Draw(rt, "reference"))
 				_, err = r.Define(ctx, "service", "", []byte(body), registry.Options{})
@@ -222,9 +225,13 @@ func TestCatalogIsWhatIsStored(t *testing.T) {
 			require.Empty(rt, plan.Changed)
 			require.Empty(rt, plan.NotNamed)
 		}
-		copied := begin(empty())
-		_, err = copied.Apply(ctx, export(t, r, "application/yaml"), "", registry.Options{})
-		require.NoError(rt, err)
-		require.Equal(rt, string(export(t, r, "application/yaml")), string(export(t, copied, "application/yaml")))
+		for _, accept := range []string{"application/yaml", "application/json"} {
+			file := export(t, r, accept)
+			copied := begin(empty())
+			_, err = copied.Apply(ctx, file, accept, registry.Options{})
+			require.NoError(rt, err, string(file))
+			require.Equal(rt, string(file), string(export(t, copied, accept)))
+			require.Equal(rt, meanings(r.Catalog()), meanings(copied.Catalog()), string(file))
+		}
 	})
 }

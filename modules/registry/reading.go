@@ -20,9 +20,10 @@ type wanted struct {
 
 	entityType  string // of a feature; "" if not given
 	group       string
-	renamedFrom []string // of a feature: names that it had
-	renaming    bool     // by a call of its own, which has new_name
-	also        []string // of a feature that an URL names: other names of it, which the body can repeat
+	renamedFrom []string          // of a feature: names that it had
+	generations []givenGeneration // of a feature, where it was made
+	renaming    bool              // by a call of its own, which has new_name
+	also        []string          // of a feature that an URL names: other names of it, which the body can repeat
 }
 
 // nameMember is the member of the request that gives the name.
@@ -38,6 +39,7 @@ type reader struct {
 	kinds    []*Kind
 	problems *fault.Error
 	found    []*wanted
+	given    []givenShortName
 }
 
 func newReader(kinds []*Kind) *reader {
@@ -81,6 +83,9 @@ func (r *reader) file(body json.RawMessage) {
 	for _, f := range fieldsOf(body) {
 		i := slices.Index(plurals, f.name)
 		switch {
+		case f.name == shortNamesMember && f.value[0] != 'n':
+			r.shortNames(f.value)
+		case f.name == shortNamesMember:
 		case i < 0:
 			r.problems.At(f.name, "", "unknown member; an apply file has %s%s", strings.Join(plurals, ", "),
 				DidYouMean(f.name, slices.Values(plurals)))
@@ -127,6 +132,8 @@ func (r *reader) definition(w *wanted, value json.RawMessage) {
 			}
 		case f.name == "renamed_from" && w.kind == featureKind:
 			r.formerNames(w, f.value, at)
+		case f.name == generationsMember && w.kind == featureKind:
+			r.generations(w, f.value, at)
 		case f.name == "entity_type" && w.kind == featureKind:
 			r.name(&w.entityType, f.value, at, CheckName)
 		case f.name == "group" && w.kind == featureKind:
