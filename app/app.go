@@ -78,6 +78,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	if err != nil {
 		return nil, err
 	}
+	definitions.KeepPast(c.History.Horizon, c.History.CompactEvery)
 	a.add("registry", definitions.Start, definitions.Stop)
 	a.add("engines", func(ctx context.Context) error { return a.values.claim(ctx, definitions.Installation()) }, a.values.rest)
 	values := store.New(c.Store, definitions, work, a.values.offline, a.values.online, time.Now, log)

@@ -17,7 +17,8 @@
 //     newest are in Group.Features, those before it in Group.Older, all in Group.Stored.
 //   - A feature's former names are aliases for ever. What refers to it in the registry's own kinds is rewritten in the same change
 //     (planner_rename.go), other modules' definitions go on by the alias. Groups, services and entity types keep their names.
-//   - What each change left stays (registry_past): the catalog of any revision, or moment, can be told (past.go).
+//   - What each change left stays (registry_past): the catalog of any revision, or moment, can be told (past.go), as far back as the past is
+//     kept (past_thin.go).
 //   - What depends on what is worked out in one place (references.go), for the planner and for the lineage alike.
 //   - Names that were deleted and come back are the same definition, with its id and history; a feature's values begin anew,
 //     in a column and under an ordinal that were never used.

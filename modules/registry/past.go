@@ -49,7 +49,8 @@ func (p *past) keep(c *Catalog) {
 }
 
 // At is the catalog as it was at a revision: names, services, types, TTLs and generations as they were then. The fault unknown-revision, of
-// kind Gone, says that the registry has not come so far, since it was restored to an earlier state.
+// kind Gone, says that the registry has not come so far, since it was restored to an earlier state; beyond-horizon, that the past is not kept
+// for so long (KeepPast).
 func (r *Registry) At(ctx context.Context, revision int64) (*Catalog, error) {
 	current := r.catalog.Load()
 	if revision > current.revision {
@@ -65,7 +66,7 @@ func (r *Registry) At(ctx context.Context, revision int64) (*Catalog, error) {
 		return nil, fault.New(fault.Gone, "unknown-revision",
 			"the definitions are at revision %d, and those of revision %d are lost: the registry was restored to an earlier state", current.revision, revision)
 	case revision <= 0:
-		return &Catalog{}, nil
+		return &Catalog{}, r.told(ctx, revision)
 	}
 	if found := r.past.find(revision); found != nil {
 		return found, nil
@@ -73,6 +74,9 @@ func (r *Registry) At(ctx context.Context, revision int64) (*Catalog, error) {
 	rows, err := readPast(ctx, r.db, revision)
 	if err != nil {
 		return nil, unavailable(fmt.Errorf("read the registry as of revision %d: %w", revision, err))
+	}
+	if err := r.told(ctx, revision); err != nil {
+		return nil, err
 	}
 	definitions, err := definitionsOf(rows)
 	if err != nil {

@@ -33,6 +33,10 @@ type Registry struct {
 	installation string
 	closed       atomic.Bool // groups may be retired that should not be
 
+	horizon   time.Duration // as KeepPast says
+	thinEvery time.Duration
+	thinNext  time.Time // not before
+
 	stop context.CancelFunc
 	done chan struct{}
 }
@@ -168,6 +172,9 @@ func (r *Registry) poll(ctx context.Context) {
 		_, err := r.Refresh(ctx)
 		if err == nil && r.closed.Load() {
 			r.reopen(ctx)
+		}
+		if err == nil {
+			r.thinOnTime(ctx)
 		}
 		switch {
 		case ctx.Err() != nil:

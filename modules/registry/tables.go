@@ -15,6 +15,7 @@ type stateRow struct {
 	NextID       int64
 	Installation string
 	Clock        database.Micros // of the last change, or later
+	Thinned      int64           // catalogs of revisions below this one can be told no more
 }
 
 func (stateRow) TableName() string { return "registry_state" }

@@ -140,6 +140,10 @@ func (s *Store) compaction(ctx context.Context, group *registry.Group) (Compacti
 // nothing is settled.
 func (s *Store) minded(ctx context.Context, group *registry.Group, what *Compaction, moment int64) error {
 	catalog, err := s.definitions.AsOf(ctx, moment)
+	if fault.Is(err, "beyond-horizon") { // which was raised since
+		what.Settled = value.NoTime
+		return nil
+	}
 	if err != nil {
 		return err
 	}
