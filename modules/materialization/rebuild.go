@@ -70,8 +70,11 @@ func (c *copying) rebuild(ctx context.Context, void string) (done bool, err erro
 	c.began = true
 	c.m.gauges.voided(c.group)
 	c.m.log.Warn("the online copy is rebuilt; reads are answered offline meanwhile", "group", c.group.Name, "run", run.ID(), "reason", void)
-	if err := c.m.store.Online().Sweep(ctx, c.group); err != nil {
-		return false, fmt.Errorf("sweep: %w", err)
+	if refused, err := c.m.store.Online().Sweep(ctx, c.group, c.from.Fence); err != nil || refused {
+		if err != nil {
+			err = fmt.Errorf("sweep: %w", err)
+		}
+		return false, err
 	}
 	snapshot, identity, err := c.open(ctx)
 	if err != nil {

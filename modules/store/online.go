@@ -44,8 +44,9 @@ type Online interface {
 	// Run names this run of the server: it differs after a restart that may have lost something (embedded: never differs).
 	Run(ctx context.Context) (string, error)
 
-	// Sweep removes all rows of a group, in steps that hold nothing up.
-	Sweep(ctx context.Context, group *registry.Group) error
+	// Sweep removes all rows of a group, in steps that hold nothing up. Under an older fence than the store's no more rows are removed, and
+	// refused is true.
+	Sweep(ctx context.Context, group *registry.Group, fence int64) (refused bool, err error)
 
 	// LedgerCopy is the erased entities.
 	LedgerCopy

@@ -75,18 +75,24 @@ func take(merged *store.Merged, result *rueidis.RedisResult) error {
 }
 
 // Sweep removes the rows of a group in steps, each of about a thousand keys of the server. Rows that come in meanwhile may stay.
-func (o *Online) Sweep(ctx context.Context, group *registry.Group) error {
-	pattern := o.keys.rows(group) + "*"
+func (o *Online) Sweep(ctx context.Context, group *registry.Group, fence int64) (refused bool, err error) {
+	pattern, state := o.keys.rows(group)+"*", o.keys.state(group)
 	for cursor := uint64(0); ; {
 		page, err := o.bulk.Do(ctx, o.bulk.B().Scan().Cursor(cursor).Match(pattern).Count(1000).Build()).AsScanEntry()
 		if err == nil && len(page.Elements) > 0 {
-			err = o.bulk.Do(ctx, o.bulk.B().Unlink().Key(page.Elements...).Build()).Error()
+			var results []rueidis.RedisResult
+			results, err = run(ctx, o.bulk, sweepScript, call{append([]string{state}, page.Elements...), []string{strconv.FormatInt(fence, 10)}})
+			if err == nil {
+				var swept int64
+				swept, err = results[0].AsInt64()
+				refused = swept == 0
+			}
 		}
 		if err != nil {
-			return fmt.Errorf("sweeping group %s: %w", group.Name, err)
+			return false, fmt.Errorf("sweeping group %s: %w", group.Name, err)
 		}
-		if cursor = page.Cursor; cursor == 0 {
-			return nil
+		if cursor = page.Cursor; cursor == 0 || refused {
+			return refused, nil
 		}
 	}
 }

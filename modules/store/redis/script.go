@@ -24,6 +24,9 @@ var stateText string
 //go:embed swap.lua
 var swapText string
 
+//go:embed sweep.lua
+var sweepText string
+
 //go:embed erasures.lua
 var erasuresText string
 
@@ -32,6 +35,7 @@ var (
 	dropScript     = newScript(packedText+dropText, true)
 	stateScript    = newScript(stateText, true)
 	swapScript     = newScript(swapText, false)
+	sweepScript    = newScript(sweepText, true)
 	erasuresScript = newScript(erasuresText, true)
 )
 

@@ -233,7 +233,8 @@ func TestExpiries(t *testing.T) {
 			_, err := o.Merge(ctx, g, 0, true, rows)
 			require.NoError(t, err)
 			require.Equal(t, c.wanted, own(rows[0].Key.Encoded), "case %d", i)
-			require.NoError(t, o.Sweep(ctx, g))
+			_, err = o.Sweep(ctx, g, 0)
+			require.NoError(t, err)
 		}
 	}
 }

@@ -13,9 +13,15 @@ import (
 const sweepStep = 1000
 
 // Sweep removes the rows in steps between which other writes have their turn.
-func (o *Online) Sweep(ctx context.Context, group *registry.Group) error {
+func (o *Online) Sweep(ctx context.Context, group *registry.Group, fence int64) (refused bool, err error) {
 	for more := true; more; {
 		err := o.writer.do(ctx, bulk, func(c *conn) (err error) {
+			dest := make([]driver.Value, 1)
+			found, err := c.row(dest, "SELECT fence FROM states WHERE group_id = +?", group.ID)
+			if refused = found && fence < integer(dest[0]); err != nil || refused {
+				more = false
+				return err
+			}
 			more, err = c.row(make([]driver.Value, 1), "SELECT 1 FROM entities WHERE group_id = +? LIMIT 1", group.ID)
 			if err != nil || !more {
 				return err
@@ -23,10 +29,10 @@ func (o *Online) Sweep(ctx context.Context, group *registry.Group) error {
 			return c.exec("DELETE FROM entities WHERE rowid IN (SELECT rowid FROM entities WHERE group_id = +? LIMIT +?)", group.ID, int64(sweepStep))
 		})
 		if err != nil {
-			return fmt.Errorf("sweeping group %s: %w", group.Name, err)
+			return false, fmt.Errorf("sweeping group %s: %w", group.Name, err)
 		}
 	}
-	return nil
+	return refused, nil
 }
 
 // The space of expired rows is found by reading the whole table now and then: an index over the times would cost every write more.

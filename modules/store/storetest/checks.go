@@ -76,7 +76,7 @@ func (w *World) plant(group *registry.Group, rows map[string]string) {
 		require.NoError(w, err)
 		return !head.After(state.Watermark.Position)
 	})
-	require.NoError(w, online.Sweep(w.ctx, group))
+	sweep(w, online, group)
 	state, err := online.State(w.ctx, group)
 	require.NoError(w, err)
 	var all []store.PackedRow

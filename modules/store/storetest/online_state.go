@@ -141,7 +141,11 @@ func (o *online) sweep() {
 		require.NoError(o, err)
 		require.Equal(o, len(keys), merged.Written)
 	}
-	require.NoError(o, o.store.Sweep(o.ctx, groups[0]))
+	refused, err := o.store.Sweep(o.ctx, groups[0], 2)
+	require.NoError(o, err)
+	require.True(o, refused, "the fence is newer")
+	require.NotContains(o, o.rows(groups[0], keys...), "")
+	sweep(o, o.store, groups[0])
 	for _, row := range o.rows(groups[0], keys...) {
 		require.Empty(o, row)
 	}
@@ -153,8 +157,8 @@ func (o *online) sweep() {
 		require.NoError(o, err)
 		require.Equal(o, state[group.ID], now)
 	}
-	require.NoError(o, o.store.Sweep(o.ctx, groups[0]), "again")
-	require.NoError(o, o.store.Sweep(o.ctx, Group(99, "never_used", Customers, counts...)))
+	sweep(o, o.store, groups[0]) // again
+	sweep(o, o.store, Group(99, "never_used", Customers, counts...))
 	merged, err := o.store.Merge(o.ctx, groups[0], 3, false, []store.PackedRow{intRow(keys[0], noon-1, 1, 5)})
 	require.NoError(o, err)
 	require.Equal(o, 1, merged.Written, "nothing is remembered of what was swept")

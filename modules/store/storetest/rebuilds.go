@@ -25,6 +25,7 @@ func RunRebuilds(t *testing.T, pair Pair) {
 	t.Run("who read the history before", func(t *testing.T) { rebuildFence(t, pair) })
 	t.Run("a history that went back", func(t *testing.T) { rebuildWentBack(t, pair) })
 	t.Run("two at once", func(t *testing.T) { rebuildTwice(t, pair) })
+	t.Run("a sweep that comes late", func(t *testing.T) { rebuildLateSweep(t, pair) })
 }
 
 // change replaces a group's state by one that somebody else could have left.
@@ -115,8 +116,9 @@ func (b *brokenOnline) Swap(ctx context.Context, group *registry.Group, from, to
 	return swapped, err
 }
 
-func (b *brokenOnline) Sweep(ctx context.Context, group *registry.Group) error {
-	return b.step(func() error { return b.Online.Sweep(ctx, group) })
+func (b *brokenOnline) Sweep(ctx context.Context, group *registry.Group, fence int64) (refused bool, err error) {
+	err = b.step(func() error { refused, err = b.Online.Sweep(ctx, group, fence); return err })
+	return refused, err
 }
 
 // wrapped gives a pair whose online store is seen through wrap.
@@ -171,7 +173,7 @@ func rebuildBrokenOff(t *testing.T, pair Pair) {
 	t.Logf("measured: %d places at which a rebuild was broken off, no wrong answer, all came back", steps)
 
 	w.change(group, func(s *store.State) { s.Marker = "" })
-	require.NoError(t, w.Store.Online().Sweep(w.ctx, group))
+	sweep(t, w.Store.Online(), group)
 	w.Materialize(materialization.Incremental, group)
 	require.Equal(t, entities, right(), "the control, which kept its watermark")
 }

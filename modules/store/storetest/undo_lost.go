@@ -67,7 +67,7 @@ func RunRevertAndEmptied(t *testing.T, pair Pair) {
 		online := w.Store.Online()
 		state, err := online.State(w.ctx, group)
 		require.NoError(t, err)
-		require.NoError(t, online.Sweep(w.ctx, group))
+		sweep(t, online, group)
 		_, err = online.Swap(w.ctx, group, state, store.State{Server: state.Server})
 		require.NoError(t, err)
 		log := slog.New(slog.DiscardHandler)

@@ -146,7 +146,7 @@ func (w *World) Lose(group *registry.Group) error {
 	if err != nil {
 		return err
 	}
-	if err := online.Sweep(w.ctx, group); err != nil {
+	if _, err := online.Sweep(w.ctx, group, state.Fence); err != nil {
 		return err
 	}
 	_, err = online.Swap(w.ctx, group, state, store.State{Server: state.Server, Fence: state.Fence})
