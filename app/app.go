@@ -102,7 +102,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 		a.add("store", values.Start, values.Stop)
 		values.HandleRuns()
 		values.Routes(api)
-		metrics.registry.MustRegister(values.Metrics())
+		metrics.registry.MustRegister(values)
 	}
 	if c.Has(config.Materialization) {
 		copies := materialization.New(c.Materialization, definitions, values, work, time.Now, log)

@@ -259,6 +259,3 @@ func (s *Store) count(group *registry.Group, before, now Compacted) {
 	s.compacted.WithLabelValues(group.Name, "superseded").Add(float64(now.Superseded - before.Superseded))
 	s.compacted.WithLabelValues(group.Name, "retention").Add(float64(now.Retired - before.Retired))
 }
-
-// Metrics are what this process counts.
-func (s *Store) Metrics() prometheus.Collector { return s.compacted }

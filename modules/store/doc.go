@@ -20,6 +20,7 @@
 // An erasure (erase.go, erasing.go) is a removal that lasts: the entity is entered into a ledger, a run deletes its rows and sets the online copies
 // right, and whatever comes in is checked against the ledger (erased.go) under a version that the offline store compares in the transaction
 // of the rows. The ledger has a copy in the online store; ledger_join.go gives each of the two what only the other has.
+// It needs no other role: a copy that would have to be rebuilt, and that nobody rebuilds, is emptied (erasing_copy.go).
 //
 // The way out of history (compaction.go, compact.go): rows that no question within the horizon needs, and those past a group's retention, are
 // removed by runs, in steps: Offline.Compact. Which rows those are is decided in one place, the Sieve. What stands for a row that goes has

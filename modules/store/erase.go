@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 
 	"featurestore/app/fault"
 	"featurestore/modules/registry"
@@ -95,6 +96,9 @@ func (s *Store) Erase(ctx context.Context, entityType *registry.EntityType, key 
 	if err := s.readLedger(ctx); err != nil {
 		return runs.Run{}, err
 	}
+	if _, err := s.ledgerState(ctx); err != nil {
+		return runs.Run{}, err
+	}
 	return s.runs.Submit(ctx, ErasureKind, entityType.Name, erasureRequest{EntityType: entityType.Name, Hash: hex.EncodeToString(erasure.Hash[:])})
 }
 
@@ -115,7 +119,7 @@ func (s *Store) workErasure(ctx context.Context, run *runs.Active) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	e := &erasing{store: s, run: run}
+	e, began := &erasing{store: s, run: run}, time.Now()
 	for {
 		undone, err := s.offline.Erasures(ctx, ErasureRange{Undone: true, Limit: erasedTogether})
 		if err != nil {
@@ -131,6 +135,10 @@ func (s *Store) workErasure(ctx context.Context, run *runs.Active) (any, error) 
 	if err := e.scrub(ctx, request); err != nil {
 		return nil, err
 	}
+	if _, err := s.ledgerState(ctx); err != nil {
+		return nil, err
+	}
+	s.erasures.done(time.Since(began), s.now())
 	if request.Hash == "" {
 		return map[string]int64{"entities": e.entities, "rows": e.rows}, nil
 	}

@@ -196,7 +196,7 @@ func (s *Store) removeUpTo(ctx context.Context, group *registry.Group, key Key, 
 }
 
 // takeBackWholly repeats TakeBack until the notes of all removals up to now have been given up, which hold entities' keys. Where the
-// online copy has to be rebuilt for that, it asks for it.
+// online copy has to be rebuilt for that, it asks for it; where nobody does that, it empties the copy.
 func (s *Store) takeBackWholly(ctx context.Context, group *registry.Group, waiting func()) error {
 	began, err := s.removalsOf(ctx, group)
 	if err != nil {
@@ -204,6 +204,7 @@ func (s *Store) takeBackWholly(ctx context.Context, group *registry.Group, waiti
 	}
 	ticker := time.NewTicker(repayEvery)
 	defer ticker.Stop()
+	var watching abandoned
 	for asked := false; ; asked = true {
 		if err := s.takeBackPatiently(ctx, group, waiting); err != nil {
 			return err
@@ -217,6 +218,9 @@ func (s *Store) takeBackWholly(ctx context.Context, group *registry.Group, waiti
 			if _, err := s.publisher.Publish(ctx, group); err != nil {
 				s.log.Warn("the rebuild that an erasure waits for could not be asked for; the ticker sees that it is needed", "group", group.Name, "error", err)
 			}
+		}
+		if err := watching.look(ctx, s, group); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():

@@ -24,8 +24,13 @@ func (s *Store) forgetInRuns(ctx context.Context, all []doomed) error {
 		return err
 	}
 	for _, run := range underWay {
-		if _, err := s.runs.Wait(ctx, run.ID); err != nil {
-			return err
+		for run.State == runs.Running { // one that is queued again has lost its process, and will see nothing of them
+			if run, err = s.await(ctx, run.ID, repayEvery); err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	names := map[int64]map[string]bool{} // as answers name them, by entity type
@@ -95,9 +100,9 @@ func (e *erasing) scrub(ctx context.Context, request erasureRequest) error {
 	s := e.store
 	groups, upTo := e.groups, e.upTo
 	if entityType, ok := s.definitions.Catalog().EntityType(request.EntityType); ok && e.upTo == 0 {
-		state, err := s.offline.LedgerState(ctx)
+		state, err := s.ledgerState(ctx)
 		if err != nil {
-			return unavailable("read the state of the ledger", err)
+			return err
 		}
 		if s.scrubbed >= state.Version {
 			return nil

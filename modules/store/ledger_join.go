@@ -47,9 +47,9 @@ func (s *Store) tendLedger() {
 // TendLedger learns what other processes entered into the ledger, joins it with its copy in the online store if they may differ, and asks for
 // a run where entries are not done that nobody works on.
 func (s *Store) TendLedger(ctx context.Context) error {
-	state, err := s.offline.LedgerState(ctx)
+	state, err := s.ledgerState(ctx)
 	if err != nil {
-		return unavailable("read the state of the ledger", err)
+		return err
 	}
 	if err := s.readLedger(ctx); err != nil {
 		return err
@@ -64,11 +64,20 @@ func (s *Store) TendLedger(ctx context.Context) error {
 	return s.takeUpErasures(ctx)
 }
 
+// ledgerState reads where the ledger stands.
+func (s *Store) ledgerState(ctx context.Context) (LedgerState, error) {
+	state, err := s.offline.LedgerState(ctx)
+	if err == nil {
+		s.erasures.waiting.Store(state.Undone)
+	}
+	return state, unavailable("read the state of the ledger", err)
+}
+
 // takeUpErasures asks for a run if something is not done and no run is going to do it.
 func (s *Store) takeUpErasures(ctx context.Context) error {
-	state, err := s.offline.LedgerState(ctx)
+	state, err := s.ledgerState(ctx)
 	if err != nil || state.Undone == 0 {
-		return unavailable("read the state of the ledger", err)
+		return err
 	}
 	for _, at := range []runs.State{runs.Queued, runs.Running} {
 		found, err := s.runs.List(ctx, runs.Filter{Kind: ErasureKind, State: at, Limit: 1})

@@ -61,6 +61,7 @@ type Store struct {
 	end        context.CancelFunc
 	loads      sync.WaitGroup
 
+	erasures erasureGauges
 	joined   atomic.Bool // the two copies of the ledger have been joined since the start
 	scrubbed int64       // up to which entry of the ledger the files are; it is the one run's that erases
 

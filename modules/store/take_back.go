@@ -87,7 +87,7 @@ func (s *Store) takeBack(ctx context.Context, group *registry.Group, removals Re
 	}
 	applied := from.Watermark.Removal
 	switch {
-	case from.Watermark.Position == "" || from.Watermark.Store != identity || !removals.Covers(applied):
+	case !from.Watermark.counts(identity, removals):
 		if from.Marker == "" {
 			return false, nil
 		}

@@ -24,3 +24,7 @@ func TestLedgersJoined(t *testing.T) {
 }
 
 func TestErasedFromRuns(t *testing.T) { eachPair(t, storetest.RunErasedFromRuns) }
+
+func TestErasedWithoutMaterialization(t *testing.T) {
+	eachPair(t, storetest.RunErasedWithoutMaterialization)
+}
