@@ -218,6 +218,9 @@ func (c *copying) finish(ctx context.Context, snapshot store.Snapshot, identity 
 	if err := c.copy(ctx, snapshot); err != nil || c.refused {
 		return false, err
 	}
+	if err := snapshot.Durable(ctx); err != nil {
+		return false, fmt.Errorf("read the offline store: %w", err)
+	}
 	return c.swap(ctx, c.state(identity, snapshot))
 }
 

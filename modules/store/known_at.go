@@ -128,6 +128,9 @@ func (s *Store) remembered(ctx context.Context, snapshot Snapshot, settled int64
 	if err == nil {
 		rows, err = snapshot.Known(ctx)
 	}
+	if err == nil {
+		err = snapshot.Durable(ctx)
+	}
 	if err == nil && len(rows.Open) > maxOpen {
 		err = fmt.Errorf("%d transactions are under way, and it names up to %d", len(rows.Open), maxOpen)
 	}

@@ -120,6 +120,10 @@ type Snapshot interface {
 	// Head is a place that everything in this snapshot lies below. It equals Position where nothing is under way.
 	Head() Position
 
+	// Durable makes sure that nothing comes in later at a place below Position, or below Head where Known does not hide it, whatever becomes
+	// of the store. It is called before either is kept outside of the store.
+	Durable(ctx context.Context) error
+
 	// Known says what this snapshot shows, so that a later one can be made to show the same.
 	Known(ctx context.Context) (Known, error)
 

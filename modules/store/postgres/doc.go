@@ -31,6 +31,9 @@
 // looks at __layouts afterwards, so it either comes before a new column or sees that its layout is outdated. It looks at __ledger then too: who
 // enters an entity there and waits for those that hold the lock has waited for all that did not see it.
 //
+// A transaction that has ended before its log was on disk does not count for PostgreSQL after a crash: another one gets its number. So a watermark, and
+// a token of what was known, is handed out only once the log of all below it is there (durable.go).
+//
 // Scrub vacuums what was deleted from. Then no tuple of it is left; pages keep the bytes until others take their place or the table is rewritten
 // (VACUUM FULL), and the server's log and backups keep them as long as the server's settings say.
 package postgres

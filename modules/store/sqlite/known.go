@@ -17,6 +17,9 @@ func (s *snapshot) Known(context.Context) (store.Known, error) {
 	return known, nil
 }
 
+// Durable has nothing to do: a snapshot shows what is on disk, and ids are counted in the transactions that use them.
+func (s *snapshot) Durable(context.Context) error { return nil }
+
 func (s *snapshot) AsKnown(known store.Known) { s.known = &known }
 
 // isKnown appends the condition that a row is known.
