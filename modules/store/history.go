@@ -51,21 +51,40 @@ type ExportRequest struct {
 	From, To *int64 // event times, [From, To); nil: open
 	Latest   bool   // one row per entity: each feature by rule 1, TTL applied
 	Presence bool   // a column "presence" that the loader reads back
+
+	Moment *Moment // nil: now; else as known then, and the group is of its catalog
 }
 
 // Export writes a group's rows to the writer that begin makes: join keys, event_time, features. What was not observed is missing.
-// With Latest, the event time is the newest of the row's features, and an entity of which every value has expired is left out.
+// With Latest, the event time is the newest of the row's features, and an entity of which every value has expired is left out; as known
+// then, expired by then.
 func (s *Store) Export(ctx context.Context, request ExportRequest, begin func([]table.Column) (table.Writer, error)) error {
-	snapshot, groups, err := s.view(ctx, "export "+request.Group.Name, []*registry.Group{request.Group})
+	snapshot, shares, err := s.viewThen(ctx, "export "+request.Group.Name, []share{{group: request.Group}}, request.Moment)
 	if err != nil {
 		return err
 	}
 	defer snapshot.Close()
-	request.Group = groups[0]
+	request.Group = shares[0].group
 	if request.Latest && request.Group.Kind == registry.Events {
 		return eventGroup(request.Group)
 	}
 	e := &export{request: request, tolerance: s.config.FutureTolerance.Microseconds(), now: snapshot.Now()}
+	if request.Moment != nil {
+		e.now = request.Moment.since
+	}
+	if !request.Latest { // of what is retained nothing goes that is the newest of anything
+		kept, err := s.retained(ctx, snapshot, shares, request.Moment)
+		if err != nil {
+			return err
+		}
+		from := int64(value.NoTime)
+		if request.From != nil {
+			from = *request.From
+		}
+		if err := kept.reach(from); err != nil {
+			return err
+		}
+	}
 	if e.out, err = begin(e.columns()); err != nil {
 		return err
 	}

@@ -141,6 +141,7 @@ func (s *Store) loadLater(ctx context.Context, in *loadInput, request LoadReques
 type exportInput struct {
 	Group string `path:"group" doc:"The group" example:"customer_purchases"`
 	Window
+	KnownAtQuery
 	Latest   bool   `query:"latest" doc:"One row per entity with the newest value of each feature, the TTL applied; from and to then bound the newest event time"`
 	Presence bool   `query:"presence" doc:"A column presence with the names of the features that each row observed, for formats that cannot leave a cell out"`
 	Format   string `query:"format" doc:"csv, ndjson, json, json_rows, parquet or arrow; default by Accept, else csv"`
@@ -149,11 +150,19 @@ type exportInput struct {
 
 // exportRows answers the observations of a group as a table.
 func (s *Store) exportRows(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
-	group, err := groupOf(s.definitions.Catalog(), in.Group)
+	zone, err := zoneOf(in.TimeZone)
 	if err != nil {
 		return nil, err
 	}
-	request := ExportRequest{Group: group, Latest: in.Latest, Presence: in.Presence}
+	moment, err := in.moment(ctx, s, zone)
+	if err != nil {
+		return nil, err
+	}
+	group, err := groupOf(s.catalogOf(moment), in.Group)
+	if err != nil {
+		return nil, err
+	}
+	request := ExportRequest{Group: group, Latest: in.Latest, Presence: in.Presence, Moment: moment}
 	if request.From, request.To, err = in.Window.read(); err != nil {
 		return nil, err
 	}

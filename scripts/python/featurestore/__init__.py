@@ -60,6 +60,7 @@ class Client:
         self.registry_url, self.store_url = registry_url.rstrip("/"), (store_url or registry_url).rstrip("/")
         self.timeout, self.retries, self.session = timeout, retries, requests.Session()
         self.format = "parquet" if readable() else "json"  # of tables; json once the server has refused the other
+        self.known_at: Optional[str] = None  # names the moment of the training set asked for last: known_at= gives the same again
 
     def store(self, entity_type: str, entity_id: Any, features: Mapping[str, Any], event_time: Union[datetime, str, None] = None) -> dict:
         """Stores an observation of one entity, by default as of now. A time must have a zone. entity_id is the value of the only join key,
@@ -93,10 +94,12 @@ class Client:
         return self._upload(f"{self.store_url}/rows/{_quote(group)}", data, options, write=True).json()
 
     def training_set(self, spine: Any, features: Optional[Sequence[str]] = None, *, service: Optional[str] = None, like: Optional[str] = None,
-                     **options: Any) -> Any:
+                     known_at: Union[datetime, str, None] = None, **options: Any) -> Any:
         """Joins features to each row of a spine, as they were at its event_time. The answer has the spine's rows, order and columns, and
-        is a frame like the spine. Options are those of POST /training-sets, such as full_feature_names=True."""
-        asked = {"features": ",".join(features) if features else None, "service": service, **options}
+        is a frame like the spine. With known_at, what self.known_at was after an earlier call, or a time, the answer goes by what was known
+        then, whatever was stored and changed since. Options are those of POST /training-sets, such as full_feature_names=True."""
+        moment = known_at.isoformat() if isinstance(known_at, datetime) else known_at
+        asked = {"features": ",".join(features) if features else None, "service": service, "known_at": moment, **options}
         answer = self._table(lambda format: self._upload(f"{self.store_url}/training-sets", spine, {**asked, "format": format}), like or kind_of(spine))
         return like_times(answer, spine)
 
@@ -135,6 +138,7 @@ class Client:
                 raise
             self.format = "json"
             answer = call(self.format)
+        self.known_at = answer.headers.get("Known-At", self.known_at)
         if "X-Unmatched-Rows" in answer.headers:
             warnings.warn(f"of the first rows of the spine most found nothing: {answer.headers['X-Unmatched-Rows']}", stacklevel=3)
         return decode(answer.content, answer.headers.get("Content-Type", ""), like, statuses)

@@ -126,6 +126,23 @@ def test_load_and_training_set(client, name, data):
     assert rows[f"{visitor}__x"] == [None] and rows["id"] == ["9"]
 
 
+def test_training_set_as_known_then(client):
+    rider = define(client, "rider", n="INTEGER")
+    client.store(rider, "1", {"n": 1}, AT)
+    spine = pandas.DataFrame({"id": ["1"], "event_time": [AT]})
+    first = client.training_set(spine, [f"{rider}:n"])
+    token, between = client.known_at, datetime.now(timezone.utc)
+    assert token
+    client.store(rider, "1", {"n": 2}, AT)
+    assert list(client.training_set(spine, [f"{rider}:n"])["n"]) == [2] and client.known_at != token
+    then = client.training_set(spine, [f"{rider}:n"], known_at=token)
+    assert then.equals(first) and client.known_at == token
+    assert list(client.training_set(spine, [f"{rider}:n"], known_at=between)["n"]) == [1]
+    with pytest.raises(FeatureStoreError, match="known_at") as refused:
+        client.training_set(spine, [f"{rider}:n"], known_at="yesterday")
+    assert refused.value.status == 400
+
+
 def test_load_a_file(client, tmp_path):
     walker = define(client, "walker", n="INTEGER")
     path = tmp_path / "rows.csv"
