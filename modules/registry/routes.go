@@ -85,7 +85,8 @@ func (r *Registry) Routes(api huma.API) {
 		"Make definitions so, all or none",
 		"YAML or JSON: entity_types, groups with their features, services, each a list. What the file does not name stays and is listed in the answer.")), r.postApply)
 	httpapi.Register(api, exporting(operation(get, "/apply", "export", apply,
-		"Export all definitions", "As YAML that applies back to no change, or JSON.")), r.getApply)
+		"Export all definitions", "As YAML that applies back to no change, or JSON. Applied to an empty registry it makes it say the same: names, former and short names lead to the "+
+			"same features, and references with a version to values of the same type; generations and short_names say what would be different there otherwise.")), r.getApply)
 }
 
 // moving documents the calls that set a feature's status.

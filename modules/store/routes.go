@@ -82,8 +82,9 @@ func (s *Store) Routes(api huma.API) {
 	}, s.loadRows)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "export-rows", Method: http.MethodGet, Path: "/rows/{group}", Tags: tables,
-		Summary:   "Read the observations of a group as a table",
-		Responses: tableAnswer("Join keys, event_time and the features"),
+		Summary:     "Read the observations of a group as a table",
+		Description: "With known_at= those that were known then; of observations of one entity and event time, a compaction leaves what says all that they said.",
+		Responses:   tableAnswer("Join keys, event_time and the features"),
 	}, s.exportRows)
 	s.compactRoute(api)
 	httpapi.Register(api, huma.Operation{
