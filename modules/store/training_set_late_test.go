@@ -31,7 +31,7 @@ func TestALateRowBeforeTheRetention(t *testing.T) {
 	s.later.Add(time.Hour.Microseconds())
 	s.must(t, "POST /compact?wait=30s", `{"group": "scores"}`)
 
-	const rows = 70_000 // more than are looked up together
+	const rows = 40_000 // more than are looked up together
 	const recent, early = "2026-05-31T00:00:00Z", "2025-01-15T00:00:00Z"
 	for _, format := range []table.Format{table.CSV, table.NDJSON, table.JSON, table.JSONRows, table.Parquet, table.Arrow} {
 		for last, status := range map[string]int{recent: 200, early: 410} {
