@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // bulkLimit does a bulk work by hand and answers how long it took. Tables are made where they are missing, with the columns and the
@@ -29,28 +31,28 @@ type bulkLimit interface {
 	training(ctx context.Context, tables [2]string, path string, ttl time.Duration, partial bool) (time.Duration, error)
 }
 
-// bulkWork is a work that is done once by ours and once by the limit, as often as there are rounds.
+// bulkWork is a work that is done once by ours and once by the limit, in every turn.
 type bulkWork struct {
 	name        string
-	rows        int
-	ours, limit func(round int) (time.Duration, error)
+	rows, turns int
+	ours, limit func(turn int) (time.Duration, error)
 	wanted      float64
 }
 
-// inTurns does a work by both in turns. The ratio is the median of the rounds', so that neither is charged for what happened to the machine
+// inTurns does a work by both in turns. The ratio is the median of the turns', so that neither is charged for what happened to the machine
 // in one of them, nor for a server that is cold.
 func (s *subject) inTurns(w bulkWork) error {
 	var limits, ratios []float64
 	grown := 0.0
-	for round := range s.rounds {
+	for turn := range w.turns {
 		s.process.forgetPeak()
 		idle := s.process.memory("VmRSS")
-		took, err := w.ours(round)
+		took, err := w.ours(turn)
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
 		grown = max(grown, s.process.memory("VmHWM")-idle)
-		bare, err := w.limit(round)
+		bare, err := w.limit(turn)
 		if err != nil {
 			return fmt.Errorf("the limit of %s: %w", w.name, err)
 		}
@@ -68,9 +70,12 @@ func median(numbers []float64) float64 {
 	return (numbers[(n-1)/2] + numbers[n/2]) / 2
 }
 
-func loadedGroup(format string, round int) string {
-	return "loaded_" + format + "_" + strconv.Itoa(round)
+func loadedGroup(format string, turn int) string {
+	return "loaded_" + format + "_" + strconv.Itoa(turn)
 }
+
+// loadTurns are few: loads are far above what is wanted, in every turn, and each needs tables of its own.
+const loadTurns = 2
 
 // loads measures loading a file into an empty group.
 func loads(s *subject) error {
@@ -84,15 +89,15 @@ func loads(s *subject) error {
 		return err
 	}
 	for _, in := range []struct{ name, path string }{{"CSV", path}, {"Parquet", packed}} {
-		group := func(round int) string { return loadedGroup(strings.ToLower(in.name), round) }
+		group := func(turn int) string { return loadedGroup(strings.ToLower(in.name), turn) }
 		if err := s.inTurns(bulkWork{
-			name: fmt.Sprintf("load %d rows × 10, %s", rows, in.name), rows: rows, wanted: 0.6,
-			ours: func(round int) (time.Duration, error) {
-				took, _, err := load(s, group(round), in.path, "")
+			name: fmt.Sprintf("load %d rows × 10, %s", rows, in.name), rows: rows, turns: loadTurns, wanted: 0.6,
+			ours: func(turn int) (time.Duration, error) {
+				took, _, err := load(s, group(turn), in.path, "")
 				return took, err
 			},
-			limit: func(round int) (time.Duration, error) {
-				return s.bulk.load(context.Background(), "limit_"+group(round), in.path, 1)
+			limit: func(turn int) (time.Duration, error) {
+				return s.bulk.load(context.Background(), "limit_"+group(turn), in.path, 1)
 			},
 		}); err != nil {
 			return err
@@ -101,35 +106,71 @@ func loads(s *subject) error {
 	return nil
 }
 
-// copies measures copying a group into the online store, over what is there and after emptying it. The embedded stack has no limit for that.
+// copies measures copying a group into the online store, over what is there. The embedded stack has no limit for that.
 func copies(s *subject) error {
 	if s.stack != "servers" {
 		return nil
 	}
-	ctx, rows, path := context.Background(), 200_000*s.scale, s.folder+"/copied.csv"
-	if err := table(path, observations{entities: rows, perEntity: 1, shuffled: true}); err != nil {
+	rows, err := s.copied()
+	if err != nil {
 		return err
 	}
-	if _, _, err := load(s, "copied", path, ""); err != nil {
-		return err
-	}
-	if _, err := s.bulk.load(ctx, "limit_copied", path, 1); err != nil {
-		return err
-	}
-	if err := s.inTurns(bulkWork{
-		name: fmt.Sprintf("materialize %d entities × 10", rows), rows: rows, wanted: 0.6,
-		ours:  func(int) (time.Duration, error) { return s.materialize("full", "copied") },
-		limit: func(int) (time.Duration, error) { return s.bulk.materialize(ctx, "limit_copied") },
-	}); err != nil {
-		return err
-	}
-	// Emptying costs about as much as filling, and neither side can do it otherwise than by looking through all keys: so it is in the limit too,
-	// and as much is wanted as of the copy alone.
 	return s.inTurns(bulkWork{
-		name: fmt.Sprintf("rebuild %d entities × 10", rows), rows: rows, wanted: 0.6,
-		ours:  func(int) (time.Duration, error) { return s.materialize("rebuild", "copied") },
-		limit: func(int) (time.Duration, error) { return s.bulk.rebuild(ctx, "limit_copied") },
+		name: fmt.Sprintf("materialize %d entities × 10", rows), rows: rows, turns: s.turns, wanted: 0.6,
+		ours:  func(int) (time.Duration, error) { return s.materialize("full", "copied") },
+		limit: func(int) (time.Duration, error) { return s.bulk.materialize(context.Background(), "limit_copied") },
 	})
+}
+
+// rebuilds measures the same after emptying it. Emptying costs about as much as filling, and neither side can do it otherwise than by looking
+// through all keys: so it is in the limit too, and as much is wanted as of the copy alone.
+func rebuilds(s *subject) error {
+	if s.stack != "servers" {
+		return nil
+	}
+	rows, err := s.copied()
+	if err != nil {
+		return err
+	}
+	return s.inTurns(bulkWork{
+		name: fmt.Sprintf("rebuild %d entities × 10", rows), rows: rows, turns: s.turns, wanted: 0.6,
+		ours:  func(int) (time.Duration, error) { return s.materialize("rebuild", "copied") },
+		limit: func(int) (time.Duration, error) { return s.bulk.rebuild(context.Background(), "limit_copied") },
+	})
+}
+
+// copied fills the group and the table that are copied, and answers how many rows they have.
+func (s *subject) copied() (rows int, err error) {
+	rows = 200_000 * s.scale
+	return rows, s.once("copied", func() error {
+		path := s.folder + "/copied.csv"
+		if err := table(path, observations{entities: rows, perEntity: 1, shuffled: true}); err != nil {
+			return err
+		}
+		return s.fill(path, "", "copied")
+	})
+}
+
+// fill loads a file into groups and, beside that, into the limit's tables of these names.
+func (s *subject) fill(path, query string, groups ...string) error {
+	work, ctx := errgroup.WithContext(context.Background())
+	work.Go(func() error {
+		for _, group := range groups {
+			if _, _, err := load(s, group, path, query); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	work.Go(func() error {
+		for _, group := range groups {
+			if _, err := s.bulk.load(ctx, "limit_"+group, path, 1); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return work.Wait()
 }
 
 // materialize copies groups and waits for the end.
@@ -157,14 +198,11 @@ func reverts(s *subject) error {
 	if err := table(newer, observations{entities: rows, perEntity: 1, from: 1, shuffled: true}); err != nil {
 		return err
 	}
-	if _, _, err := load(s, "reverted", older, ""); err != nil {
-		return err
-	}
-	if _, err := s.bulk.load(ctx, "limit_reverted", older, 1); err != nil {
+	if err := s.fill(older, "", "reverted"); err != nil {
 		return err
 	}
 	return s.inTurns(bulkWork{
-		name: fmt.Sprintf("revert a load of %d rows × 10", rows), rows: rows, wanted: 0.6,
+		name: fmt.Sprintf("revert a load of %d rows × 10", rows), rows: rows, turns: s.turns, wanted: 0.6,
 		ours: func(int) (time.Duration, error) {
 			_, run, err := load(s, "reverted", newer, "")
 			if err != nil {
@@ -187,71 +225,82 @@ func reverts(s *subject) error {
 	})
 }
 
-// trainings measures training sets from 100 days of each entity in two groups: of whole rows in CSV and Parquet, and with a TTL that leaves
-// out half of what is found; and of partial rows, each with half of its features.
+// trainings measures training sets from 100 days of each entity in two groups: of whole rows, of partial ones, each with half of its
+// features, and of whole rows with a TTL that leaves out half of what is found.
 func trainings(s *subject) error {
-	questions, rows := 100_000*s.scale, 500_000*s.scale // in the long form ten times the short one's
-	partialQuestions, partialRows := questions/5, rows/5
-	whole, err := s.history("history", questions, observations{entities: rows / 100, perEntity: 100})
+	whole, partial, err := s.histories()
 	if err != nil {
 		return err
 	}
-	packed, err := asParquet(whole)
-	if err != nil {
+	if err := s.trains(whole, "", s.turns, 0); err != nil {
 		return err
 	}
-	partial, err := s.history("partial", partialQuestions, observations{entities: partialRows / 100, perEntity: 100, partial: true})
-	if err != nil {
+	if err := s.trains(partial, ", partial rows", s.turns+2, 0); err != nil { // they are short
 		return err
 	}
 	const ttl = 12 * time.Hour
-	for _, w := range []struct {
-		kind, service, path string
-		questions, rows     int
-		ttl                 time.Duration
-	}{
-		{"", "history", whole, questions, rows, 0},
-		{", Parquet", "history", packed, questions, rows, 0},
-		{", partial rows", "partial", partial, partialQuestions, partialRows, 0},
-		{", TTL", "history", whole, questions, rows, ttl},
-	} {
-		if w.ttl > 0 {
-			if err := s.expire(w.ttl, w.service+"_a", w.service+"_b"); err != nil {
+	if err := s.expire(ttl, whole.service+"_a", whole.service+"_b"); err != nil {
+		return err
+	}
+	return s.trains(whole, ", TTL", s.turns, ttl)
+}
+
+// parquet measures training sets of whole rows whose spine and answer are Parquet.
+func parquet(s *subject) error {
+	whole, _, err := s.histories()
+	if err != nil {
+		return err
+	}
+	if whole.spine, err = asParquet(whole.spine); err != nil {
+		return err
+	}
+	return s.trains(whole, ", Parquet", s.turns, 0)
+}
+
+// history is a service over two groups, and questions about them.
+type history struct {
+	service         string
+	questions, rows int // rows: of each group
+	spine           string
+	partial         bool
+}
+
+// histories fills the groups and tables that training sets are made from.
+func (s *subject) histories() (whole, partial history, err error) {
+	of := func(service string, share int, partial bool) history {
+		return history{service: service, questions: 100_000 * s.scale / share, rows: 500_000 * s.scale / share, spine: s.folder + "/" + service + "_spine.csv", partial: partial}
+	}
+	whole, partial = of("history", 1, false), of("partial", 5, true) // in the long form ten times the short one's
+	return whole, partial, s.once("histories", func() error {
+		for _, h := range []history{whole, partial} {
+			path, query := s.folder+"/"+h.service+".csv", ""
+			if h.partial {
+				query = "?nulls=skip"
+			}
+			o := observations{entities: h.rows / 100, perEntity: 100, partial: h.partial}
+			if err := table(path, o); err != nil {
+				return err
+			}
+			if err := s.fill(path, query, h.service+"_a", h.service+"_b"); err != nil {
+				return err
+			}
+			if err := spine(h.spine, h.questions, o.entities, o.perEntity); err != nil {
 				return err
 			}
 		}
-		if err := s.inTurns(bulkWork{
-			name: fmt.Sprintf("training set, %d rows against 2 × %d observations%s", w.questions, w.rows, w.kind), rows: w.questions, wanted: 0.9,
-			ours: func(int) (time.Duration, error) { return s.training(w.service, w.path) },
-			limit: func(int) (time.Duration, error) {
-				tables := [2]string{"limit_" + w.service + "_a", "limit_" + w.service + "_b"}
-				return s.bulk.training(context.Background(), tables, w.path, w.ttl, w.service == "partial")
-			},
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
-// history loads a file into two groups and two tables, and answers a spine about it.
-func (s *subject) history(name string, questions int, o observations) (string, error) {
-	path, asked, query := s.folder+"/"+name+".csv", s.folder+"/"+name+"_spine.csv", ""
-	if o.partial {
-		query = "?nulls=skip"
-	}
-	if err := table(path, o); err != nil {
-		return "", err
-	}
-	for _, suffix := range []string{"_a", "_b"} {
-		if _, _, err := load(s, name+suffix, path, query); err != nil {
-			return "", err
-		}
-		if _, err := s.bulk.load(context.Background(), "limit_"+name+suffix, path, 1); err != nil {
-			return "", err
-		}
-	}
-	return asked, spine(asked, questions, o.entities, o.perEntity)
+func (s *subject) trains(h history, kind string, turns int, ttl time.Duration) error {
+	return s.inTurns(bulkWork{
+		name: fmt.Sprintf("training set, %d rows against 2 × %d observations%s", h.questions, h.rows, kind), rows: h.questions, turns: turns, wanted: 0.9,
+		ours: func(int) (time.Duration, error) { return s.training(h.service, h.spine) },
+		limit: func(int) (time.Duration, error) {
+			tables := [2]string{"limit_" + h.service + "_a", "limit_" + h.service + "_b"}
+			return s.bulk.training(context.Background(), tables, h.spine, ttl, h.partial)
+		},
+	})
 }
 
 // expire gives groups a TTL, and waits until their online copies have it.

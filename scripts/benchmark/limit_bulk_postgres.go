@@ -96,15 +96,20 @@ func (l *postgresLimit) servers(ctx context.Context) (connection *pgx.Conn, clie
 
 const limitOnline = "limit:m:" // what its keys in Redis begin with
 
-// revert is one DELETE, a look-up of a thousand entities' newest rows at a time, and pipelined SETs.
+// revert is one DELETE, a look-up of a thousand entities' newest rows at a time, and pipelined SETs. Until the last of them, what is still to be set
+// right is noted in a table, by which it could be gone on with after a crash.
 func (l *postgresLimit) revert(ctx context.Context, table string, run int) (time.Duration, error) {
 	connection, client, done, err := l.servers(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer done()
+	if _, err := connection.Exec(ctx, `CREATE TABLE IF NOT EXISTS limit_removed (run_id bigint NOT NULL, customer_id text NOT NULL, ingest_id bigint NOT NULL)`); err != nil {
+		return 0, err
+	}
 	began := time.Now()
-	rows, err := connection.Query(ctx, `DELETE FROM `+table+` WHERE run_id = $1 RETURNING customer_id`, run)
+	rows, err := connection.Query(ctx, `WITH gone AS (DELETE FROM `+table+` WHERE run_id = $1 RETURNING customer_id, ingest_id)
+		INSERT INTO limit_removed SELECT $1, customer_id, ingest_id FROM gone RETURNING customer_id`, run)
 	if err != nil {
 		return 0, err
 	}
@@ -137,7 +142,8 @@ func (l *postgresLimit) revert(ctx context.Context, table string, run int) (time
 			return 0, err
 		}
 	}
-	return time.Since(began), nil
+	_, err = connection.Exec(ctx, `DELETE FROM limit_removed WHERE run_id = $1`, run)
+	return time.Since(began), err
 }
 
 func all(results []rueidis.RedisResult) error {

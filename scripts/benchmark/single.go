@@ -45,17 +45,17 @@ func reads(s *subject) error {
 	works := []struct {
 		name        string
 		ours, limit call
-		n           int
+		n, turns    int
 		wanted      float64
 	}{
-		{"read 1 entity × 10 features", ten, call{method: "GET", path: func(i int) string { return "/one/" + entity(i) }}, 1000, 0.8},
-		{"read 1 entity × 50 features of 5 groups", fifty, call{method: "GET", path: func(i int) string { return "/five/" + entity(i) }}, 1000, 0.8},
+		{"read 1 entity × 10 features", ten, call{method: "GET", path: func(i int) string { return "/one/" + entity(i) }}, 1000, 20, 0.8},
+		{"read 1 entity × 50 features of 5 groups", fifty, call{method: "GET", path: func(i int) string { return "/five/" + entity(i) }}, 1000, 20, 0.8},
 		{"read 100 entities × 50 features",
 			call{method: "POST", path: func(int) string { return "/get/customer" }, body: hundred},
-			call{method: "POST", path: func(int) string { return "/hundred" }, body: hundred}, 40, 0.7},
+			call{method: "POST", path: func(int) string { return "/hundred" }, body: hundred}, 40, 10, 0.7},
 	}
 	for _, w := range works {
-		ours, bare, err := perCPUSecond(s.process, limit, w.ours, w.limit, w.n*s.scale, 8, 20)
+		ours, bare, err := perCPUSecond(s.process, limit, w.ours, w.limit, w.n*s.scale, 8, w.turns)
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}

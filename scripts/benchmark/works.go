@@ -38,9 +38,9 @@ func register(s *subject) error {
 	for _, name := range []string{"written", "copied", "reverted", "history_a", "history_b", "partial_a", "partial_b"} {
 		group(name)
 	}
-	for round := range s.rounds {
-		group(loadedGroup("csv", round))
-		group(loadedGroup("parquet", round))
+	for turn := range loadTurns {
+		group(loadedGroup("csv", turn))
+		group(loadedGroup("parquet", turn))
 	}
 	service := func(name string, groups ...string) {
 		fmt.Fprintf(&b, "  - name: %s\n    features:\n", name)
