@@ -17,8 +17,8 @@ import (
 )
 
 // AsOf finds each question's newest row by a look-up in the index. Where that row observes all of the features, as whole rows
-// do, it is the answer. For the rest, a few older rows are fetched the same way and put together here; what is missing even
-// then is looked up feature by feature. Many questions are shared out to two connections.
+// do, it is the answer. For the rest, a few older rows are fetched the same way and put together here, at once where the first questions
+// show that most need them; what is missing even then is looked up feature by feature. Many questions are shared out to two connections.
 func (s *snapshot) AsOf(ctx context.Context, group *registry.Group, features []*registry.Feature, keys []store.Key, times, since []int64) (*store.Current, error) {
 	current := &store.Current{Group: group, Features: features, Keys: keys,
 		Values: make([]value.Value, len(keys)*len(features)), Stamps: make([]store.Stamp, len(keys)*len(features))}
@@ -47,14 +47,14 @@ type lookUp struct {
 	layout   layout
 	current  *store.Current // the answers; a value is absent while it is not found
 	since    []int64
-	columns  []string   // SQL of the features
-	open     []question // the entities whose rows so far do not observe all features
+	columns  []string // SQL of the features
 }
 
 // question asks for the rows of the entity with that index that are older than the stamp.
 type question struct {
-	index int
-	stamp store.Stamp
+	index   int
+	stamp   store.Stamp
+	feature int // the only one that is asked for, in each
 }
 
 func (s *snapshot) newLookUp(l layout, current *store.Current, since []int64) *lookUp {
@@ -65,12 +65,33 @@ func (s *snapshot) newLookUp(l layout, current *store.Current, since []int64) *l
 	return q
 }
 
+const (
+	olderRows = 4   // of an entity whose newest row does not observe all features are fetched before those are looked up one by one
+	probed    = 256 // questions show whether that is worth doing for all of them at once
+)
+
 // answer finds the values for some of the questions.
 func (q *lookUp) answer(ctx context.Context, asked []question) error {
-	if err := q.newest(ctx, asked); err != nil {
+	probe, rest := asked[:min(probed, len(asked))], asked[min(probed, len(asked)):]
+	open, err := q.back(ctx, probe, 1)
+	if err != nil {
 		return err
 	}
-	return q.complete(ctx)
+	if 2*len(open) <= len(probe) {
+		more, err := q.back(ctx, rest, 1)
+		if err != nil {
+			return err
+		}
+		return q.complete(ctx, append(open, more...))
+	}
+	if open, err = q.back(ctx, open, olderRows); err != nil {
+		return err
+	}
+	more, err := q.back(ctx, rest, 1+olderRows)
+	if err != nil {
+		return err
+	}
+	return q.each(ctx, append(open, more...))
 }
 
 // sortedQuestions ask for rows up to times, in the order of keys and times, so that neighbours find their pages in memory.
@@ -98,7 +119,7 @@ func sortedQuestions(keys []store.Key, times []int64) []question {
 	}
 	questions := make([]question, len(keys))
 	for i, p := range places {
-		questions[i] = question{p.index, store.Stamp{EventTime: times[p.index], IngestID: math.MaxInt64}}
+		questions[i] = question{index: p.index, stamp: store.Stamp{EventTime: times[p.index], IngestID: math.MaxInt64}}
 	}
 	return questions
 }
@@ -127,83 +148,97 @@ func head(s string) (h uint64) {
 	return h
 }
 
-// newest takes each question's newest row.
-func (q *lookUp) newest(ctx context.Context, asked []question) error {
-	return q.ask(ctx, asked, q.wholeRow(), "", 1, func(i int, stamp store.Stamp, row [][]byte) {
-		q.take(asked[i].index, stamp, row)
-	})
-}
-
-// wholeRow is the columns that take reads.
-func (q *lookUp) wholeRow() string {
-	return "o.schema_version, o.presence, " + strings.Join(q.columns, ", ")
-}
-
-// take takes what a row of an entity observes and is newer than what is known of it. Where something is missing then, the entity is open.
-func (q *lookUp) take(index int, stamp store.Stamp, row [][]byte) {
-	found, columns, n := observation{version: decodeInt32(row[0]), presence: row[1]}, row[2:], len(q.columns)
-	values, stamps := q.current.Values[index*n:(index+1)*n], q.current.Stamps[index*n:(index+1)*n]
-	missing := false
-	for j, feature := range q.current.Features {
-		switch {
-		case !found.observes(feature, columns[j]):
-			missing = missing || values[j].IsAbsent()
-		case values[j].IsAbsent() || stamp.Newer(stamps[j]):
-			values[j], stamps[j] = decode(feature.ValueType, columns[j]), stamp
-		}
-	}
-	if missing {
-		q.open = append(q.open, question{index, stamp})
-	}
-}
-
-// olderRows is how many rows of an open entity are fetched before its features are looked up one by one.
-const olderRows = 4
-
 // complete looks for what the newest rows did not observe.
-func (q *lookUp) complete(ctx context.Context) error {
-	asked, n := q.open, len(q.columns)
-	q.open = nil
+func (q *lookUp) complete(ctx context.Context, open []question) error {
+	open, err := q.back(ctx, open, olderRows)
+	if err != nil {
+		return err
+	}
+	return q.each(ctx, open)
+}
+
+// back takes the newest rows of each question, at most so many. It answers what is still open: where features are missing, and there may be
+// older rows.
+func (q *lookUp) back(ctx context.Context, asked []question, limit int) (open []question, err error) {
 	if len(asked) == 0 {
-		return nil
+		return nil, nil
 	}
 	fetched, oldest := make([]int, len(asked)), make([]store.Stamp, len(asked))
-	err := q.ask(ctx, asked, q.wholeRow(), "", olderRows, func(i int, stamp store.Stamp, row [][]byte) {
+	columns := strings.Join(append(q.layout.observedColumns(), q.columns...), ", ")
+	err = q.ask(ctx, asked, columns, "", limit, func(i int, stamp store.Stamp, row [][]byte) {
 		q.take(asked[i].index, stamp, row)
 		if fetched[i]++; fetched[i] == 1 || oldest[i].Newer(stamp) {
 			oldest[i] = stamp
 		}
 	})
-	if err != nil {
-		return err
+	for i := range asked {
+		if fetched[i] == limit && q.lacks(asked[i].index) {
+			open = append(open, question{index: asked[i].index, stamp: oldest[i]})
+		}
 	}
+	return open, err
+}
+
+// take takes what a row of an entity observes and is newer than what is known of it. The row is of observedColumns and the features'.
+func (q *lookUp) take(index int, stamp store.Stamp, row [][]byte) {
+	found, columns, n := observationOf(row), row[2:], len(q.columns)
+	values, stamps := q.current.Values[index*n:(index+1)*n], q.current.Stamps[index*n:(index+1)*n]
 	for j, feature := range q.current.Features {
-		var lacking []question
-		for i, entity := range asked {
-			if fetched[i] == olderRows && q.current.Values[entity.index*n+j].IsAbsent() {
-				lacking = append(lacking, question{entity.index, oldest[i]})
+		if (values[j].IsAbsent() || stamp.Newer(stamps[j])) && found.observes(feature, columns[j]) {
+			values[j], stamps[j] = decode(feature.ValueType, columns[j]), stamp
+		}
+	}
+}
+
+// lacks tells whether a feature of an entity is missing.
+func (q *lookUp) lacks(index int) bool {
+	n := len(q.columns)
+	return slices.ContainsFunc(q.current.Values[index*n:(index+1)*n], value.Value.IsAbsent)
+}
+
+// eachBatch is how many values are looked up one by one in one query.
+const eachBatch = 8192
+
+// each looks the missing features of entities up one by one.
+func (q *lookUp) each(ctx context.Context, open []question) error {
+	var lacking []question
+	n := len(q.columns)
+	for i := range open {
+		for j := range n {
+			if q.current.Values[open[i].index*n+j].IsAbsent() {
+				lacking = append(lacking, question{open[i].index, open[i].stamp, j})
 			}
 		}
-		if err := q.one(ctx, lacking, j, feature); err != nil {
-			return err
+		if len(lacking) >= eachBatch || i == len(open)-1 {
+			if err := q.one(ctx, lacking); err != nil {
+				return err
+			}
+			lacking = lacking[:0]
 		}
 	}
 	return nil
 }
 
-// one looks up a single feature.
-func (q *lookUp) one(ctx context.Context, asked []question, j int, feature *registry.Feature) error {
+// one looks up a single feature for each question.
+func (q *lookUp) one(ctx context.Context, asked []question) error {
 	if len(asked) == 0 {
 		return nil
 	}
-	return q.ask(ctx, asked, q.columns[j], " AND "+q.layout.observed(feature), 1, func(i int, stamp store.Stamp, row [][]byte) {
+	columns, observed := make([]string, len(q.columns)), " AND CASE s.feature"
+	for j, feature := range q.current.Features {
+		columns[j] = fmt.Sprintf("CASE WHEN s.feature = %d THEN %s END", j, q.columns[j])
+		observed += fmt.Sprintf(" WHEN %d THEN %s", j, q.layout.observed(feature))
+	}
+	return q.ask(ctx, asked, strings.Join(columns, ", "), observed+" END", 1, func(i int, stamp store.Stamp, row [][]byte) {
+		j := asked[i].feature
 		at := asked[i].index*len(q.columns) + j
-		q.current.Values[at], q.current.Stamps[at] = decode(feature.ValueType, row[0]), stamp
+		q.current.Values[at], q.current.Stamps[at] = decode(q.current.Features[j].ValueType, row[j]), stamp
 	})
 }
 
 // ask finds for each question the newest rows that are older than its stamp and meet the condition, at most so many, and gives found
-// the question's place and the row's columns. The questions go as arrays; the server takes them in their order.
+// the question's place and the row's columns. The questions go as arrays; the server takes them in their order. A condition may be about
+// s.feature.
 func (q *lookUp) ask(ctx context.Context, asked []question, columns, condition string, limit int, found func(i int, stamp store.Stamp, row [][]byte)) error {
 	group := q.current.Group
 	e := &spineEncoder{asked: asked}
@@ -218,6 +253,11 @@ func (q *lookUp) ask(ctx context.Context, asked []question, columns, condition s
 	e.column("id", value.Integer, func(b []byte, asked question) []byte {
 		return appendInt64(append(b, 0, 0, 0, 8), asked.stamp.IngestID)
 	})
+	if condition != "" {
+		e.column("feature", value.Integer, func(b []byte, asked question) []byte {
+			return appendInt64(append(b, 0, 0, 0, 8), int64(asked.feature))
+		})
+	}
 	if q.since != nil {
 		condition = " AND o.event_time >= s.since" + condition
 		e.column("since", value.Timestamp, func(b []byte, asked question) []byte {
@@ -248,26 +288,4 @@ func (e *spineEncoder) column(name string, t value.Type, field func([]byte, ques
 	}
 	e.out, e.names = append(e.out, b), append(e.names, name)
 	e.unnested = append(e.unnested, fmt.Sprintf("$%d::%s[]", len(e.out), sqlTypes[t]))
-}
-
-// observation is what a row says of which features it observes.
-type observation struct {
-	version  int
-	presence []byte
-}
-
-// observes tells whether the row observes the feature, whose column is as given.
-func (o observation) observes(feature *registry.Feature, column []byte) bool {
-	if column != nil {
-		return true
-	}
-	if o.presence == nil {
-		return o.version >= feature.Since && (feature.Until == 0 || o.version < feature.Until)
-	}
-	for b := o.presence[min(arrayHead, len(o.presence)):]; len(b) >= 6; b = b[6:] {
-		if uint16(b[4])<<8|uint16(b[5]) == feature.Ordinal {
-			return true
-		}
-	}
-	return false
 }

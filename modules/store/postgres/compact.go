@@ -164,7 +164,7 @@ func (c *compacting) row(row [][]byte) {
 		c.gone = append(c.gone, store.Unneeded{Stored: store.Stored{ID: c.id, Mark: string(row[0])}, Retired: true})
 		return
 	}
-	o := observation{version: decodeInt32(row[1]), presence: row[2]}
+	o := storedObservation(row[1], row[2])
 	observing := c.sieve.Observing(o.version, o.presence, func(f *registry.Feature) bool { return o.observes(f, nil) })
 	if gone, unneeded := c.sieve.Row(c.at, c.id, row[0], row[3][0] != 0, observing); unneeded {
 		c.gone = append(c.gone, gone)

@@ -95,6 +95,7 @@ func (w *walk) page(ctx context.Context, last *store.Key) (*store.Current, error
 	n, joined := len(w.features), len(w.group.EntityType.JoinKeys)
 	page := &store.Current{Group: w.group, Features: w.features, Keys: make([]store.Key, 0, w.size)}
 	q := w.snapshot.newLookUp(w.layout, page, nil)
+	var open []question
 	keys := make([]value.Value, 0, w.size*joined)
 	text, parameters := w.query(q, last)
 	err := w.snapshot.query(ctx, text, parameters, func(row [][]byte) error {
@@ -104,14 +105,17 @@ func (w *walk) page(ctx context.Context, last *store.Key) (*store.Current, error
 		keys = appendKey(keys, w.group, row)
 		page.Keys = append(page.Keys, store.NewKey(keys[len(keys)-joined:len(keys):len(keys)]))
 		row = row[joined:]
-		q.take(len(page.Keys)-1, store.Stamp{EventTime: decodeTime(row[0]), IngestID: decodeInt64(row[1])}, row[2:])
+		index, stamp := len(page.Keys)-1, store.Stamp{EventTime: decodeTime(row[0]), IngestID: decodeInt64(row[1])}
+		if q.take(index, stamp, row[2:]); q.lacks(index) {
+			open = append(open, question{index: index, stamp: stamp})
+		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	page.Values, page.Stamps = page.Values[:len(page.Keys)*n], page.Stamps[:len(page.Keys)*n]
-	return page, q.complete(ctx)
+	return page, q.complete(ctx, open)
 }
 
 // query gives the newest row of each of the entities after last, as many as make a page.
@@ -121,8 +125,8 @@ func (w *walk) query(q *lookUp, last *store.Key) (text string, parameters [][]by
 	for i, key := range w.group.EntityType.JoinKeys {
 		columns = append(columns, keys[i]+"::"+sqlTypes[key.ValueType]) // another statement once the type has changed
 	}
-	columns = append(columns, "o.event_time", "o.ingest_id", "o.schema_version", "o.presence")
-	columns = append(columns, q.columns...)
+	columns = append(columns, "o.event_time", "o.ingest_id")
+	columns = append(append(columns, w.layout.observedColumns()...), q.columns...)
 	order := strings.Join(keys, ", ")
 	table := w.snapshot.rows(w.group, w.layout)
 	after, parameters := w.after(last)

@@ -128,7 +128,7 @@ func (b *batcher) add(row [][]byte) error {
 	rows.EventTimes = append(rows.EventTimes, decodeTime(row[0]))
 	rows.IngestIDs = append(rows.IngestIDs, decodeInt64(row[1]))
 	rows.IngestTimes = append(rows.IngestTimes, decodeTime(row[2]))
-	found := observation{version: decodeInt32(row[3]), presence: row[4]}
+	found := storedObservation(row[3], row[4])
 	for j, feature := range b.features {
 		v := value.Value{}
 		if found.observes(feature, row[5+j]) {

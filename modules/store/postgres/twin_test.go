@@ -12,11 +12,12 @@ import (
 	"featurestore/modules/store/storetest"
 )
 
-// Many questions are answered over two connections as few are over one, of the moment of the snapshot, whatever is written meanwhile; and
-// over one where no second one can be had.
+// Many questions are answered over two connections, and with many rows at once, as few are over one row by row, of the moment of the snapshot,
+// whatever is written meanwhile; and over one connection where no second one can be had.
 func TestManyQuestionsAreSharedOut(t *testing.T) {
 	o := open(t)
-	group := storetest.Group(1, "purchases", storetest.Customers, storetest.Column{Name: "a", Type: value.Integer}, storetest.Column{Name: "b", Type: value.String})
+	group := storetest.Group(1, "purchases", storetest.Customers, storetest.Column{Name: "a", Type: value.Integer}, storetest.Column{Name: "b", Type: value.String},
+		storetest.Column{Name: "seldom", Type: value.Float}, storetest.Column{Name: "null", Type: value.Boolean})
 	_, err := o.EnsureLayout(t.Context(), group)
 	require.NoError(t, err)
 	const entities = 500
@@ -27,6 +28,12 @@ func TestManyQuestionsAreSharedOut(t *testing.T) {
 			values := storetest.Values{"a": value.OfInt(random.Int64N(1000))}
 			if random.IntN(3) == 0 {
 				values = storetest.Values{"b": value.OfString(fmt.Sprint(random.IntN(1000)))}
+			}
+			if random.IntN(20) == 0 {
+				values["seldom"] = value.OfFloat(random.Float64())
+			}
+			if random.IntN(3) == 0 {
+				values["null"] = value.Null()
 			}
 			seen = append(seen, storetest.Seen{Key: storetest.TextKey(fmt.Sprint(random.IntN(entities))), At: random.Int64N(1000), Values: values})
 		}
@@ -41,8 +48,8 @@ func TestManyQuestionsAreSharedOut(t *testing.T) {
 	require.NoError(t, err)
 	defer s.Close() //nolint:errcheck // a test
 	few := &store.Current{}
-	for from := 0; from < len(keys); from += twinFrom / 2 {
-		part, err := s.AsOf(t.Context(), group, group.Features, keys[from:from+twinFrom/2], times[from:from+twinFrom/2], nil)
+	for from := 0; from < len(keys); from += probed {
+		part, err := s.AsOf(t.Context(), group, group.Features, keys[from:from+probed], times[from:from+probed], nil)
 		require.NoError(t, err)
 		few.Values, few.Stamps = append(few.Values, part.Values...), append(few.Stamps, part.Stamps...)
 	}
