@@ -129,8 +129,12 @@ func featuresOf(requested []Requested) []*registry.Feature {
 	return features
 }
 
-// chunkRows is how many spine rows are looked up together. Sorted by key they share pages of the index.
-const chunkRows = 32_768
+// How many spine rows are looked up together. Sorted by key they share pages of the index. The first ones are fewer, so that they are written
+// while the next are looked up.
+const (
+	firstChunkRows = 8192
+	chunkRows      = 32_768
+)
 
 // join is one training set on its way.
 type join struct {

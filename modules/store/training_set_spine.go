@@ -20,11 +20,11 @@ type keyColumns struct {
 }
 
 func (j *join) read(ctx context.Context, out chan<- *chunk) error {
-	c, sent := j.newChunk(0), false
+	c, sent, size := j.newChunk(0), false, firstChunkRows
 	send := func() error {
 		select {
 		case out <- c:
-			c, sent = j.newChunk(c.rows), true
+			c, sent, size = j.newChunk(c.rows), true, chunkRows
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
@@ -41,7 +41,7 @@ func (j *join) read(ctx context.Context, out chan<- *chunk) error {
 		if err := j.take(c, batch); err != nil {
 			return err
 		}
-		if c.rows >= chunkRows {
+		if c.rows >= size {
 			if err := send(); err != nil {
 				return err
 			}
