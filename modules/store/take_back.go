@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"featurestore/app/fault"
 	"featurestore/modules/registry"
 )
@@ -97,26 +99,21 @@ func (s *Store) takeBack(ctx context.Context, group *registry.Group, removals Re
 	case applied == removals.Last:
 		return from.Marker != "", s.forget(ctx, group, removals, removals.Last)
 	}
-	few, many, err := s.taken(ctx, group, applied)
-	if err != nil {
-		return false, err
-	}
 	raised := from.Raise(removals.Last)
-	if many || from.Server != server { // one that was restarted may have lost rows too
-		raised.Marker = ""
-	}
 	raised.Server = server
-	if err := s.swap(ctx, group, from, raised); err != nil {
-		return false, err
+	// raise goes before the first entity is set right. The marker goes too where there are many, or where the server was restarted and may
+	// have lost rows.
+	raise := func(many bool) (*dropping, error) {
+		if many || from.Server != server {
+			raised.Marker = ""
+		}
+		if err := s.swap(ctx, group, from, raised); err != nil {
+			return nil, err
+		}
+		s.fences.learn(group, raised.Fence)
+		return &dropping{store: s, group: group, fence: raised.Fence, marked: raised.Marker != ""}, nil
 	}
-	s.fences.learn(group, raised.Fence)
-	d := &dropping{store: s, group: group, fence: raised.Fence, marked: raised.Marker != ""}
-	if many {
-		err = s.takenSince(ctx, group, applied, func(batch []Taken) error { return d.batch(ctx, batch) })
-	} else {
-		err = d.batch(ctx, few)
-	}
-	if err != nil {
+	if err := s.drop(ctx, group, applied, raise); err != nil {
 		return false, err
 	}
 	to := raised
@@ -139,20 +136,38 @@ func (s *Store) swap(ctx context.Context, group *registry.Group, from, to State)
 	return err
 }
 
-var errMany = errors.New("there are more than a few")
+// droppingLanes is how many batches of many entities are set right side by side: while history is read for one, another is written.
+const droppingLanes = 3
 
-// taken reads what was taken since a removal, as long as it is of a few entities.
-func (s *Store) taken(ctx context.Context, group *registry.Group, after int64) (few []Taken, many bool, err error) {
-	err = s.takenSince(ctx, group, after, func(batch []Taken) error {
-		if few = append(few, batch...); len(few) > fewEntities {
-			return errMany
+// drop sets the entities right of which something was taken since a removal. It calls raise once, as soon as it knows whether they are many.
+func (s *Store) drop(ctx context.Context, group *registry.Group, after int64, raise func(many bool) (*dropping, error)) error {
+	var few []Taken
+	var d *dropping
+	work, within := errgroup.WithContext(ctx)
+	work.SetLimit(droppingLanes)
+	err := s.takenSince(ctx, group, after, func(batch []Taken) (err error) {
+		if d == nil {
+			if few = append(few, batch...); len(few) <= fewEntities {
+				return nil
+			}
+			batch, few = few, nil
+			if d, err = raise(true); err != nil {
+				return err
+			}
 		}
-		return nil
+		work.Go(func() error { return d.batch(within, batch) })
+		return within.Err()
 	})
-	if errors.Is(err, errMany) {
-		return nil, true, nil
+	if failed := work.Wait(); failed != nil {
+		return failed
 	}
-	return few, false, err
+	if err != nil || d != nil {
+		return err
+	}
+	if d, err = raise(false); err != nil {
+		return err
+	}
+	return d.batch(ctx, few)
 }
 
 func (s *Store) takenSince(ctx context.Context, group *registry.Group, after int64, yield func([]Taken) error) error {
@@ -163,7 +178,8 @@ func (s *Store) takenSince(ctx context.Context, group *registry.Group, after int
 	return errors.Join(snapshot.Taken(ctx, group, after, yield), snapshot.Close())
 }
 
-// dropping sets entities right under one fence.
+// dropping sets entities right under one fence. Batches may be set right at the same time, and an entity may be in several: whatever the order,
+// what was taken back goes, and what comes in its place is what history says.
 type dropping struct {
 	store  *Store
 	group  *registry.Group

@@ -290,37 +290,49 @@ func (s *snapshot) Removals(ctx context.Context) (map[int64]store.Removals, erro
 }
 
 // takenBatch is how many entities are yielded at once.
-const takenBatch = 500
+const takenBatch = 1000
 
 // Taken reads the notes in the order of their numbers.
 func (s *snapshot) Taken(ctx context.Context, group *registry.Group, after int64, yield func([]store.Taken) error) error {
-	rows, err := s.conn.Query(ctx, "SELECT entity, ids FROM "+s.offline.table("__removed")+" WHERE group_id = $1 AND number > $2", group.ID, after)
-	if err == nil {
-		var entity []string
-		var ids []int64
-		var batch []store.Taken
-		_, err = pgx.ForEachRow(rows, []any{&entity, &ids}, func() error {
-			key, err := entityKey(group, entity)
-			if err != nil {
-				return err
-			}
-			batch = append(batch, store.Taken{Key: key, IDs: ids})
-			ids = nil
-			if len(batch) < takenBatch {
-				return nil
-			}
-			full := batch
-			batch = nil
-			return yield(full)
-		})
-		if err == nil && len(batch) > 0 {
-			err = yield(batch)
+	var batch []store.Taken
+	text := "SELECT entity, ids FROM " + s.offline.table("__removed") + " WHERE group_id = $1 AND number > $2"
+	err := s.queryOnce(ctx, text, [][]byte{appendInt64(nil, group.ID), appendInt64(nil, after)}, func(row [][]byte) error {
+		key, err := entityKey(group, decodeTexts(row[0]))
+		if err != nil {
+			return err
 		}
+		batch = append(batch, store.Taken{Key: key, IDs: decodeIDs(row[1])})
+		if len(batch) < takenBatch {
+			return nil
+		}
+		full := batch
+		batch = make([]store.Taken, 0, takenBatch)
+		return yield(full)
+	})
+	if err == nil && len(batch) > 0 {
+		err = yield(batch)
 	}
 	if err != nil {
 		return fmt.Errorf("reading what was taken back from group %s: %w", group.Name, err)
 	}
 	return nil
+}
+
+// decodeTexts and decodeIDs read an array of one dimension that has no nulls.
+func decodeTexts(b []byte) (texts []string) {
+	for b = b[min(arrayHead, len(b)):]; len(b) > 0; {
+		size := decodeInt32(b)
+		texts = append(texts, string(b[4:4+size]))
+		b = b[4+size:]
+	}
+	return texts
+}
+
+func decodeIDs(b []byte) (ids []int64) {
+	for b = b[min(arrayHead, len(b)):]; len(b) > 0; b = b[12:] {
+		ids = append(ids, decodeInt64(b[4:]))
+	}
+	return ids
 }
 
 // entityKey is the key that a note names.

@@ -6,10 +6,18 @@
 local fence = call('HGET', KEYS[1], 'fence') or '0'
 if tonumber(ARGV[1]) < tonumber(fence) then return {1, 0, 0, fence} end
 
--- keep gives what is left of a row, '' if nothing is, and whether anything was taken out. Ids are looked up as the 8 bytes that they are:
--- equality of strings knows no locale.
+-- holds tells whether an id is among ids, as the 8 bytes that it is: equality of strings knows no locale.
+local function holds(ids, id)
+  for at = 1, #ids, 8 do
+    if sub(ids, at, at + 7) == id then return true end
+  end
+  return false
+end
+
+-- keep gives what is left of a row, '' if nothing is, and whether anything was taken out.
 local function keep(row, ids)
   if #row < 22 or byte(row, 1) ~= 1 then return '', true end
+  if byte(row, 2) % 2 == 0 and holds(ids, sub(row, 11, 18)) then return '', true end -- all features came with it
   local m, l = unpack('>I2I2', row, 19)
   if m == 0 or 22 + l + (byte(row, 2) % 2 == 1 and 19 or 3) * m > #row or not open(old, row, m, l) then return '', true end
   local gone = {}

@@ -323,7 +323,8 @@ func (w *World) try(t *testing.T, group *registry.Group, mode materialization.Mo
 	}
 }
 
-// RunLargeRevert reverts a load of more entities than the online copy is kept answering for.
+// RunLargeRevert reverts a load of more entities than the online copy is kept answering for, after another one of the same entities whose revert
+// did not come so far: both are taken out of the online copy together.
 func RunLargeRevert(t *testing.T, pair Pair, entities int) {
 	w := NewWorld(t, pair)
 	group := w.customers("large", nil)
@@ -335,7 +336,12 @@ func RunLargeRevert(t *testing.T, pair Pair, entities int) {
 	w.loadSome(group, w.newLoad(group), start-2, 1, ids[:entities/2]...)
 	run := w.newLoad(group)
 	w.loadSome(group, run, start-1, 2, ids...)
+	half := w.newLoad(group)
+	w.loadSome(group, half, start-1, 3, ids...)
 	w.Materialize(materialization.Incremental, group)
+	removed, err := w.Store.Offline().Remove(w.ctx, group, store.Selection{Run: half})
+	require.NoError(t, err)
+	require.EqualValues(t, entities, removed.Entities)
 	began := time.Now()
 	require.NoError(t, w.Revert(run))
 	took := time.Since(began)
