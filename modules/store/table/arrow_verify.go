@@ -94,7 +94,7 @@ func (f *flatbuffer) field(table int64, number int) (int64, error) {
 		return 0, err
 	}
 	entry := int64(4 + 2*number)
-	if entry+2 > int64(size) {
+	if entry >= int64(size) { // as decoders see it: one of an odd size reaches into what comes after it
 		return 0, nil
 	}
 	offset, err := f.at(virtual+entry, 2)
