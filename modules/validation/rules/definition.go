@@ -62,6 +62,8 @@ type Definition struct {
 	Enabled     bool            `json:"enabled"`
 	Owner       string          `json:"owner,omitempty"`
 	Description string          `json:"description,omitempty"`
+
+	Version int `json:"-"` // of a registered rule: what is quarantined or reported by it says so
 }
 
 // Field is a feature as rules see it. Type Invalid stands for inline data of mixed types, each value of which has a type of its own.
