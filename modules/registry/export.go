@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -187,7 +188,11 @@ func yamlNode(value json.RawMessage) *yaml.Node {
 	case 't', 'f':
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: string(value)}
 	}
-	return &yaml.Node{Kind: yaml.ScalarNode, Value: string(value)} // a number stands as it is
+	node := &yaml.Node{Kind: yaml.ScalarNode, Value: string(value)} // a number stands as it is
+	if _, err := strconv.ParseFloat(node.Value, 64); err != nil {   // beyond FLOAT: YAML would take it for a text
+		node.Tag, node.Style = "!!float", yaml.TaggedStyle
+	}
+	return node
 }
 
 // textNode is a text in YAML: plain where that is read back as it is, lines below each other for a description of several lines,

@@ -21,14 +21,15 @@ type Kind struct {
 	Members []Member // what it can say beside its name, in the order of an export
 
 	// Check says what is wrong with a definition beyond what each member says for itself, above all in what it refers to.
-	// after is the catalog as it would be. Locations are names of members, or paths that begin with one. Optional.
+	// after is the catalog as it would be. Locations are names of members, or paths that begin with one. It is asked again when what Reads
+	// names changes. Optional.
 	Check func(after *Catalog, name string, members Members) []fault.Violation
 
 	// Reads lists the definitions that one of this kind depends on, so that they are not deleted or broken under it. A
 	// feature's name can be a former one, and end with @version where the older values are read. Optional.
 	Reads func(members Members) []Named
 
-	shown []string // members of answers that no request can set; they are ignored, so that an answer can be sent back
+	shown []string // members of answers that no request can set, beside shownAbout; they are ignored, so that an answer can be sent back
 	kept  []string // members that a replacement leaves as they are unless it gives them
 }
 

@@ -15,7 +15,7 @@ var entityTypeKind = &Kind{
 	Name:    kindEntityType,
 	Plural:  "entity_types",
 	Members: append(slices.Clone(about), Member{Name: "join_keys", Required: true, Read: readJoinKeys}),
-	shown:   append([]string{"groups", "features"}, shownAbout...),
+	shown:   []string{"groups", "features"},
 	kept:    []string{"join_keys"},
 }
 
@@ -29,7 +29,7 @@ var groupKind = &Kind{
 		{Name: "retention", Read: readDuration},
 		{Name: "id_column", Read: readName},
 	}, about...),
-	shown: append([]string{"schema_version"}, shownAbout...),
+	shown: []string{"schema_version"},
 	kept:  []string{"entity_type", "kind"},
 }
 
@@ -49,7 +49,7 @@ var featureKind = &Kind{
 		{Name: "docs_url", Read: readURL},
 		{Name: "default", TakesEmpty: true, Read: ReadFree},
 	}),
-	shown: append([]string{"reference", "short_names", "aliases", "older_generations"}, shownAbout...),
+	shown: []string{"reference", "short_names", "aliases", "older_generations"},
 	kept:  lifecycle,
 }
 
@@ -57,7 +57,7 @@ var serviceKind = &Kind{
 	Name:    kindService,
 	Plural:  "services",
 	Members: append([]Member{{Name: "features", Required: true, Read: Texts(10_000, maxText)}}, about...),
-	shown:   append([]string{"entity_types"}, shownAbout...),
+	shown:   []string{"entity_types"},
 }
 
 // requirable are the members of a feature that Config.Require can name.

@@ -27,6 +27,7 @@ var about = []Member{
 	{Name: "metadata", Read: readMetadata},
 }
 
+// shownAbout are members of the answers of all kinds.
 var shownAbout = []string{"version", "created_at", "updated_at"}
 
 // Text reads a string of at most so many bytes.

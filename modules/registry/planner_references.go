@@ -145,7 +145,7 @@ func (p *planner) unresolved(at, reference string, err error) {
 	p.fail(err)
 }
 
-// checkOthers asks the kinds that other modules brought about their definitions.
+// checkOthers asks the kinds that other modules brought about their definitions: those that change, and those that read what changes.
 func (p *planner) checkOthers(after *Catalog) {
 	for _, e := range p.edits {
 		if e.deleting || e.kind.Check == nil || !e.creating() && len(e.kind.compare(e.was, e.is)) == 0 {
@@ -153,6 +153,47 @@ func (p *planner) checkOthers(after *Catalog) {
 		}
 		for _, v := range e.kind.Check(after, e.after.name, e.is) {
 			p.problems.At(join(e.at, v.Location), v.Value, "%s", v.Message)
+		}
+	}
+	if len(p.problems.Violations) == 0 {
+		p.checkReaders(after)
+	}
+}
+
+// checkReaders asks about the definitions of other modules that the request leaves as they are and that read what it changes: a change
+// that would make one of them wrong is refused.
+func (p *planner) checkReaders(after *Catalog) {
+	changed := map[Named]*edit{}
+	for _, e := range p.edits {
+		if !e.creating() && !e.deleting && len(e.changes()) > 0 {
+			changed[Named{e.kind.Name, e.label}] = e
+		}
+	}
+	if len(changed) == 0 {
+		return
+	}
+	asked := map[Named]bool{}
+	for r := range after.references(p.kinds) {
+		cause := changed[r.of]
+		if cause == nil || asked[r.by] || p.byPlace[place{r.by.Kind, 0, r.by.Name}] != nil {
+			continue
+		}
+		reader, ok := after.Definition(r.by.Kind, r.by.Name)
+		if !ok { // one of the registry's own
+			continue
+		}
+		asked[r.by] = true
+		kind := p.kinds[slices.IndexFunc(p.kinds, func(k *Kind) bool { return k.Name == r.by.Kind })]
+		members, err := decodeMembers(reader.Document)
+		if err != nil {
+			p.fail(err)
+			return
+		}
+		if kind.Check == nil {
+			continue
+		}
+		for _, v := range kind.Check(after, reader.Name, members) {
+			p.problems.At(cause.at, "", "the %s would not be valid any more, change it as well: %s", r.by, strings.TrimPrefix(v.Location+": "+v.Message, ": "))
 		}
 	}
 }

@@ -144,7 +144,7 @@ func (r *reader) definition(w *wanted, value json.RawMessage) {
 			w.members[f.name] = r.member(member, f.value, at)
 		case w.kind == entityTypeKind && w.at != "" && (f.name == "groups" || f.name == "features") && definesSome(f.value):
 			r.problems.At(at, "", "unknown member of an entity type; groups and features have lists of their own beside entity_types")
-		case slices.Contains(w.kind.shown, f.name):
+		case slices.Contains(w.kind.shown, f.name), slices.Contains(shownAbout, f.name):
 		default:
 			r.problems.At(at, "", "unknown member%s", DidYouMean(f.name, slices.Values(w.kind.memberNames())))
 		}
