@@ -93,18 +93,9 @@ func Compile(definitions []Definition, fields []Field) (*Set, []Violation) {
 		if slices.ContainsFunc(set.rules, func(d Definition) bool { return d.Name == rule.Name }) {
 			wrong = append(wrong, Violation{i, Problem{"name", rule.Name, "another rule has this name"}})
 		}
-		set.rules = append(set.rules, rule)
 		var found problems
-		var own []Field
-		var at []int
-		for n, name := range rule.Features {
-			f := slices.IndexFunc(fields, func(f Field) bool { return f.Name == name })
-			if f < 0 {
-				found.at("features["+strconv.Itoa(n)+"]", name, "there is no feature %q%s", name, registry.DidYouMean(name, namesOf(fields)))
-				continue
-			}
-			own, at = append(own, fields[f]), append(at, f)
-		}
+		own, at := rule.resolve(fields, &found)
+		set.rules = append(set.rules, rule)
 		where := -1
 		if rule.Where != "" {
 			condition := compileCondition(rule.Where, fields, false, "where", &found)
@@ -136,6 +127,24 @@ func Compile(definitions []Definition, fields []Field) (*Set, []Violation) {
 		return nil, wrong
 	}
 	return set, nil
+}
+
+// resolve finds the rule's features among the fields, and calls them as these do from now on.
+func (d *Definition) resolve(fields []Field, found *problems) (own []Field, at []int) {
+	d.Features = slices.Clone(d.Features)
+	for n, name := range d.Features {
+		f := slices.IndexFunc(fields, func(f Field) bool { return f.called(name) })
+		place := "features[" + strconv.Itoa(n) + "]"
+		switch {
+		case f < 0:
+			found.at(place, name, "there is no feature %q%s", name, registry.DidYouMean(name, namesOf(fields)))
+			continue
+		case slices.Contains(at, f) && name != fields[f].Name:
+			found.at(place, name, "is a former name of %s: given twice", fields[f].Name)
+		}
+		own, at, d.Features[n] = append(own, fields[f]), append(at, f), fields[f].Name
+	}
+	return own, at
 }
 
 // add compiles one rule into its units.

@@ -63,6 +63,9 @@ type Definition struct {
 	Owner       string          `json:"owner,omitempty"`
 	Description string          `json:"description,omitempty"`
 
+	For          int `json:"for,omitempty" minimum:"1" maximum:"1000" doc:"So many bad evaluations in a row open an alert; left out: as alerts.for says"`
+	ResolveAfter int `json:"resolve_after,omitempty" minimum:"1" maximum:"1000" doc:"So many good ones in a row resolve it; left out: as alerts.resolve_after says"`
+
 	Version int `json:"-"` // of a registered rule: what is quarantined or reported by it says so
 }
 
@@ -72,7 +75,12 @@ type Field struct {
 	Type      value.Type
 	PII       bool  // its values are masked wherever they would be shown
 	Frequency int64 // µs between observations as the feature promises them; 0: none is promised
+
+	Aliases []string // names that it had before, by which rules may still call it
 }
+
+// called tells whether that is the field's name, or was.
+func (f *Field) called(name string) bool { return f.Name == name || slices.Contains(f.Aliases, name) }
 
 // Problem is one thing that is wrong with a definition: At is a path inside of it, "" the definition itself.
 type Problem struct {
@@ -132,7 +140,7 @@ func (d *Definition) check(found *problems) {
 	if d.Action != Record && d.Severity != Error {
 		found.at("action", string(d.Action), "only a rule of severity error keeps rows out: use record, or severity error")
 	}
-	if d.Action == Quarantine && !kind.Row {
-		found.at("action", string(d.Action), "%s is decided over many rows, so that no row can be quarantined for it: use record or reject_batch", kind.Name)
+	if d.Action != Record && !kind.Row {
+		found.at("action", string(d.Action), "%s is decided over many rows, once they are stored, so that it keeps none out: use record", kind.Name)
 	}
 }

@@ -70,7 +70,9 @@ func compileCondition(source string, fields []Field, loose bool, at string, foun
 	}
 	typed, untyped := types.Map{}, types.Map{}
 	for _, f := range fields {
-		typed[f.Name], untyped[f.Name] = environmentType(f.Type), types.Any
+		for _, name := range append([]string{f.Name}, f.Aliases...) {
+			typed[name], untyped[name] = environmentType(f.Type), types.Any
+		}
 	}
 	options := []expr.Option{expr.MaxNodes(maxNodes), expr.DisableAllBuiltins(), expr.AsBool()}
 	for _, name := range builtins {
@@ -186,7 +188,7 @@ func (l *looker) joins(node ast.Node) bool {
 		return true
 	case *ast.IdentifierNode:
 		for _, f := range l.fields {
-			if f.Name == n.Value {
+			if f.called(n.Value) {
 				return f.Type == value.String || f.Type == value.JSON
 			}
 		}
@@ -203,7 +205,7 @@ func (l *looker) read(name string) {
 		}
 	}
 	for i, f := range l.fields {
-		if f.Name == name {
+		if f.called(name) {
 			l.reads, l.names = append(l.reads, i), append(l.names, name)
 			return
 		}

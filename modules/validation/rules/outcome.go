@@ -22,6 +22,7 @@ const (
 // Outcome is one evaluation of a rule: of a kind that judges features apart, for one of them.
 type Outcome struct {
 	Rule       string          `json:"rule"`
+	Version    int             `json:"version,omitempty" doc:"Of the rule's definition; left out of one that is not kept"`
 	Kind       string          `json:"kind"`
 	Group      string          `json:"group,omitempty"`
 	Features   []string        `json:"features"`

@@ -9,6 +9,7 @@ import (
 
 	"featurestore/app/fault"
 	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
 	"featurestore/modules/registry/value/jsonscan"
 )
 
@@ -18,8 +19,9 @@ const (
 	maxDescription = 10_000
 )
 
+// members are what a definition can say, in the order in which it is written out.
 var members = []string{"name", "group", "kind", "features", "params", "where", "null_policy", "tolerance", "severity", "action", "enabled",
-	"owner", "description"}
+	"for", "resolve_after", "owner", "description"}
 
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,99}$`)
 
@@ -27,79 +29,101 @@ var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,99}$`)
 // feature's type is needed for is checked to the end (regular expressions, bounds, where). Omitted members take their defaults:
 // null_policy ignore, severity error, action record, enabled true.
 func Read(raw string) (Definition, []Problem) {
-	d := Definition{NullPolicy: IgnoreNulls, Severity: Error, Action: Record, Enabled: true}
+	d := defaults()
 	var found problems
 	if jsonscan.KindOf(raw) != jsonscan.Object {
 		found.at("", raw, "a rule is an object")
 		return d, found
 	}
 	err := jsonscan.New(raw).Object(func(name string) error { return nil })
+	if err == nil {
+		err = d.members(raw, &found)
+	}
 	if err != nil {
 		found.at("", "", "%v", err)
-		return d, found
-	}
-	s := jsonscan.New(raw)
-	wellFormed := s.Object(func(name string) error {
-		r := reader{s: s, at: name, found: &found}
-		if s.Kind() == jsonscan.Null && slices.Contains(members, name) {
-			return nil
-		}
-		switch name {
-		case "name":
-			d.Name = r.text(maxText)
-			if d.Name != "" && !namePattern.MatchString(d.Name) {
-				found.at(name, d.Name, "use small letters, digits and _, beginning with a letter, at most 100")
-			}
-		case "group":
-			d.Group = r.text(maxText)
-		case "kind":
-			d.Kind = r.text(maxText)
-		case "features":
-			d.Features = r.texts(maxFeatures)
-		case "params":
-			d.Params = r.raw(jsonscan.Object, "an object")
-		case "where":
-			d.Where = r.text(MaxSource)
-		case "null_policy":
-			d.NullPolicy = NullPolicy(r.word(string(IgnoreNulls), string(FailNulls)))
-		case "tolerance":
-			d.Tolerance = r.tolerance()
-		case "severity":
-			d.Severity = Severity(r.word(string(Info), string(Warn), string(Error)))
-		case "action":
-			d.Action = Action(r.word(string(Record), string(Quarantine), string(RejectBatch)))
-		case "enabled":
-			d.Enabled = r.truth()
-		case "owner":
-			d.Owner = r.text(maxText)
-		case "description":
-			d.Description = r.text(maxDescription)
-		default:
-			found.at(name, "", "unknown member%s", registry.DidYouMean(name, slices.Values(members)))
-		}
-		return r.err
-	})
-	if wellFormed != nil {
-		found.at("", "", "%v", wellFormed)
 		return d, found
 	}
 	if d.Name == "" && !slices.ContainsFunc(found, func(p Problem) bool { return p.At == "name" }) {
 		found.at("name", "", "must be given")
 	}
+	d.judge(&found)
+	return d, found
+}
+
+// judge says what is wrong with a definition as far as no feature's type is needed for that.
+func (d *Definition) judge(found *problems) {
 	switch _, known := kindNamed(d.Kind); {
-	case d.Kind == "" && !slices.ContainsFunc(found, func(p Problem) bool { return p.At == "kind" }):
+	case d.Kind == "" && !slices.ContainsFunc(*found, func(p Problem) bool { return p.At == "kind" }):
 		found.at("kind", "", "must be given: one of %s", strings.Join(kindNames(), ", "))
 	case d.Kind != "" && !known:
 		found.at("kind", d.Kind, "there is no kind %q%s", d.Kind, registry.DidYouMean(d.Kind, slices.Values(kindNames())))
 	case known:
-		d.check(&found)
+		d.check(found)
 		unknown := make([]Field, 0, len(d.Features))
 		for _, name := range d.Features {
 			unknown = append(unknown, Field{Name: name})
 		}
-		compileRule(&d, unknown, true, &found)
+		compileRule(d, unknown, true, found)
 	}
-	return d, found
+}
+
+// defaults is a definition that says nothing.
+func defaults() Definition {
+	return Definition{NullPolicy: IgnoreNulls, Severity: Error, Action: Record, Enabled: true}
+}
+
+// members reads what an object says into the definition. The error is that it is not well formed.
+func (d *Definition) members(raw string, found *problems) error {
+	s := jsonscan.New(raw)
+	return s.Object(func(name string) error {
+		r := reader{s: s, at: name, found: found}
+		if s.Kind() == jsonscan.Null && slices.Contains(members, name) {
+			return nil
+		}
+		d.member(name, &r)
+		return r.err
+	})
+}
+
+// member reads one member's value into the definition.
+func (d *Definition) member(name string, r *reader) {
+	switch name {
+	case "name":
+		d.Name = r.text(maxText)
+		if d.Name != "" && !namePattern.MatchString(d.Name) {
+			r.found.at(name, d.Name, "use small letters, digits and _, beginning with a letter, at most 100")
+		}
+	case "group":
+		d.Group = r.text(maxText)
+	case "kind":
+		d.Kind = r.text(maxText)
+	case "features":
+		d.Features = r.texts(maxFeatures)
+	case "params":
+		d.Params = r.raw(jsonscan.Object, "an object")
+	case "where":
+		d.Where = r.text(MaxSource)
+	case "null_policy":
+		d.NullPolicy = NullPolicy(r.word(string(IgnoreNulls), string(FailNulls)))
+	case "tolerance":
+		d.Tolerance = r.tolerance()
+	case "severity":
+		d.Severity = Severity(r.word(string(Info), string(Warn), string(Error)))
+	case "action":
+		d.Action = Action(r.word(string(Record), string(Quarantine), string(RejectBatch)))
+	case "enabled":
+		d.Enabled = r.truth()
+	case "for":
+		d.For = r.inARow()
+	case "resolve_after":
+		d.ResolveAfter = r.inARow()
+	case "owner":
+		d.Owner = r.text(maxText)
+	case "description":
+		d.Description = r.text(maxDescription)
+	default:
+		r.found.at(name, "", "unknown member%s", registry.DidYouMean(name, slices.Values(members)))
+	}
 }
 
 // reader reads one member's value, whose form it checks; at is its place.
@@ -156,6 +180,23 @@ func (r *reader) truth() bool {
 	b, err := r.s.Bool()
 	r.err = err
 	return b
+}
+
+// maxInARow is how many evaluations in a row a rule can ask for.
+const maxInARow = 1000
+
+func (r *reader) inARow() int {
+	raw, err := r.s.Value()
+	if err != nil {
+		r.err = err
+		return 0
+	}
+	v, err := value.ParseJSON(value.Integer, []byte(raw))
+	if jsonscan.KindOf(raw) != jsonscan.Number || err != nil || v.Int() < 1 || v.Int() > maxInARow {
+		r.found.at(r.at, fault.Shorten(raw), "expected how many evaluations in a row, 1 to %d", maxInARow)
+		return 0
+	}
+	return int(v.Int())
 }
 
 func (r *reader) texts(most int) []string {

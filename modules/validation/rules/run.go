@@ -304,7 +304,7 @@ func (r *Run) Finish() []Outcome {
 	for i := range r.set.units {
 		u, t := &r.set.units[i], &r.tallies[i]
 		rule := &r.set.rules[u.rule]
-		o := Outcome{Rule: rule.Name, Kind: rule.Kind, Group: rule.Group, Features: u.names, Severity: rule.Severity, Action: rule.Action,
+		o := Outcome{Rule: rule.Name, Version: rule.Version, Kind: rule.Kind, Group: rule.Group, Features: u.names, Severity: rule.Severity, Action: rule.Action,
 			Expected: u.expected}
 		if o.Features == nil {
 			o.Features = []string{}
