@@ -74,7 +74,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	api := httpapi.New(router, ThisVersion().Version, log, httpapi.Observe(metrics.observe))
 
 	work := runs.New(a.db, c.Runs, time.Now, log)
-	definitions, err := registry.New(a.db, c.Registry, log.With("module", "registry"), alerts.ReceiverKind())
+	definitions, err := registry.New(a.db, c.Registry, log.With("module", "registry"), alerts.ReceiverKind(), validation.BaselineKind(), validation.RuleKind())
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 		definitions.Routes(api)
 	}
 	if c.Has(config.Validation) {
-		validation.New(c.Validation).Routes(api)
+		validation.New(c.Validation, definitions, log).Routes(api)
 		told, err := alerts.New(a.db, c.Alerts, alerts.Defined{Registry: definitions}, time.Now, log)
 		if err != nil {
 			return nil, err

@@ -1,7 +1,6 @@
 package validation
 
 import (
-	"log/slog"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -18,7 +17,8 @@ import (
 func TestHTTP(t *testing.T) {
 	config := DefaultConfig()
 	config.MaxDriftValues, config.MaxInlineValues = 2000, 2000
-	httpapitest.Listen(t, httpapitest.Serve(slog.New(slog.DiscardHandler), New(config).Routes)).Run(t, "testdata/http/*.txt")
+	v := module(t, config)
+	httpapitest.Listen(t, httpapitest.Serve(quiet, v.definitions.Routes, v.Routes)).Run(t, "testdata/http/*.txt")
 }
 
 // The outlier of the issue, over HTTP: found by default, missed by bins of equal width.
@@ -68,7 +68,7 @@ func FuzzDrift(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	handler := httpapitest.Serve(slog.New(slog.DiscardHandler), New(DefaultConfig()).Routes)
+	handler := httpapitest.Serve(quiet, detached(f, DefaultConfig()).Routes)
 	f.Fuzz(func(t *testing.T, body string) {
 		answer := httptest.NewRecorder()
 		handler.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "http://localhost/drift", strings.NewReader(body)))

@@ -2,7 +2,6 @@ package validation
 
 import (
 	"encoding/json"
-	"log/slog"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -121,7 +120,7 @@ func spread(counts map[string]int) []string {
 func post(t *testing.T, body any) map[string]any {
 	text, err := json.Marshal(body)
 	require.NoError(t, err)
-	handler := httpapitest.Serve(slog.New(slog.DiscardHandler), New(DefaultConfig()).Routes)
+	handler := httpapitest.Serve(quiet, detached(t, DefaultConfig()).Routes)
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "http://localhost/drift", strings.NewReader(string(text))))
 	require.Equal(t, http.StatusOK, answer.Code, answer.Body.String())

@@ -6,6 +6,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"featurestore/app/httpapi"
+	"featurestore/modules/registry"
 	"featurestore/modules/validation/gx"
 )
 
@@ -34,11 +35,14 @@ func (v *Validation) Routes(api huma.API) {
 			Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{
 				OneOf: []*huma.Schema{httpapi.Schema[ValidateAnswer](api), httpapi.Schema[gx.Answer](api)}}}}}},
 	}, v.validate)
-	httpapi.Direct[importInput](api, huma.Operation{
+	httpapi.Register(api, huma.Operation{
 		OperationID: "import-rules", Method: http.MethodPost, Path: "/rules/import", Tags: []string{"validation"},
 		Summary: "Make rules of a suite of Great Expectations",
-		Description: "Answers the rules that a suite has become, and the expectations that could not be taken, each with the reason. It only translates: nothing is stored or changed. " +
-			"A rule keeps severity (critical is error, warning is warn) and takes action record; mostly becomes a tolerance, row_condition where.",
+		Description: "Answers the rules that a suite has become, and the expectations that could not be taken, each with the reason. Without apply it only translates: nothing is stored or changed, " +
+			"a rule keeps severity (critical is error, warning is warn) and takes action record. mostly becomes a tolerance, row_condition where. With apply, the rules that fit the group become " +
+			"definitions, and those that do not are among what is not imported. Their names are made of the columns and the type of the expectation, so that the same suite applied again changes " +
+			"nothing, and one that was edited changes its rules; enabled, owner, for and resolve_after of a rule stay as they are. A name that a rule of another group has is refused with 409: pass prefix. " +
+			"A name of more than 48 letters is cut and ends with eight digits.",
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: huma.TypeObject,
 			Description: "The suite: expectation_suite_name (0.x) or name (1.x), and expectations"}}}},
 		Responses: httpapi.Answers[ImportAnswer](api, "The rules, and what is not imported"),
@@ -47,4 +51,19 @@ func (v *Validation) Routes(api huma.API) {
 		OperationID: "list-rule-kinds", Method: http.MethodGet, Path: "/rules/kinds", Tags: []string{"validation"},
 		Summary: "List the kinds of rules, what they mean and what they take",
 	}, v.kinds)
+	v.definitionRoutes(api)
+}
+
+// definitionRoutes mounts the calls of rules and baselines as definitions.
+func (v *Validation) definitionRoutes(api huma.API) {
+	httpapi.Register(api, huma.Operation{
+		OperationID: "list-rules", Method: http.MethodGet, Path: "/rules", Tags: []string{"validation"}, Summary: "List rules",
+	}, v.listRules)
+	registry.DefinitionRoutes(api, v.definitions, registry.Calls[RuleAnswer]{Kind: kindRule, Path: "/rules", Tag: "validation", Show: ruleAnswer,
+		Doc: "A rule is about one group; what it can say is its kind's: see GET /rules/kinds. A rule of severity error with action quarantine or reject_batch keeps rows out from the next write on."})
+	httpapi.Register(api, huma.Operation{
+		OperationID: "list-baselines", Method: http.MethodGet, Path: "/baselines", Tags: []string{"validation"}, Summary: "List baselines",
+	}, v.listBaselines)
+	registry.DefinitionRoutes(api, v.definitions, registry.Calls[BaselineAnswer]{Kind: kindBaseline, Path: "/baselines", Tag: "validation", Show: baselineAnswer,
+		Doc: "source says which values: {\"window\": {\"from\", \"to\"}}, {\"run\": 17} (a load's), {\"previous\": {\"period\": \"7d\"}} (before the judged window) or {\"training_set\": {}} (a table that is sent to be frozen)."})
 }

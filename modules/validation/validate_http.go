@@ -162,45 +162,6 @@ func (v *Validation) validateSuite(ctx context.Context, text string) (*gx.Answer
 	return gx.Evaluate(ctx, read, data)
 }
 
-type importInput struct {
-	httpapi.Payload
-	Format string `query:"format" enum:"gx" required:"true" doc:"gx: a suite of Great Expectations, of version 0.x or 1.x"`
-	Group  string `query:"group" doc:"The feature group that the rules are about"`
-}
-
-// ImportAnswer is the answer of POST /rules/import.
-type ImportAnswer struct {
-	Name        string             `json:"name" doc:"The suite's"`
-	Rules       []rules.Definition `json:"rules" doc:"The rules that the suite has become"`
-	NotImported []gx.NotImported   `json:"not_imported" doc:"The expectations that have become none, with the reason"`
-}
-
-// importSuite makes rules of a suite.
-func (v *Validation) importSuite(r *httpapi.Request, b []byte) ([]byte, error) {
-	if format := r.Query("format"); format != "gx" {
-		return nil, unknownFormat(format, "gx")
-	}
-	text, err := r.Payload().JSON(v.config.MaxBodyBytes)
-	if err != nil {
-		return nil, err
-	}
-	text = gx.Lenient(text)
-	s := jsonscan.New(text)
-	raw, err := s.Value()
-	if err == nil {
-		err = s.End()
-	}
-	if err != nil {
-		return nil, jsonscan.Fault(err)
-	}
-	suite, err := gx.ReadSuite(raw, v.now())
-	if err != nil {
-		return nil, err
-	}
-	definitions, left := suite.Importable(r.Query("group"))
-	return appendAnswer(b, ImportAnswer{suite.Name, definitions, left})
-}
-
 // KindsAnswer is the answer of GET /rules/kinds.
 type KindsAnswer struct {
 	Kinds []rules.Kind `json:"kinds"`

@@ -2,7 +2,6 @@ package validation
 
 import (
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,7 +21,7 @@ func FuzzValidate(f *testing.F) {
 	f.Add("gx", `{"suite": [], "columns": {}, "schema": {"a": "str"}}`)
 	f.Add("rules", `{"rules": 5, "columns": []}`)
 	f.Add("gx", `"NaN`)
-	handler := httpapitest.Serve(slog.New(slog.DiscardHandler), New(DefaultConfig()).Routes)
+	handler := httpapitest.Serve(quiet, detached(f, DefaultConfig()).Routes)
 	f.Fuzz(func(t *testing.T, format, body string) {
 		if format != "gx" {
 			format = "rules"
@@ -40,7 +39,7 @@ func FuzzValidate(f *testing.F) {
 func TestTooMuchWork(t *testing.T) {
 	config := DefaultConfig()
 	config.MaxInlineTime = time.Nanosecond
-	server := httpapitest.Listen(t, httpapitest.Serve(slog.New(slog.DiscardHandler), New(config).Routes))
+	server := httpapitest.Listen(t, httpapitest.Serve(quiet, detached(t, config).Routes))
 	for path, body := range map[string]string{
 		"POST /validate":           `{"rules": [{"name": "r", "kind": "not_null", "features": ["a"]}], "columns": {"a": [1]}}`,
 		"POST /validate?format=gx": `{"suite": [{"type": "expect_column_values_to_be_unique", "kwargs": {"column": "a"}}], "columns": {"a": [1]}}`,

@@ -1,12 +1,24 @@
 package validation
 
-import "time"
+import (
+	"log/slog"
+	"time"
+
+	"featurestore/modules/registry"
+)
 
 // Validation tells whether data is good.
 type Validation struct {
-	config Config
-	now    func() time.Time
+	config      Config
+	definitions *registry.Registry
+	guards      *Guards
+	now         func() time.Time
 }
 
-// New makes the module.
-func New(config Config) *Validation { return &Validation{config: config, now: time.Now} }
+// New makes the module. definitions is a registry that knows RuleKind and BaselineKind.
+func New(config Config, definitions *registry.Registry, log *slog.Logger) *Validation {
+	return &Validation{config: config, definitions: definitions, guards: NewGuards(definitions, log.With("module", "validation")), now: time.Now}
+}
+
+// Guards have the rules of each group compiled.
+func (v *Validation) Guards() *Guards { return v.guards }

@@ -34,6 +34,8 @@ type Expectation struct {
 	texts  bool // values that are no texts are an exception
 	moving bool // a bound was computed from the clock
 	single bool // it names one type
+
+	Severe bool // it says itself how severe it is
 	dtypes []string
 }
 
@@ -146,7 +148,7 @@ func readExpectation(raw string, parameters map[string]string, now time.Time) (_
 	k.resolve()
 	e := &Expectation{Config: json.RawMessage(jsonscan.Minify(raw)), shape: t.shape, text: t.text}
 	e.Rule = rules.Definition{Kind: t.kind, NullPolicy: rules.IgnoreNulls, Severity: severities[severity], Action: rules.Record, Enabled: true, Description: description}
-	if e.Rule.Severity == "" {
+	if e.Severe = e.Rule.Severity != ""; !e.Severe {
 		e.Rule.Severity = rules.Error
 	}
 	e.texts = kind == "expect_column_values_to_match_strftime_format" || kind == "expect_column_values_to_be_dateutil_parseable" || kind == "expect_column_values_to_match_json_schema"
@@ -204,22 +206,22 @@ func membersOf(object string) (map[string]string, error) {
 	return members, err
 }
 
-// Importable are the rules of the suite that can be applied; what lives on the clock of one evaluation, or could never hold, joins what is
-// not imported.
-func (s *Suite) Importable(group string) ([]rules.Definition, []NotImported) {
-	definitions, left := []rules.Definition{}, append([]NotImported{}, s.NotImported...)
+// Importable are the expectations of the suite whose rules, about the group, can be applied; what lives on the clock of one evaluation, or
+// could never hold, joins what is not imported.
+func (s *Suite) Importable(group string) ([]Expectation, []NotImported) {
+	importable, left := []Expectation{}, append([]NotImported{}, s.NotImported...)
 	for _, e := range s.Expectations {
-		d := e.Rule
-		d.Group = group
+		one := *e
+		one.Rule.Group = group
 		if e.moving {
 			left = append(left, NotImported{e.Config, "a bound is computed from the clock, which a rule cannot: use a rule of kind freshness, or an expression"})
 			continue
 		}
-		raw, err := json.Marshal(d)
+		raw, err := json.Marshal(one.Rule)
 		if err == nil {
 			var problems []rules.Problem
 			if _, problems = rules.Read(string(raw)); len(problems) == 0 {
-				definitions = append(definitions, d)
+				importable = append(importable, one)
 				continue
 			}
 			left = append(left, NotImported{e.Config, problems[0].String()})
@@ -227,5 +229,5 @@ func (s *Suite) Importable(group string) ([]rules.Definition, []NotImported) {
 		}
 		left = append(left, NotImported{e.Config, "it cannot be written as a rule"})
 	}
-	return definitions, left
+	return importable, left
 }
