@@ -96,6 +96,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 		}
 		a.add("alerts", told.Start, told.Stop)
 		told.Routes(api)
+		alerts.DefinitionRoutes(api, definitions)
 		metrics.registry.MustRegister(told)
 	}
 	if c.Has(config.Store) {

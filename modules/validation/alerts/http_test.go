@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/stretchr/testify/require"
 
 	"featurestore/app/database/databasetest"
@@ -37,7 +38,7 @@ func TestHTTP(t *testing.T) {
 	secretFile(t, c, "broken-url", sink.URL+"/broken")
 	clock := &fakeClock{now: epoch}
 	a := process(t, db, c, Defined{definitions}, clock, quiet)
-	server := httpapitest.Listen(t, httpapitest.Serve(quiet, definitions.Routes, a.Routes))
+	server := httpapitest.Listen(t, httpapitest.Serve(quiet, definitions.Routes, a.Routes, func(api huma.API) { DefinitionRoutes(api, definitions) }))
 	answer := server.Call(t, "POST /groups", `{"name": "purchases", "entity_type": "customer", "features": [{"name": "amount", "value_type": "FLOAT"}]}`)
 	require.Equal(t, 201, answer.Status, answer.Body)
 
@@ -50,6 +51,7 @@ func TestHTTP(t *testing.T) {
 	require.NoError(t, a.Observe(t.Context(), whole))
 	server.Run(t, "testdata/http/alerts.txt")
 	server.Run(t, "testdata/http/silences.txt")
+	server.Run(t, "testdata/http/definitions.txt")
 
 	clock.Advance(time.Minute)
 	server.Run(t, "testdata/http/receivers.txt")

@@ -34,7 +34,7 @@ func (a *Alerts) Routes(api huma.API) {
 
 	const receivers = "Receivers"
 	httpapi.Register(api, operation(get, "/receivers", "list-receivers", receivers, "List receivers, and how they do",
-		"They are defined with /apply. Addresses and secrets are never shown."), a.listReceivers)
+		"They are defined with POST /receivers, or /apply. Addresses and secrets are never shown."), a.listReceivers)
 	httpapi.Register(api, operation(post, "/receivers/{name}/test", "test-receiver", receivers, "Send a test", signing), a.testReceiver)
 	httpapi.Register(api, operation(get, "/receivers/{name}/deliveries", "list-deliveries", receivers, "List what was sent to a receiver",
 		"The newest first, each with its tries."), a.listDeliveries)
