@@ -24,7 +24,7 @@ type BaselineAnswer struct {
 
 // baselineAnswer shows a baseline that the registry keeps.
 func baselineAnswer(_ *registry.Catalog, d *registry.Definition) BaselineAnswer {
-	answer := BaselineAnswer{Name: d.Name, Features: []string{}, Version: d.Version, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt}
+	answer := BaselineAnswer{Name: d.Name, Version: d.Version, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt}
 	_ = json.Unmarshal(d.Document, &answer) // the registry wrote it, with members of these names
 	return answer
 }

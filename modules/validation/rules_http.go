@@ -41,9 +41,6 @@ func ruleAnswer(_ *registry.Catalog, definition *registry.Definition) RuleAnswer
 		Tolerance: d.Tolerance, Severity: d.Severity, Action: d.Action, Enabled: d.Enabled, Owner: d.Owner, Description: d.Description,
 		Version: definition.Version, CreatedAt: definition.CreatedAt, UpdatedAt: definition.UpdatedAt,
 	}
-	if answer.Features == nil {
-		answer.Features = []string{}
-	}
 	if answer.Params == nil {
 		answer.Params = json.RawMessage("null")
 	}
