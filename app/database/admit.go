@@ -17,9 +17,11 @@ import (
 //
 // Level 2: changes of definitions are kept (registry_past), and writes are checked against the ledger of erasures. A program of level 1
 // does neither: what it changed would not be known afterwards, and it would store what was erased.
+//
+// Level 3: rows wait in quarantine. A program of level 2 would leave them there when it erases an entity or reverts a run.
 const (
-	Level        = 2
-	OldestServed = 2
+	Level        = 3
+	OldestServed = 3
 )
 
 //go:embed migrations

@@ -23,10 +23,18 @@ const (
 )
 
 // frame is a data frame on its way into a group: all of its rows, before any is stored. It stands where a load writes to.
-type frame struct{ rows []*Rows }
+type frame struct {
+	rows    []*Rows
+	entries []*Quarantined
+}
 
 func (f *frame) Add(_ context.Context, rows *Rows) error {
 	f.rows = append(f.rows, rows)
+	return nil
+}
+
+func (f *frame) Quarantine(_ context.Context, entries []*Quarantined) error {
+	f.entries = append(f.entries, entries...)
 	return nil
 }
 

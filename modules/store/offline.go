@@ -55,10 +55,14 @@ type Offline interface {
 	// Ledger is the erased entities.
 	Ledger
 
+	// Quarantine is the rows that rules keep out of history.
+	Quarantine
+
 	// Load begins a bulk load of one group under a run's id.
 	Load(ctx context.Context, group *registry.Group, run int64) (Load, error)
 
-	// Remove takes observations of a group back, durably and in one transaction: all that the selection finds then. No snapshot that is
+	// Remove takes observations of a group back, durably and in one transaction: all that the selection finds then, and what waits in
+	// quarantine of it: of a run, or of an entity and the event times, unless only some features are selected. No snapshot that is
 	// opened afterwards shows them. Under the group's next number it notes which ingest ids each entity lost, for Snapshot.Taken. Where
 	// nothing is found there is no number, and the zero Removed is answered; for a run whose notes are still there, what it took then.
 	// A load of the run that is still open then, of a process that was taken for dead, does not commit any more: RunTakenBack.
@@ -92,6 +96,9 @@ type Offline interface {
 type Load interface {
 	// Add takes rows, of the group and under its layout, and keeps none of their memory.
 	Add(ctx context.Context, rows *Rows) error
+
+	// Quarantine takes entries of the group: they are in quarantine once the rows appear, or a load that has none is committed.
+	Quarantine(ctx context.Context, entries []*Quarantined) error
 	Commit(ctx context.Context) error
 
 	// CommitOnce is Commit that also remembers the request that the rows came with, in the transaction that makes them appear, or fails

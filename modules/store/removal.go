@@ -22,9 +22,11 @@ type Removed struct {
 	Rows     int64 // that went
 	Narrowed int64 // that stay with other features
 	Entities int64
+
+	Quarantined int64 // entries that waited in quarantine, and are gone
 }
 
-// Any tells whether anything was taken back.
+// Any tells whether anything was taken back from history.
 func (r Removed) Any() bool { return r.Rows+r.Narrowed > 0 }
 
 // RunTakenBack is the fault of a load that does not commit, since what its run brought was taken back while it was open.

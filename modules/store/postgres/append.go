@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -20,7 +21,12 @@ func (o *Offline) Append(ctx context.Context, rows []*store.Rows) error {
 
 // AppendOnce sends the insert of the keys first. Where another transaction has just inserted one of them, it waits for its end.
 func (o *Offline) AppendOnce(ctx context.Context, rows []*store.Rows, requests []*store.KeyedRequest) error {
-	for _, r := range rows {
+	return o.AppendTogether(ctx, &store.Together{Rows: rows, Requests: requests})
+}
+
+// AppendTogether sends the keys, then the marks of entries that are replayed, then new entries, and the rows last.
+func (o *Offline) AppendTogether(ctx context.Context, all *store.Together) error {
+	for _, r := range all.Rows {
 		if err := check(r); err != nil {
 			return err
 		}
@@ -28,15 +34,21 @@ func (o *Offline) AppendOnce(ctx context.Context, rows []*store.Rows, requests [
 			return err
 		}
 	}
-	batch := o.batchOf(rows)
-	batch.requests = sortedByKey(requests)
-	for attempt := 1; len(batch.statements)+len(requests) > 0; attempt++ {
+	batch := o.batchOf(all.Rows)
+	var err error
+	if batch.calls, err = o.quarantineCalls(all); err != nil {
+		return err
+	}
+	if len(all.Requests) > 0 {
+		batch.calls = slices.Insert(batch.calls, 0, o.remembering(sortedByKey(all.Requests)))
+	}
+	for attempt := 1; len(batch.statements)+len(batch.calls) > 0; attempt++ {
 		err := batch.run(ctx)
 		if err == nil {
 			break
 		}
 		if code(err) == invalidSquareRoot {
-			if known, failed := o.tell(ctx, requests); known || failed != nil {
+			if known, failed := o.tell(ctx, all.Requests); known || failed != nil {
 				return cmp.Or(failed, store.ErrKnown)
 			} // its time ended, or it was released, just now
 		} else if !lost(err) {
@@ -55,8 +67,16 @@ func (o *Offline) AppendOnce(ctx context.Context, rows []*store.Rows, requests [
 // batch is the inserts of one transaction.
 type batch struct {
 	offline    *Offline
-	requests   []*store.KeyedRequest // in the order of their keys, so that two batches never wait for each other
+	calls      []*call // that come before the inserts, in an order in which two batches never wait for each other
 	statements []batchInsert
+}
+
+// call is a statement of a transaction beside its inserts.
+type call struct {
+	text       string
+	parameters [][]byte
+	answered   [][][]byte
+	done       func(rows [][][]byte) // with what it answered, once the transaction is committed; may be nil
 }
 
 type batchInsert struct {
@@ -104,29 +124,36 @@ func (b *batch) run(ctx context.Context) error {
 	}
 	defer held.Release()
 	conn := held.Conn().PgConn()
-	texts := make([]string, len(b.statements))
-	for i, s := range b.statements {
-		texts[i] = s.insert.text
+	texts := make([]string, 0, len(b.calls)+len(b.statements))
+	for _, c := range b.calls {
+		texts = append(texts, c.text)
 	}
-	if len(b.requests) > 0 {
-		texts = append(texts, b.offline.rememberText())
+	for _, s := range b.statements {
+		texts = append(texts, s.insert.text)
 	}
 	prepared, err := prepareAll(ctx, conn, texts...)
 	if err != nil {
 		return fmt.Errorf("preparing an insert: %w", err)
 	}
 	var pipeline pgconn.Batch
-	if len(b.requests) > 0 {
-		pipeline.ExecStatement(prepared[len(b.statements)], rememberParameters(b.requests), binaryFormat, binaryFormat)
+	for i, c := range b.calls {
+		pipeline.ExecStatement(prepared[i], c.parameters, binaryFormat, binaryFormat)
 	}
 	for i, s := range b.statements {
-		pipeline.ExecStatement(prepared[i], s.insert.parameters(s.run, s.spans), binaryFormat, binaryFormat)
+		pipeline.ExecStatement(prepared[len(b.calls)+i], s.insert.parameters(s.run, s.spans), binaryFormat, binaryFormat)
 	}
 	answer := conn.ExecBatch(ctx, &pipeline)
-	var at int64
-	if len(b.requests) > 0 && answer.NextResult() {
+	for _, c := range b.calls {
+		c.answered = c.answered[:0]
+		if !answer.NextResult() {
+			break
+		}
 		for result := answer.ResultReader(); result.NextRow(); {
-			at = decodeTime(result.Values()[0])
+			row := make([][]byte, len(result.Values()))
+			for i, field := range result.Values() {
+				row[i] = bytes.Clone(field)
+			}
+			c.answered = append(c.answered, row)
 		}
 	}
 	for i := range b.statements {
@@ -146,8 +173,10 @@ func (b *batch) run(ctx context.Context) error {
 	if err := answer.Close(); err != nil {
 		return fmt.Errorf("inserting: %w", err)
 	}
-	for _, r := range b.requests {
-		r.At = at
+	for _, c := range b.calls {
+		if c.done != nil {
+			c.done(c.answered)
+		}
 	}
 	for i := range b.statements {
 		s := &b.statements[i]

@@ -68,6 +68,11 @@ func (o *Offline) Erase(ctx context.Context, erasure *store.Erasure, key store.K
 			if rows > 0 {
 				entered.Rows[group.Name], entered.CutOff = rows, max(entered.CutOff, newest)
 			}
+			err = tx.QueryRow(ctx, "SELECT greatest(max(event_time), $3::bigint) FROM "+o.table("__quarantine")+" WHERE entity = $1 AND group_id = $2",
+				[]byte(key.Encoded), group.ID, entered.CutOff).Scan(&entered.CutOff)
+			if err != nil {
+				return err
+			}
 		}
 		return o.enter(ctx, tx, []store.Erasure{entered})
 	})
@@ -268,7 +273,7 @@ func (o *Offline) Scrub(ctx context.Context, groups []*registry.Group) error {
 		err = o.unseen(ctx)
 	}
 	if err == nil {
-		tables = append(tables, o.table("__erasures"), o.table("__removed"))
+		tables = append(tables, o.table("__erasures"), o.table("__removed"), o.table("__quarantine"))
 		_, err = o.writers.Exec(ctx, "VACUUM (INDEX_CLEANUP ON) "+strings.Join(tables, ", "), pgx.QueryExecModeSimpleProtocol)
 	}
 	if err != nil {

@@ -14,6 +14,7 @@ const (
 	divisionByZero       = "22012" // how an insert's guard fails: see insert
 	invalidSquareRoot    = "2201F" // how a known key fails: see rememberText
 	invalidLogarithm     = "2201E" // how rows fail that were checked against an older ledger: see insert
+	outOfRange           = "22003" // how entries of the quarantine fail that do not wait any more: see replayText
 	undefinedTable       = "42P01"
 	undefinedColumn      = "42703"
 	undefinedSchema      = "3F000"
@@ -52,6 +53,8 @@ func writeError(err error) error {
 	switch code(err) {
 	case invalidLogarithm:
 		return store.ErrUnchecked
+	case outOfRange:
+		return store.ErrNotWaiting
 	case divisionByZero, undefinedTable, undefinedColumn, undefinedSchema, datatypeMismatch:
 		return store.ErrOutdated
 	case programLimitExceeded:

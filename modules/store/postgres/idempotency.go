@@ -28,6 +28,15 @@ func (o *Offline) rememberText() string {
 	SELECT max(at), sqrt(count(*) - cardinality($1::bytea[])) FROM kept`
 }
 
+// remembering is the call that keeps requests.
+func (o *Offline) remembering(requests []*store.KeyedRequest) *call {
+	return &call{text: o.rememberText(), parameters: rememberParameters(requests), done: func(rows [][][]byte) {
+		for _, r := range requests {
+			r.At = decodeTime(rows[0][0])
+		}
+	}}
+}
+
 // rememberParameters encodes requests for rememberText.
 func rememberParameters(requests []*store.KeyedRequest) [][]byte {
 	column := func(elementType uint32, field func(b []byte, r *store.KeyedRequest) []byte) []byte {

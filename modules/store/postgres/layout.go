@@ -183,6 +183,13 @@ func (o *Offline) dropEmpty(ctx context.Context, tx pgx.Tx, group *registry.Grou
 		return fault.New(fault.Conflict, "join-keys-in-use", "the join keys of group %s cannot change from %s: it has rows",
 			group.Name, strings.Join(found.keys, ", "))
 	}
+	if err := tx.QueryRow(ctx, `SELECT `+o.waits(), group.ID).Scan(&rows); err != nil {
+		return err
+	}
+	if rows {
+		return fault.New(fault.Conflict, "join-keys-in-use", "the join keys of group %s cannot change from %s: rows of it wait in quarantine",
+			group.Name, strings.Join(found.keys, ", "))
+	}
 	_, err := tx.Exec(ctx, `DROP TABLE `+table)
 	return err
 }

@@ -16,7 +16,7 @@ import (
 	"featurestore/modules/store"
 )
 
-// load is one transaction with one COPY. While it is open it holds one of the readers' connections and keeps columns
+// load is one transaction with a COPY of its rows, which is interrupted for entries of the quarantine now and then. While it is open it holds one of the readers' connections and keeps columns
 // from being added to the group's table.
 type load struct {
 	offline *Offline
@@ -27,11 +27,14 @@ type load struct {
 	ledger  int64 // the version of the ledger of erased entities when it began
 	cancel  context.CancelFunc
 
-	rows   *io.PipeWriter // to the COPY
+	rows   *io.PipeWriter // to the COPY; nil: none is under way
 	copied chan error     // the COPY's outcome
 	buffer []byte
 	ended  bool
 
+	entries []byte // of the quarantine, as a COPY of them begins
+
+	copyText          string
 	columns           []string // quoted
 	added, duplicates int64
 }
@@ -43,7 +46,7 @@ func (o *Offline) Load(ctx context.Context, group *registry.Group, run int64) (s
 	if err != nil {
 		return nil, fmt.Errorf("connecting to PostgreSQL: %w", err)
 	}
-	l := &load{offline: o, group: group, run: run, conn: conn, copied: make(chan error, 1)}
+	l := &load{offline: o, group: group, run: run, conn: conn}
 	l.columns = append(keyColumns(group, ""), "event_time", "ingest_time", "run_id", "schema_version", "presence")
 	for _, feature := range group.Features {
 		l.columns = append(l.columns, database.Quote(featureColumn(group, feature.Column)))
@@ -57,19 +60,45 @@ func (o *Offline) Load(ctx context.Context, group *registry.Group, run int64) (s
 		l.rollback()
 		return nil, writeError(fmt.Errorf("beginning a load of group %s: %w", group.Name, err))
 	}
-	text := fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT binary)", table, strings.Join(l.columns, ", "))
-	// The COPY lasts from call to call: none of their contexts is its own.
-	copying, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	l.cancel = cancel
-	reader, writer := io.Pipe()
-	l.rows = writer
-	go func() {
-		_, err := conn.Conn().PgConn().CopyFrom(copying, reader, text)
-		reader.CloseWithError(err)
-		l.copied <- err
-	}()
-	l.buffer = append(l.buffer, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
+	l.copyText = fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT binary)", table, strings.Join(l.columns, ", "))
 	return l, nil
+}
+
+// copyHead is what a COPY begins with.
+const copyHead = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+
+// startCopy begins the COPY, if it is not under way. It lasts from call to call: none of their contexts is its own.
+func (l *load) startCopy(ctx context.Context) {
+	if l.rows != nil {
+		return
+	}
+	copying, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	reader, writer := io.Pipe()
+	copied := make(chan error, 1)
+	l.cancel, l.rows, l.copied = cancel, writer, copied
+	go func() {
+		_, err := l.conn.Conn().PgConn().CopyFrom(copying, reader, l.copyText)
+		reader.CloseWithError(err)
+		copied <- err
+	}()
+	l.buffer = append(l.buffer[:0], copyHead...)
+}
+
+// endCopy ends the COPY, if it is under way.
+func (l *load) endCopy(ctx context.Context) error {
+	if l.rows == nil {
+		return nil
+	}
+	defer context.AfterFunc(ctx, l.cancel)()
+	l.buffer = append(l.buffer, 0xff, 0xff) // the end of the rows
+	if err := l.send(ctx); err != nil {
+		return err
+	}
+	l.rows.Close()
+	err := <-l.copied
+	l.cancel()
+	l.rows = nil
+	return l.copyError(ctx, err)
 }
 
 // begin locks the table, as an insert does, and looks at the layout after it has the lock.
@@ -103,6 +132,7 @@ func (l *load) Add(ctx context.Context, rows *store.Rows) error {
 		return store.ErrUnchecked
 	}
 	l.added += int64(len(rows.Keys))
+	l.startCopy(ctx)
 	defer context.AfterFunc(ctx, l.cancel)()
 	places := l.places(rows)
 	width := 5 + len(rows.Group.EntityType.JoinKeys) + len(l.group.Features)
@@ -187,17 +217,12 @@ func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) erro
 	if l.ended {
 		return errors.New("the load has ended")
 	}
-	defer context.AfterFunc(ctx, l.cancel)()
-	l.buffer = append(l.buffer, 0xff, 0xff) // the end of the rows
-	err := l.send(ctx)
+	err := l.endCopy(ctx)
 	if err == nil {
-		l.rows.Close()
-		copied := <-l.copied
-		l.copied <- copied
-		if copied == nil && l.group.IDColumn != "" {
-			copied = l.insertStaged(ctx)
-		}
-		err = l.copyError(ctx, copied)
+		err = l.copyEntries(ctx)
+	}
+	if err == nil && l.group.IDColumn != "" {
+		err = l.copyError(ctx, l.insertStaged(ctx))
 	}
 	if err == nil && l.run != 0 {
 		err = l.pass(ctx)
@@ -214,7 +239,6 @@ func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) erro
 		return fmt.Errorf("committing a load of group %s: %w", l.group.Name, err)
 	}
 	l.ended = true
-	l.cancel()
 	l.conn.Release()
 	return nil
 }
@@ -232,9 +256,11 @@ var errAborted = errors.New("the load was aborted")
 // end breaks the COPY off if it still runs, and the transaction with it.
 func (l *load) end() {
 	l.ended = true
-	l.rows.CloseWithError(errAborted)
-	<-l.copied
-	l.cancel()
+	if l.rows != nil {
+		l.rows.CloseWithError(errAborted)
+		<-l.copied
+		l.cancel()
+	}
 	l.rollback()
 }
 

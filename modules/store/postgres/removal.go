@@ -26,7 +26,10 @@ func (o *Offline) Remove(ctx context.Context, group *registry.Group, what store.
 			return removed, fmt.Errorf("taking back rows of group %s: %w", group.Name, err)
 		}
 	}
+	var waited int64
+	var nothing bool // no row was found, but entries of the quarantine
 	err = o.inTransaction(ctx, "taking back rows of group "+group.Name, func(tx pgx.Tx) error {
+		waited, nothing = 0, false
 		l, exists, err := o.readLayout(ctx, tx, group.ID, "")
 		if err != nil {
 			return err
@@ -41,24 +44,45 @@ func (o *Offline) Remove(ctx context.Context, group *registry.Group, what store.
 		if l, _, err = o.readLayout(ctx, tx, group.ID, ""); err != nil {
 			return err
 		}
-		var number int64
-		err = tx.QueryRow(ctx, "INSERT INTO "+o.table("__removals")+" AS r (group_id, last, forgotten) VALUES ($1, 1, 0) "+
-			"ON CONFLICT (group_id) DO UPDATE SET last = r.last + 1 RETURNING last", group.ID).Scan(&number)
-		if err != nil {
+		var released int64
+		if released, waited, err = o.release(ctx, tx, group, what); err != nil {
 			return err
 		}
-		if what.Run != 0 {
-			removed, err = o.removeRun(ctx, tx, group, l, what.Run, number)
-		} else {
-			removed, err = o.removeEntity(ctx, tx, group, l, what, number)
+		if released == 0 {
+			removed, err = o.removeRows(ctx, tx, group, l, what)
+			return err
 		}
-		if err == nil && !removed.Any() {
-			err = errNothing
+		err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) (err error) {
+			removed, err = o.removeRows(ctx, tx, group, l, what)
+			return err
+		})
+		if nothing = errors.Is(err, errNothing); nothing {
+			return nil // what was released stays so
 		}
 		return err
 	})
-	if errors.Is(err, errNothing) {
-		return o.removedRun(ctx, group, what.Run)
+	if nothing && err == nil || errors.Is(err, errNothing) {
+		removed, err = o.removedRun(ctx, group, what.Run)
+	}
+	removed.Quarantined = waited
+	return removed, err
+}
+
+// removeRows deletes or narrows rows under the group's next number; where there are none it is errNothing.
+func (o *Offline) removeRows(ctx context.Context, tx pgx.Tx, group *registry.Group, l layout, what store.Selection) (removed store.Removed, err error) {
+	var number int64
+	err = tx.QueryRow(ctx, "INSERT INTO "+o.table("__removals")+" AS r (group_id, last, forgotten) VALUES ($1, 1, 0) "+
+		"ON CONFLICT (group_id) DO UPDATE SET last = r.last + 1 RETURNING last", group.ID).Scan(&number)
+	if err != nil {
+		return removed, err
+	}
+	if what.Run != 0 {
+		removed, err = o.removeRun(ctx, tx, group, l, what.Run, number)
+	} else {
+		removed, err = o.removeEntity(ctx, tx, group, l, what, number)
+	}
+	if err == nil && !removed.Any() {
+		err = errNothing
 	}
 	return removed, err
 }
@@ -260,10 +284,18 @@ func (s *snapshot) Removable(ctx context.Context, group *registry.Group, what st
 		if err != nil {
 			return removed, fmt.Errorf("counting rows of group %s: %w", group.Name, err)
 		}
-		return n.counts(), nil
+		removed = n.counts()
+		if what.Features == nil {
+			condition, parameters := waitingOf(group, what)
+			err = s.conn.QueryRow(ctx, "SELECT count(*) FROM "+s.offline.table("__quarantine")+" WHERE "+condition, parameters...).Scan(&removed.Quarantined)
+		}
+		return removed, err
 	}
 	err = s.conn.QueryRow(ctx, fmt.Sprintf("SELECT coalesce(sum(n), 0)::bigint, count(*) FROM (SELECT count(*) AS n FROM %s WHERE run_id = $1 GROUP BY %s) AS e",
 		s.offline.table(l.table), strings.Join(keyColumns(group, ""), ", ")), what.Run).Scan(&removed.Rows, &removed.Entities)
+	if err == nil {
+		err = s.conn.QueryRow(ctx, "SELECT count(*) FROM "+s.offline.table("__quarantine")+" WHERE "+ofRun+" AND state = 'waiting'", what.Run, group.ID).Scan(&removed.Quarantined)
+	}
 	if err != nil {
 		return removed, fmt.Errorf("counting rows of group %s: %w", group.Name, err)
 	}

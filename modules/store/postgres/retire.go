@@ -31,7 +31,7 @@ func (o *Offline) Retire(ctx context.Context, group *registry.Group) (used bool,
 		if _, err := tx.Exec(ctx, `LOCK TABLE `+table+` IN SHARE MODE`); err != nil { // which waits for those who are writing
 			return err
 		}
-		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM `+table+`)`).Scan(&used); err != nil || used {
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM `+table+`) OR `+o.waits(), group.ID).Scan(&used); err != nil || used {
 			return err
 		}
 		_, err = tx.Exec(ctx, `UPDATE `+o.table("__layouts")+` SET version = -$2::integer WHERE group_id = $1`, group.ID, group.SchemaVersion)

@@ -16,17 +16,28 @@ func (o *Offline) Append(ctx context.Context, rows []*store.Rows) error {
 	return o.AppendOnce(ctx, rows, nil)
 }
 
-// AppendOnce waits for its turn in the writer's next commit. Where a request is known, that commit is one without these rows, so that
-// the others in it are not harmed.
+// AppendOnce waits for its turn in the writer's next commit.
 func (o *Offline) AppendOnce(ctx context.Context, rows []*store.Rows, requests []*store.KeyedRequest) error {
-	a := &appending{offline: o, rows: rows, requests: requests}
+	return o.AppendTogether(ctx, &store.Together{Rows: rows, Requests: requests})
+}
+
+// AppendTogether waits for its turn in the writer's next commit. Where a request is known, or an entry does not wait, that commit is one
+// without all this, so that the others in it are not harmed.
+func (o *Offline) AppendTogether(ctx context.Context, all *store.Together) error {
+	a := &appending{offline: o, all: all}
 	if err := o.writer.do(ctx, single, a.do); err != nil {
 		return fmt.Errorf("appending to the offline store: %w", err)
 	}
 	if a.known {
-		return tell(requests, a.earlier)
+		return tell(all.Requests, a.earlier)
 	}
-	for i, r := range rows {
+	if a.gone {
+		return store.ErrNotWaiting
+	}
+	for i, e := range all.Entries {
+		e.At, e.EventTime = a.at, a.eventTimes[i]
+	}
+	for i, r := range all.Rows {
 		r.IngestIDs = a.ids[i]
 		for j, id := range r.IngestIDs {
 			if id != store.NotStored {
@@ -39,24 +50,38 @@ func (o *Offline) AppendOnce(ctx context.Context, rows []*store.Rows, requests [
 
 // appending is one call of Append. What it finds is given to the caller after the commit only.
 type appending struct {
-	offline  *Offline
-	rows     []*store.Rows
-	requests []*store.KeyedRequest
-	ids      [][]int64
-	times    [][]int64
-	earlier  []*store.Remembered
-	known    bool
+	offline *Offline
+	all     *store.Together
+	at      int64 // the time of the transaction
+	ids     [][]int64
+	times   [][]int64
+	earlier []*store.Remembered
+	known   bool
+	gone    bool // an entry that is replayed does not wait
+
+	eventTimes []int64 // of the entries
 }
 
 func (a *appending) do(c *conn) (err error) {
 	o, now := a.offline, a.offline.clock.time()
-	if len(a.requests) > 0 {
-		if a.earlier, a.known, err = remember(c, now, a.requests); err != nil || a.known {
+	a.at = now
+	if a.earlier, a.known, err = earlierOf(c, now, a.all.Requests); err != nil || a.known {
+		return err
+	}
+	if len(a.all.Replayed) > 0 {
+		marked, err := a.replay(c)
+		if a.gone = !marked; err != nil || a.gone {
 			return err
 		}
 	}
-	a.ids, a.times = make([][]int64, len(a.rows)), make([][]int64, len(a.rows))
-	for i, rows := range a.rows {
+	if err := remember(c, now, a.all.Requests); err != nil {
+		return err
+	}
+	if err := a.admit(c); err != nil {
+		return err
+	}
+	a.ids, a.times = make([][]int64, len(a.all.Rows)), make([][]int64, len(a.all.Rows))
+	for i, rows := range a.all.Rows {
 		l, err := checkLayout(c, rows.Group)
 		if err != nil {
 			return err

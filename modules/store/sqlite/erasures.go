@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"featurestore/app/database"
@@ -37,8 +38,9 @@ func (o *Offline) Erase(ctx context.Context, erasure *store.Erasure, key store.K
 				return err
 			}
 			if rows > 0 {
-				entered.Rows[group.Name], entered.CutOff = rows, max(entered.CutOff, newest)
+				entered.Rows[group.Name] = rows
 			}
+			entered.CutOff = max(entered.CutOff, newest)
 		}
 		earlier, err := erasuresOf(c, "WHERE hash = +? AND entity_type = +? AND secret = +?", entered.Hash[:], entered.EntityType, entered.Secret[:])
 		if err != nil {
@@ -56,19 +58,24 @@ func (o *Offline) Erase(ctx context.Context, erasure *store.Erasure, key store.K
 	return nil
 }
 
-// newest counts the entity's rows that show and finds the newest of their event times.
+// newest counts the entity's rows that show and finds the newest of their event times, and of those of its entries in quarantine.
 func (r *removing) newest(c *conn) (rows, newest int64, err error) {
 	l, err := c.layoutOf(r.group.ID)
 	if err != nil || l == nil {
-		return 0, 0, err
+		return 0, math.MinInt64, err
 	}
 	src, args, err := r.source(c, l)
 	if err != nil {
 		return 0, 0, err
 	}
 	dest := make([]driver.Value, 2)
-	_, err = c.row(dest, fmt.Sprintf("SELECT count(*), max(t.event_time) FROM %s WHERE %s%s", src.indexed(), src.sameKey(), src.visible()), args...)
-	return integer(dest[0]), integer(dest[1]), err
+	_, err = c.row(dest, fmt.Sprintf("SELECT count(*), coalesce(max(t.event_time), -1 << 63) FROM %s WHERE %s%s", src.indexed(), src.sameKey(), src.visible()), args...)
+	if err != nil {
+		return 0, 0, err
+	}
+	rows, newest = integer(dest[0]), integer(dest[1])
+	_, err = c.row(dest[:1], "SELECT coalesce(max(event_time), -1 << 63) FROM __quarantine WHERE entity = +? AND group_id = +?", []byte(r.what.Key.Encoded), r.group.ID)
+	return rows, max(newest, integer(dest[0])), err
 }
 
 // enter gives an entry the next number, in the place of the one that there is.

@@ -15,8 +15,8 @@ CREATE TABLE IF NOT EXISTS __idempotency (key BLOB PRIMARY KEY, fingerprint BLOB
 	run_id INTEGER NOT NULL, reserved INTEGER NOT NULL, status INTEGER NOT NULL, answer BLOB NOT NULL, outcome TEXT NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS __idempotency_until ON __idempotency (until);`
 
-// remember keeps requests in the writer's transaction, as of now; with known it has kept none of them, since some are there already.
-func remember(c *conn, now int64, requests []*store.KeyedRequest) (earlier []*store.Remembered, known bool, err error) {
+// earlierOf finds what is remembered of requests already, as of now; known says that something is.
+func earlierOf(c *conn, now int64, requests []*store.KeyedRequest) (earlier []*store.Remembered, known bool, err error) {
 	earlier = make([]*store.Remembered, len(requests))
 	for i, r := range requests {
 		found, err := recall(c, r.Key, now)
@@ -27,18 +27,20 @@ func remember(c *conn, now int64, requests []*store.KeyedRequest) (earlier []*st
 			earlier[i], known = found, true
 		}
 	}
-	if known {
-		return earlier, true, nil
-	}
+	return earlier, known, nil
+}
+
+// remember keeps requests in the writer's transaction, none of which is known.
+func remember(c *conn, now int64, requests []*store.KeyedRequest) error {
 	for _, r := range requests {
 		err := c.exec("INSERT OR REPLACE INTO __idempotency (key, fingerprint, at, until, run_id, reserved, status, answer, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			r.Key[:], r.Fingerprint[:], now, now+r.Keep.Microseconds(), r.Run, r.Reserved, int64(r.Status), append([]byte{}, r.Answer...), r.Outcome)
 		if err != nil {
-			return nil, false, fmt.Errorf("remembering a request: %w", err)
+			return fmt.Errorf("remembering a request: %w", err)
 		}
 		r.At = now
 	}
-	return nil, false, nil
+	return nil
 }
 
 func recall(c *conn, key [32]byte, now int64) (*store.Remembered, error) {

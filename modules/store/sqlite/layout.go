@@ -198,6 +198,14 @@ func dropEmpty(c *conn, group *registry.Group, found *layout) error {
 		return fault.New(fault.Conflict, "join-keys-in-use", "the join keys of group %s cannot change from %s: it has rows",
 			group.Name, strings.Join(found.keys, ", "))
 	}
+	waits, err := c.waits(group.ID)
+	if err != nil {
+		return err
+	}
+	if waits {
+		return fault.New(fault.Conflict, "join-keys-in-use", "the join keys of group %s cannot change from %s: rows of it wait in quarantine",
+			group.Name, strings.Join(found.keys, ", "))
+	}
 	return errors.Join(c.run("DROP TABLE "+table), c.exec("DELETE FROM __layouts WHERE group_id = +?", group.ID))
 }
 

@@ -22,8 +22,9 @@ type load struct {
 	keys    []string // of the layout
 	insert  *insert
 	sorter  *sorter
-	began   int64 // the event time of rows without one
-	ledger  int64 // the version of the ledger of erased entities when it began
+	entries *sorter // of the quarantine, in the order in which they came
+	began   int64   // the event time of rows without one
+	ledger  int64   // the version of the ledger of erased entities when it began
 	over    chan struct{}
 	ended   bool
 
@@ -36,7 +37,8 @@ type load struct {
 
 // Load looks whether the layout is the group's. The rows of the load stay under that layout if a column is added meanwhile.
 func (o *Offline) Load(ctx context.Context, group *registry.Group, run int64) (store.Load, error) {
-	l := &load{offline: o, group: group, run: run, began: o.clock.time(), over: make(chan struct{}), sorter: newSorter(o.path, o.options.LoadBytes)}
+	l := &load{offline: o, group: group, run: run, began: o.clock.time(), over: make(chan struct{}), sorter: newSorter(o.path, o.options.LoadBytes),
+		entries: newSorter(o.path, quarantineBytes)}
 	err := o.writer.do(ctx, single, func(c *conn) error {
 		found, err := checkLayout(c, group)
 		if err == nil {
@@ -99,7 +101,7 @@ func (l *load) Add(ctx context.Context, rows *store.Rows) error {
 // Abort gives up what was added.
 func (l *load) Abort(context.Context) error {
 	l.end()
-	return l.sorter.close()
+	return errors.Join(l.sorter.close(), l.entries.close())
 }
 
 // end lets those go on that wait for the load.
@@ -122,9 +124,10 @@ func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) erro
 		return errEnded
 	}
 	defer l.end()
-	defer l.sorter.close() //nolint:errcheck // the file has no name any more
+	defer l.sorter.close()  //nolint:errcheck // the file has no name any more
+	defer l.entries.close() //nolint:errcheck // neither has that one
 	o := l.offline
-	if l.sorter.count == 0 {
+	if l.sorter.count+l.entries.count == 0 {
 		if request == nil {
 			return nil
 		}
@@ -150,11 +153,14 @@ func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) erro
 		}
 		l.ingestTime = o.clock.time()
 		o.underWay.begin(l)
-		open, err = o.reserve(c, l.group.ID, l.run, l.sorter.count)
+		open, err = o.reserve(c, l.group.ID, l.run, l.sorter.count+l.entries.count)
 		return err
 	})
 	if err == nil {
 		if err = l.insertAll(ctx, open); err == nil {
+			err = l.admitAll(ctx, open)
+		}
+		if err == nil {
 			err = o.appear(ctx, open, l.run, request)
 		}
 		if err != nil {
@@ -185,7 +191,11 @@ func (o *Offline) appear(ctx context.Context, open openLoad, run int64, request 
 	var earlier []*store.Remembered
 	known := false
 	err := o.writer.do(ctx, alone, func(c *conn) (err error) {
-		if earlier, known, err = remember(c, o.clock.time(), requests); err != nil || known {
+		now := o.clock.time()
+		if earlier, known, err = earlierOf(c, now, requests); err != nil || known {
+			return err
+		}
+		if err := remember(c, now, requests); err != nil {
 			return err
 		}
 		return end(c)

@@ -44,6 +44,9 @@ func (o *Offline) remove(ctx context.Context, load openLoad) error {
 	for first := load.first; first <= load.last; first += removeStep {
 		last := min(first+removeStep-1, load.last)
 		err := o.writer.do(ctx, bulk, func(c *conn) error {
+			if err := c.exec("DELETE FROM __quarantine WHERE number BETWEEN ? AND ?", first, last); err != nil {
+				return err
+			}
 			if l, err := c.layoutOf(load.group); err != nil || l == nil {
 				return err
 			} else if err := c.exec("DELETE FROM "+database.Quote(l.table)+" WHERE ingest_id BETWEEN ? AND ?", first, last); err != nil || last < load.last {

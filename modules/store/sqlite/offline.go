@@ -92,6 +92,7 @@ var offlineUpgrades = []string{`
 CREATE TABLE __removals (group_id INTEGER PRIMARY KEY, last INTEGER NOT NULL, forgotten INTEGER NOT NULL) STRICT;
 CREATE TABLE __removed (id INTEGER PRIMARY KEY, group_id INTEGER NOT NULL, number INTEGER NOT NULL, run_id INTEGER, entity BLOB, ids BLOB) STRICT;`,
 	erasuresSchema,
+	quarantineSchema,
 }
 
 // OpenOffline opens the store in a file, which is made if it is not there, and begins to remove what a crash left of loads. The caller

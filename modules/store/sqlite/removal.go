@@ -33,13 +33,7 @@ func (o *Offline) Remove(ctx context.Context, group *registry.Group, what store.
 	r := &removing{group: group, what: what}
 	var err error
 	if what.Run != 0 {
-		var noted bool
-		if err = o.writer.do(ctx, single, func(*conn) error { o.closed[what.Run] = true; return nil }); err != nil {
-			return store.Removed{}, fmt.Errorf("taking back rows of group %s: %w", group.Name, err)
-		}
-		if r.removed, noted, err = o.removableRun(ctx, group, what.Run); err == nil && r.removed.Any() && !noted {
-			err = o.writer.do(ctx, single, r.run)
-		}
+		err = o.removeRun(ctx, r)
 	} else {
 		err = o.writer.do(ctx, single, r.entity)
 	}
@@ -47,6 +41,35 @@ func (o *Offline) Remove(ctx context.Context, group *registry.Group, what store.
 		return store.Removed{}, fmt.Errorf("taking back rows of group %s: %w", group.Name, err)
 	}
 	return r.removed, nil
+}
+
+// removeRun is Remove of a run. Of one of which nothing is stored, entries of the quarantine may be replayed until they are gone: then it is
+// looked for rows once more.
+func (o *Offline) removeRun(ctx context.Context, r *removing) error {
+	if err := o.writer.do(ctx, single, func(*conn) error { o.closed[r.what.Run] = true; return nil }); err != nil {
+		return err
+	}
+	for quarantined := int64(0); ; {
+		removed, noted, err := o.removableRun(ctx, r.group, r.what.Run)
+		if err != nil {
+			return err
+		}
+		r.removed = removed
+		err = o.writer.do(ctx, alone, func(c *conn) error {
+			if removed.Any() && !noted {
+				if err := r.run(c); err != nil {
+					return err
+				}
+			}
+			return r.releaseRun(c)
+		})
+		again := r.removed.Quarantined > 0 && !removed.Any()
+		quarantined += r.removed.Quarantined
+		r.removed.Quarantined = quarantined
+		if err != nil || !again {
+			return err
+		}
+	}
 }
 
 // removableRun counts a run's rows, those too that were taken back and are still there: noted.
@@ -83,6 +106,15 @@ func (s *snapshot) Removable(ctx context.Context, group *registry.Group, what st
 		removed.Rows, removed.Entities = integer(dest[0]), integer(dest[1])
 		return nil
 	})
+	if err != nil {
+		return removed, err
+	}
+	hidden, err := hiddenEntries(s.conn, "")
+	if err != nil {
+		return removed, err
+	}
+	_, err = s.conn.row(dest[:1], "SELECT count(*) FROM __quarantine WHERE "+ofRun+" AND state = 'waiting'"+hidden, what.Run, group.ID)
+	removed.Quarantined = integer(dest[0])
 	return removed, err
 }
 
@@ -120,6 +152,9 @@ type observedRow struct{ id, version, presence driver.Value }
 // entity removes or narrows one entity's rows.
 func (r *removing) entity(c *conn) error {
 	r.removed = store.Removed{}
+	if err := r.release(c); err != nil {
+		return err
+	}
 	l, err := c.layoutOf(r.group.ID)
 	if err != nil || l == nil {
 		return err

@@ -30,6 +30,9 @@ func (o *Offline) Retire(ctx context.Context, group *registry.Group) (used bool,
 			return fmt.Errorf("version %d: %w", group.SchemaVersion, store.ErrOutdated)
 		}
 		used, err = c.row(make([]driver.Value, 1), "SELECT 1 FROM "+database.Quote(found.table)+" UNION ALL SELECT 1 FROM __loads WHERE group_id = +? LIMIT 1", group.ID)
+		if err == nil && !used {
+			used, err = c.waits(group.ID)
+		}
 		if err != nil || used {
 			return err
 		}

@@ -1,0 +1,105 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"featurestore/modules/registry/value"
+	"featurestore/modules/store"
+)
+
+const (
+	quarantineBytes = 8 << 20 // memory that the entries of an open load take before they go into a file
+	quarantineStep  = 500     // of them that one transaction inserts
+)
+
+// Quarantine keeps entries as they come; Commit gives them the numbers that follow the ids of the rows.
+func (l *load) Quarantine(ctx context.Context, entries []*store.Quarantined) error {
+	if l.ended {
+		return errEnded
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Checked < l.ledger {
+			return store.ErrUnchecked
+		}
+	}
+	for _, e := range entries {
+		rules, broken, err := store.EncodeBroken(e.Broken)
+		if err != nil {
+			return err
+		}
+		at := e.EventTime
+		if at == value.NoTime {
+			at = l.began
+		}
+		l.key = binary.BigEndian.AppendUint64(l.key[:0], uint64(l.entries.count))
+		l.rest = binary.LittleEndian.AppendUint64(append(l.rest[:0], tagInteger), uint64(at))
+		l.rest = binary.LittleEndian.AppendUint64(append(l.rest, tagInteger), uint64(e.Source.Row))
+		for _, column := range []string{e.ID, e.Key.Encoded, e.Source.Way, e.Source.File, rules, broken, string(e.Document)} {
+			l.rest = appendText(l.rest, column)
+		}
+		if err := l.entries.add(l.key, l.rest); err != nil {
+			return fmt.Errorf("the quarantine of group %s: %w", l.group.Name, err)
+		}
+	}
+	return nil
+}
+
+// entryColumns are those of an entry on its way through a sorter.
+const entryColumns = 9
+
+// admitAll inserts the entries of an open load, in steps.
+func (l *load) admitAll(ctx context.Context, open openLoad) error {
+	merged, err := l.entries.merge()
+	if err != nil {
+		return err
+	}
+	number := open.first + l.sorter.count
+	var step []driver.Value
+	for {
+		step = step[:0]
+		for len(step) < quarantineStep*entryColumns {
+			_, columns, more, err := merged.next()
+			if err != nil {
+				return err
+			}
+			if !more {
+				break
+			}
+			for range entryColumns {
+				var column driver.Value
+				column, columns = cutColumn(columns)
+				step = append(step, column)
+			}
+		}
+		if len(step) == 0 {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		// It is waited for whatever becomes of ctx: the step's memory is used again.
+		err := l.offline.writer.submit(bulk, func(c *conn) error { return l.admitStep(c, step, number) }).wait(context.WithoutCancel(ctx))
+		if err != nil {
+			return err
+		}
+		number += int64(len(step) / entryColumns)
+	}
+}
+
+func (l *load) admitStep(c *conn, step []driver.Value, number int64) error {
+	for e := range slices.Chunk(step, entryColumns) {
+		err := c.exec(insertEntry, number, e[2], l.group.ID, []byte(text(e[3])), e[0], l.ingestTime, e[4], l.run, e[5], e[1], e[6], e[7], e[8])
+		if err != nil {
+			return err
+		}
+		number++
+	}
+	return nil
+}
