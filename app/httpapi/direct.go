@@ -26,7 +26,10 @@ func Direct[I any](api huma.API, op huma.Operation, h func(r *Request, answer []
 }
 
 // Request is a request to an operation that was mounted with Direct.
-type Request struct{ c *requestContext }
+type Request struct {
+	c      *requestContext
+	status int
+}
 
 // Context ends with the request.
 func (r *Request) Context() context.Context { return r.c.Context() }
@@ -70,6 +73,9 @@ func (r *Request) Payload() *Payload {
 // SetHeader sets a header of the answer.
 func (r *Request) SetHeader(name, value string) { r.c.SetHeader(name, value) }
 
+// SetStatus sets the status of the answer; without it, it is 200.
+func (r *Request) SetStatus(status int) { r.status = status }
+
 var (
 	directBuffers = sync.Pool{New: func() any { return new([]byte) }}
 	jsonHeader    = []string{"application/json"}
@@ -86,7 +92,8 @@ func (r *route) serveDirect(c *requestContext, h func(*Request, []byte) ([]byte,
 		}
 	}()
 	response := c.echo.Response()
-	answer, err := h(&Request{c}, (*buffer)[:0])
+	request := &Request{c: c, status: http.StatusOK}
+	answer, err := h(request, (*buffer)[:0])
 	if err != nil {
 		r.write(response, c.echo.Request(), problemOf(err))
 		return
@@ -104,6 +111,6 @@ func (r *route) serveDirect(c *requestContext, h func(*Request, []byte) ([]byte,
 			defer response.Flush()
 		}
 	}
-	response.WriteHeader(http.StatusOK)
+	response.WriteHeader(request.status)
 	response.Write(answer) //nolint:errcheck // the client is gone
 }

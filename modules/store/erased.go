@@ -194,14 +194,14 @@ func (s *Store) offlineNow(ctx context.Context) (int64, error) {
 	return snapshot.Now(), snapshot.Close()
 }
 
-// withoutErased are the rows that are not erased.
-func (r *Rows) withoutErased(erased []bool) *Rows {
-	if erased == nil {
+// without are the rows but for some; nil: but for none.
+func (r *Rows) without(some []bool) *Rows {
+	if some == nil {
 		return r
 	}
 	kept := &Rows{Group: r.Group, Features: r.Features, Run: r.Run, Checked: r.Checked}
 	for i := range r.Keys {
-		if !erased[i] {
+		if !some[i] {
 			appendRow(kept, r, i)
 		}
 	}
@@ -230,13 +230,15 @@ func (c *checked) sift(ctx context.Context, s *Store) error {
 
 // kept are the rows that are to be stored.
 func (c *checked) kept() []*Rows {
-	if c.erased == nil {
+	if c.erased == nil && c.out == nil {
 		return c.rows
 	}
 	var kept []*Rows
-	for i, erased := range c.erased {
-		if !erased {
-			kept = append(kept, c.rows[c.starts[i]:c.starts[i+1]]...)
+	for i, start := range c.starts[:len(c.starts)-1] {
+		for at := start; at < c.starts[i+1]; at++ {
+			if (c.erased == nil || !c.erased[i]) && (c.out == nil || !c.out[at]) {
+				kept = append(kept, c.rows[at])
+			}
 		}
 	}
 	return kept
@@ -248,14 +250,16 @@ func (s *Store) checkAgain(ctx context.Context, group []*write) ([]*write, error
 	if err := s.readLedger(ctx); err != nil {
 		return nil, err
 	}
+	untimed := func() (int64, error) { return value.NoTime, nil }
 	return slices.DeleteFunc(group, func(w *write) bool {
-		for _, rows := range w.rows {
-			erased, err := s.sift(rows, func() (int64, error) { return value.NoTime, nil })
-			if erased != nil || err != nil {
-				w.err = ErrUnchecked
-				s.letGo(w)
-				return true
-			}
+		erased, err := s.siftEntries(w.entries, untimed)
+		for i := 0; i < len(w.rows) && erased == nil && err == nil; i++ {
+			erased, err = s.sift(w.rows[i], untimed)
+		}
+		if erased != nil || err != nil {
+			w.err = ErrUnchecked
+			s.letGo(w)
+			return true
 		}
 		return false
 	}), nil

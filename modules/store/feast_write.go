@@ -24,29 +24,27 @@ const (
 
 // frame is a data frame on its way into a group: all of its rows, before any is stored. It stands where a load writes to.
 type frame struct {
+	from    *loading
 	rows    []*Rows
-	entries []*Quarantined
+	numbers [][]int64
 }
 
 func (f *frame) Add(_ context.Context, rows *Rows) error {
-	f.rows = append(f.rows, rows)
+	f.rows, f.numbers = append(f.rows, rows), append(f.numbers, slices.Clone(f.from.judge.numbers))
 	return nil
 }
 
-func (f *frame) Quarantine(_ context.Context, entries []*Quarantined) error {
-	f.entries = append(f.entries, entries...)
-	return nil
-}
-
-func (f *frame) Commit(context.Context) error                    { return nil }
-func (f *frame) CommitOnce(context.Context, *KeyedRequest) error { return nil }
-func (f *frame) Abort(context.Context) error                     { return nil }
-func (f *frame) Duplicates() int64                               { return 0 }
+func (f *frame) Quarantine(context.Context, []*Quarantined) error { return nil }
+func (f *frame) Commit(context.Context) error                     { return nil }
+func (f *frame) CommitOnce(context.Context, *KeyedRequest) error  { return nil }
+func (f *frame) Abort(context.Context) error                      { return nil }
+func (f *frame) Duplicates() int64                                { return 0 }
 
 // WriteFrame stores a data frame, given as JSON by columns, and answers after it is durable and, if possible, online. Nothing is stored
-// while any row is bad. Its client sends a frame again when it does not hear an answer, so a row that is there already counts as a
-// duplicate and is not stored again: in a group of features if it would change no answer, in one of events if its id is known. If
-// storing fails in the middle, the rows before are stored, and sending the frame again does the rest.
+// while any row is bad or rules refuse it. Its client sends a frame again when it does not hear an answer, so a row that is there already
+// counts as a duplicate and is not stored again: in a group of features if it would change no answer, in one of events if its id is known. If
+// storing fails in the middle, the rows before are stored, and sending the frame again does the rest. Rows that go into quarantine do so each
+// time: stored from there twice, they are one row by the same measure.
 func (s *Store) WriteFrame(ctx context.Context, group *registry.Group, df string) (*Loaded, string, error) {
 	if group.Kind == registry.Events && group.IDColumn == "" {
 		return nil, "", fault.New(fault.Unprocessable, "no-id-column", "every row of the event group %s counts, and a client of Feast sends rows again "+
@@ -59,21 +57,23 @@ func (s *Store) WriteFrame(ctx context.Context, group *registry.Group, df string
 		if err != nil {
 			return nil, "", err
 		}
+		said, err := s.judgeFrame(ctx, group, chunks)
+		if err != nil {
+			return nil, "", err
+		}
 		for _, chunk := range chunks[done:] {
-			var stored, erased int64
 			var outcome string
-			if stored, erased, outcome, err = s.writeChunk(ctx, chunk); err != nil {
+			if outcome, err = s.writeChunk(ctx, chunk, written); err != nil {
 				break
 			}
-			written.Stored += stored
-			written.Erased += erased
 			if online != OnlinePending {
 				online = outcome
 			}
 			done++
 		}
 		if err == nil {
-			written.Duplicate = written.Received - written.Stored - written.Erased
+			s.tell(said)
+			written.Duplicate = written.Received - written.Stored - written.Quarantined - written.Erased
 			return written, online, nil
 		}
 		if !errors.Is(err, ErrOutdated) {
@@ -92,7 +92,7 @@ func (s *Store) WriteFrame(ctx context.Context, group *registry.Group, df string
 }
 
 // readFrame converts all rows of a frame and cuts them into what is committed at once, the same each time.
-func (s *Store) readFrame(ctx context.Context, group *registry.Group, df string, written *Loaded) ([]*Rows, error) {
+func (s *Store) readFrame(ctx context.Context, group *registry.Group, df string, written *Loaded) ([]*frameChunk, error) {
 	source, format, err := table.NewReader(strings.NewReader(df), table.ReadOptions{ContentType: jsonType})
 	if err != nil {
 		return nil, err
@@ -114,6 +114,7 @@ func (s *Store) readFrame(ctx context.Context, group *registry.Group, df string,
 	into := &frame{}
 	l := &loading{store: s, source: source, group: group, load: into, held: []*table.Batch{batch}, latest: s.now() + s.config.FutureTolerance.Microseconds(),
 		request: LoadRequest{Group: group.Name, TimeColumn: timeColumn, Zone: time.UTC, Feast: true}}
+	into.from = l
 	if err := l.read(ctx, func() {}); err != nil {
 		if problem, ok := fault.As(err); ok && problem.Slug == "bad-rows" {
 			problem.Detail = fmt.Sprintf("nothing was stored: %d of %d rows are bad", l.loaded.Rejected, l.loaded.Received)
@@ -124,9 +125,16 @@ func (s *Store) readFrame(ctx context.Context, group *registry.Group, df string,
 	return into.chunks(group), nil
 }
 
+// frameChunk is rows of a frame that are committed at once.
+type frameChunk struct {
+	*Rows
+	numbers []int64        // of the rows in the frame
+	entries []*Quarantined // of each row, if it breaks rules; nil: none does
+}
+
 // chunks cuts the rows for commits of maxGroupRows. Of several rows of an entity and time in a group of features the last one remains: all
 // of them observe the same features, so it hides the others.
-func (f *frame) chunks(group *registry.Group) []*Rows {
+func (f *frame) chunks(group *registry.Group) []*frameChunk {
 	type moment struct {
 		key  string
 		time int64
@@ -143,16 +151,18 @@ func (f *frame) chunks(group *registry.Group) []*Rows {
 			}
 		}
 	}
-	var chunks []*Rows
-	for _, rows := range f.rows {
+	var chunks []*frameChunk
+	for n, rows := range f.rows {
 		for i, key := range rows.Keys {
 			if group.Kind == registry.Features && last[moment{key.Encoded, rows.EventTimes[i]}] != (place{rows, i}) {
 				continue
 			}
 			if len(chunks) == 0 || len(chunks[len(chunks)-1].Keys) == maxGroupRows {
-				chunks = append(chunks, &Rows{Group: rows.Group, Features: rows.Features})
+				chunks = append(chunks, &frameChunk{Rows: &Rows{Group: rows.Group, Features: rows.Features}})
 			}
-			appendRow(chunks[len(chunks)-1], rows, i)
+			c := chunks[len(chunks)-1]
+			appendRow(c.Rows, rows, i)
+			c.numbers = append(c.numbers, f.numbers[n][i])
 		}
 	}
 	return chunks
@@ -165,38 +175,47 @@ func appendRow(to, from *Rows, i int) {
 	to.Values = append(to.Values, from.Row(i)...)
 }
 
-// writeChunk stores what is not there yet and answers how many rows that were, how many are of erased entities, and what became of the
-// online half.
-func (s *Store) writeChunk(ctx context.Context, chunk *Rows) (stored, erased int64, online string, err error) {
+// writeChunk stores what is not there yet, counts what became of the rows, and answers what became of the online half.
+func (s *Store) writeChunk(ctx context.Context, c *frameChunk, counts *Loaded) (online string, err error) {
 	for range maxAttempts {
-		rows, online := chunk, OnlineNone
-		of, err := s.sift(rows, func() (int64, error) { return s.offlineNow(ctx) })
+		online := OnlineNone
+		erased, err := s.sift(c.Rows, func() (int64, error) { return s.offlineNow(ctx) })
 		if err != nil {
-			return 0, 0, "", err
+			return "", err
 		}
-		rows = rows.withoutErased(of)
-		erased = int64(len(chunk.Keys) - len(rows.Keys))
+		rows, entries := c.split(erased)
+		gone := len(c.Keys) - len(rows.Keys) - len(entries)
 		if rows.Group.Kind == registry.Features && len(rows.Keys) > 0 {
 			if rows, online, err = s.missing(ctx, rows); err != nil {
-				return 0, 0, "", err
+				return "", err
 			}
 		}
-		if len(rows.Keys) == 0 {
-			return 0, erased, online, nil
+		if len(rows.Keys)+len(entries) > 0 {
+			w, err := s.commit(ctx, nonEmpty(rows), entries, nil)
+			if errors.Is(err, ErrUnchecked) {
+				continue
+			}
+			if err != nil {
+				return "", err
+			}
+			if len(rows.Keys) > 0 && online != OnlinePending {
+				online = w.online
+			}
 		}
-		w, err := s.commit(ctx, []*Rows{rows}, nil)
-		if errors.Is(err, ErrUnchecked) {
-			continue
-		}
-		if err != nil {
-			return 0, 0, "", err
-		}
-		if online != OnlinePending {
-			online = w.online
-		}
-		return int64(len(rows.Keys) - rows.Duplicates()), erased, online, nil
+		counts.Stored += int64(len(rows.Keys) - rows.Duplicates())
+		counts.Quarantined += int64(len(entries))
+		counts.Erased += int64(gone)
+		return online, nil
 	}
-	return 0, 0, "", fault.New(fault.Busy, "entities-being-erased", "entities of %s kept being erased while its rows were being stored: try again", chunk.Group.Name)
+	return "", fault.New(fault.Busy, "entities-being-erased", "entities of %s kept being erased while its rows were being stored: try again", c.Group.Name)
+}
+
+// nonEmpty is a commit's rows.
+func nonEmpty(rows *Rows) []*Rows {
+	if len(rows.Keys) == 0 {
+		return nil
+	}
+	return []*Rows{rows}
 }
 
 // missing leaves out the rows that would change no answer: all that they observe stands in history with the same event time. Those are

@@ -31,6 +31,7 @@ type served struct {
 	down        atomic.Pointer[string]        // what does not answer now: "online", "offline", or the "clock" of the latter
 	held        atomic.Pointer[chan struct{}] // requests with keys wait before their commit until it is closed; nil: they do not
 	waiting     atomic.Int64                  // how many of them wait
+	refuses     atomic.Pointer[error]         // what the next commit of writes fails with
 	later       atomic.Int64                  // µs, how far the clocks of the offline store and of the definitions are ahead of noon
 }
 
@@ -43,6 +44,11 @@ func serve(t *testing.T, change ...func(*store.Config)) *served {
 
 // serveKeeping is serve under other settings of history.
 func serveKeeping(t *testing.T, past store.History, change ...func(*store.Config)) *served {
+	return serveChecking(t, nil, past, change...)
+}
+
+// serveChecking is serveKeeping with rules.
+func serveChecking(t *testing.T, checks store.Rules, past store.History, change ...func(*store.Config)) *served {
 	log, clock := slog.New(slog.DiscardHandler), func() time.Time { return noon }
 	s := &served{folder: t.TempDir()}
 	db := databasetest.SQLite(t)()
@@ -69,6 +75,7 @@ func serveKeeping(t *testing.T, past store.History, change ...func(*store.Config
 	values := store.New(config, s.definitions, work, flakyOffline{s.offline, s}, flakyOnline{online, s}, clock, log)
 	s.values = values
 	values.KeepHistory(past)
+	values.CheckWith(checks)
 	values.PublishWith(publisher{work})
 	work.Handle("materialization", 1, s.publish(values))
 	values.HandleRuns()
@@ -86,6 +93,14 @@ func (s *served) fails(engine string) error {
 		return fmt.Errorf("dial tcp: connection refused")
 	}
 	return nil
+}
+
+// failsToCommit is fails of the offline store, or what it refuses the next commit with.
+func (s *served) failsToCommit() error {
+	if refusal := s.refuses.Swap(nil); refusal != nil {
+		return *refusal
+	}
+	return s.fails("offline")
 }
 
 // flakyOnline is an online store that can be down.
@@ -122,10 +137,17 @@ type flakyOffline struct {
 }
 
 func (f flakyOffline) Append(ctx context.Context, rows []*store.Rows) error {
-	if err := f.served.fails("offline"); err != nil {
+	if err := f.served.failsToCommit(); err != nil {
 		return err
 	}
 	return f.Offline.Append(ctx, rows)
+}
+
+func (f flakyOffline) AppendTogether(ctx context.Context, all *store.Together) error {
+	if err := f.served.failsToCommit(); err != nil {
+		return err
+	}
+	return f.Offline.AppendTogether(ctx, all)
 }
 
 func (f flakyOffline) AppendOnce(ctx context.Context, rows []*store.Rows, requests []*store.KeyedRequest) error {

@@ -46,7 +46,9 @@ type Loaded struct {
 	Ignored     []string         `json:"ignored_columns" doc:"Columns left out: a data frame's index"`
 	Registered  []string         `json:"registered" doc:"Features registered as drafts, for unknown columns"`
 	Bad         []table.BadRow   `json:"bad_rows" doc:"The first of the bad rows"`
+	Entries     []string         `json:"quarantine_ids,omitempty" doc:"The first entries in quarantine"`
 	Publication int64            `json:"publication_run_id,omitempty" doc:"The run that brings the rows online; none where there is nothing to bring"`
+	Validation  int64            `json:"validation_run_id,omitempty" doc:"The run that judges what is left to judge of the load; none where there is nothing"`
 }
 
 // refusedLoad is the result of the run of a load that was refused.
@@ -88,7 +90,7 @@ func (s *Store) beginLoad(ctx context.Context, request LoadRequest, source table
 	}
 	l := &loading{store: s, request: request, source: source, group: group,
 		latest: s.now() + s.config.FutureTolerance.Microseconds(),
-		loaded: Loaded{Group: group.Name, Nulls: map[string]int64{}, Registered: []string{}, Bad: []table.BadRow{}}}
+		judge:  loadJudge{group: group}, loaded: Loaded{Group: group.Name, Nulls: map[string]int64{}, Registered: []string{}, Bad: []table.BadRow{}}}
 	return l, l.begin(ctx)
 }
 
@@ -103,11 +105,12 @@ func (l *loading) finish() error {
 			s.log.Warn("a load's publication could not be requested; the ticker brings it online", "group", l.group.Name, "error", failed)
 		}
 	}
+	l.tell(ctx, err)
 	var result any = loaded
 	if err != nil {
 		result = nil
-		if len(loaded.Bad) > 0 { // nobody may be waiting for the answer that lists them
-			result = refusedLoad{loaded.Bad}
+		if bad := append(l.judge.refused, loaded.Bad...); len(bad) > 0 { // nobody may be waiting for the answer that lists them
+			result = refusedLoad{bad}
 		}
 	}
 	if err != nil && l.request.once != nil {
@@ -138,6 +141,7 @@ type loading struct {
 	held     []*table.Batch
 	planned  []registry.Unregistered // what will be registered if the rows are good, which are only looked at until then
 
+	judge loadJudge
 	clock int64 // µs: the offline store's before the load was opened, if its rows have no time and entities were erased before; otherwise 0
 }
 
@@ -187,7 +191,7 @@ func (l *loading) rows(ctx context.Context) error {
 		l.active.Progress(map[string]int64{received: l.loaded.Received, "rejected": l.loaded.Rejected})
 	}
 	err := l.read(ctx, progress)
-	for err == nil && len(l.planned) > 0 && l.loaded.Stored > 0 { // again only where a draft was deleted meanwhile
+	for err == nil && len(l.planned) > 0 && l.loaded.Stored+l.loaded.Quarantined > 0 { // again only where a draft was deleted meanwhile
 		if err = l.register(ctx); err == nil {
 			err = l.read(ctx, progress)
 		}
@@ -251,7 +255,7 @@ func (l *loading) read(ctx context.Context, progress func()) error {
 		}
 		return problem
 	}
-	return nil
+	return l.conclude()
 }
 
 func (l *loading) bad(number int64, column, shown, reason string) {
@@ -279,6 +283,7 @@ func (l *loading) add(ctx context.Context, batch *table.Batch) error {
 	rows := &Rows{Group: l.group, Features: features, Run: l.loaded.Run,
 		Keys: make([]Key, 0, batch.Rows), EventTimes: make([]int64, 0, batch.Rows), Values: make([]value.Value, 0, batch.Rows*n)}
 	keys := make([]value.Value, 0, batch.Rows*len(l.keys))
+	l.judge.numbers = l.judge.numbers[:0]
 	unread := batch.Bad
 	for r := range batch.Rows {
 		n := 0
@@ -365,6 +370,7 @@ func (l *loading) row(rows *Rows, keys []value.Value, batch *table.Batch, r int)
 	}
 	rows.Keys = append(rows.Keys, NewKey(keys[keysBefore:len(keys):len(keys)]))
 	rows.EventTimes = append(rows.EventTimes, at)
+	l.judge.numbers = append(l.judge.numbers, number)
 	return keys
 }
 

@@ -43,7 +43,7 @@ func (l *loading) bind(ctx context.Context, batch *table.Batch) (again bool, err
 		}
 		return false, problem
 	}
-	if l.loaded.Stored > 0 {
+	if l.loaded.Stored+l.loaded.Quarantined > 0 {
 		return false, fault.New(fault.Unprocessable, "late-column", "the column %s appears only after row %d: a load that creates features must show all of them in its first rows",
 			strings.Join(unknown, ", "), batch.FirstRow).At(rowPlace(batch.FirstRow, unknown[0]), "", "appears here first")
 	}

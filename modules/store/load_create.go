@@ -50,6 +50,7 @@ func (l *loading) register(ctx context.Context) error {
 	l.source, l.held, l.planned = source, nil, nil
 	l.columns, l.features = nil, nil
 	l.loaded.Received, l.loaded.Stored, l.loaded.Rejected, l.loaded.Erased, l.loaded.Bad = 0, 0, 0, 0, []table.BadRow{}
+	l.loaded.Quarantined, l.loaded.Entries, l.judge = 0, nil, loadJudge{group: l.group}
 	return nil
 }
 

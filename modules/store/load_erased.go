@@ -5,45 +5,76 @@ import (
 	"errors"
 )
 
-// hand gives good rows on to the load, but for those of erased entities.
+// hand gives good rows on to the load, but for those of erased entities and those that rules keep out.
 func (l *loading) hand(ctx context.Context, rows *Rows) error {
+	if l.request.Feast { // a frame: who is erased, and what breaks rules, is looked for as it is written
+		l.loaded.Stored += int64(len(rows.Keys))
+		return l.load.Add(ctx, rows)
+	}
 	if l.load == nil && l.time < 0 && l.clock == 0 && l.store.ledger.knows(l.group.EntityType) {
 		var err error
 		if l.clock, err = l.store.offlineNow(ctx); err != nil {
 			return err
 		}
 	}
-	for {
-		kept := rows
-		if !l.request.Feast { // there they are looked for as they are written
-			erased, err := l.store.sift(rows, func() (int64, error) { return l.clock, nil })
-			if err != nil {
-				return err
-			}
-			kept = rows.withoutErased(erased)
-		}
-		if len(kept.Keys) > 0 && (l.load != nil || len(l.planned) == 0) { // otherwise they are only looked at
-			if l.load == nil {
-				var err error
-				if l.load, err = l.open(ctx); err != nil {
-					return err
-				}
-			}
-			err := l.load.Add(ctx, kept)
-			if errors.Is(err, ErrUnchecked) {
-				if err = l.store.readLedger(ctx); err == nil {
-					continue
-				}
-			}
-			if err != nil {
-				return unavailable("load", err)
-			}
-		}
-		l.loaded.Stored += int64(len(kept.Keys))
-		l.loaded.Erased += int64(len(rows.Keys) - len(kept.Keys))
-		l.countNulls(kept)
+	rows, err := l.sift(rows)
+	if err != nil {
+		return err
+	}
+	rows, entries := l.judgeRows(rows)
+	if l.judge.hopeless { // the rest is only looked at
 		return nil
 	}
+	if l.load == nil && len(l.planned) == 0 && len(rows.Keys)+len(entries) > 0 {
+		if l.load, err = l.open(ctx); err != nil {
+			return err
+		}
+	}
+	if l.load == nil { // they are only looked at
+		l.loaded.Stored += int64(len(rows.Keys))
+		l.noteQuarantined(entries)
+		return nil
+	}
+	if err := l.put(ctx, rows); err != nil {
+		return err
+	}
+	return l.quarantine(ctx, entries)
+}
+
+// put stores rows; those of entities that are erased meanwhile are left out.
+func (l *loading) put(ctx context.Context, rows *Rows) error {
+	for len(rows.Keys) > 0 {
+		err := l.load.Add(ctx, rows)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, ErrUnchecked) {
+			return unavailable("load", err)
+		}
+		if err = l.store.readLedger(ctx); err == nil {
+			rows, err = l.sift(rows)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	l.loaded.Stored += int64(len(rows.Keys))
+	l.countNulls(rows)
+	return nil
+}
+
+// sift answers the rows that are not of erased entities, and counts the others.
+func (l *loading) sift(rows *Rows) (*Rows, error) {
+	erased, err := l.store.sift(rows, func() (int64, error) { return l.clock, nil })
+	if err != nil {
+		return nil, err
+	}
+	kept := rows.without(erased)
+	if len(l.judge.numbers) == len(rows.Keys) {
+		l.judge.numbers = without(l.judge.numbers, erased)
+	}
+	l.loaded.Erased += int64(len(rows.Keys) - len(kept.Keys))
+	return kept, nil
 }
 
 // countNulls counts the observed nulls of each feature.

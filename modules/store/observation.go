@@ -53,8 +53,10 @@ type checked struct {
 	stored       map[string]string
 	unregistered []registry.Unregistered
 	widen        []*registry.Feature
-	erased       []bool // which observations are of erased entities; nil: none
-	erasures     int    // how many
+	resolved     map[string]*registry.Feature // by the names that were sent
+	erased       []bool                       // which observations are of erased entities; nil: none
+	erasures     int                          // how many
+	judgement
 }
 
 // checker turns observations of one entity type into rows, collecting everything that is wrong with them.
@@ -105,7 +107,7 @@ func (s *Store) check(catalog *registry.Catalog, entityType string, observations
 		features: make(map[string]*registry.Feature, names),
 		latest:   s.now() + s.config.FutureTolerance.Microseconds(),
 	}
-	c.out.stored = make(map[string]string, names)
+	c.out.stored, c.out.resolved = make(map[string]string, names), c.features
 	c.known, _ = catalog.EntityType(entityType)
 	c.room = s.config.LoadErrors
 	for i := range observations {

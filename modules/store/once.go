@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net/http"
 	"sync"
 	"time"
 
@@ -29,6 +28,7 @@ const (
 	markStored    = 2 // how many observations were stored,
 	markDuplicate = 3 // and how many were there already, both in the outcome too;
 	markThere     = 4 // "duplicate": true if that one was
+	markValue     = 5 // around the place of a value in the request: what an entity is seen to be is kept only where it can be erased
 )
 
 // answer is the answer with everything filled in.
@@ -60,7 +60,11 @@ func (s *Store) WriteOnce(ctx context.Context, entityType string, observations [
 		return nil, err
 	}
 	defer s.flights.end(once.Key)
-	return s.write(ctx, entityType, observations, once)
+	written, err := s.write(ctx, entityType, observations, once)
+	if err == nil {
+		written.Answer = withValues(written.Answer, observations)
+	}
+	return written, err
 }
 
 // keyed is the request as it is handed to the offline store with its rows.
@@ -72,10 +76,10 @@ func (o *Once) keyed(w *Written, rows []*Rows, keep time.Duration) *KeyedRequest
 		}
 	}
 	request := &KeyedRequest{Key: o.Key, Keep: keep, counted: w.Duplicates < 0, Remembered: Remembered{
-		Fingerprint: o.Fingerprint, Status: http.StatusOK, Answer: o.Answer(nil, w), Outcome: quoted(outcome),
+		Fingerprint: o.Fingerprint, Status: w.Status, Answer: o.Answer(nil, w), Outcome: quoted(outcome),
 	}}
 	if request.counted {
-		request.Outcome = withCounts(request.Outcome, int64(len(w.EventTimes)-w.Erased), 0)
+		request.Outcome = withCounts(request.Outcome, int64(len(w.EventTimes)-w.Erased-w.Waiting), 0)
 	}
 	return request
 }
@@ -91,7 +95,7 @@ func (s *Store) repeated(ctx context.Context, once *Once) (*Written, error) {
 	if err := found.permits(once.Fingerprint); err != nil {
 		return nil, err
 	}
-	return &Written{Answer: found.answer(), Replayed: true}, nil
+	return &Written{Answer: found.answer(), Status: found.Status, Replayed: true}, nil
 }
 
 // recall answers what is remembered under a key. The reservation of a load that has ended without its commit is given up.
@@ -180,9 +184,12 @@ func keyedOf(group []*write) []*KeyedRequest {
 	return requests
 }
 
-// append commits rows with the requests that have keys.
-func (s *Store) append(ctx context.Context, rows []*Rows, requests []*KeyedRequest) error {
-	if len(requests) == 0 {
+// append commits rows with what goes into quarantine and the requests that have keys.
+func (s *Store) append(ctx context.Context, rows []*Rows, entries []*Quarantined, requests []*KeyedRequest) error {
+	switch {
+	case len(entries) > 0:
+		return s.offline.AppendTogether(ctx, &Together{Rows: rows, Requests: requests, Entries: entries})
+	case len(requests) == 0:
 		return s.offline.Append(ctx, rows)
 	}
 	return s.offline.AppendOnce(ctx, rows, requests)

@@ -44,6 +44,9 @@ func (c *checked) duplicates() (n int) {
 		if c.erased != nil && c.erased[i] {
 			continue
 		}
+		if c.holds(start, c.starts[i+1]) {
+			continue
+		}
 		there := true
 		for _, rows := range c.rows[start:c.starts[i+1]] {
 			if rows.IngestIDs == nil && rows.Group.IDColumn != "" {
@@ -76,7 +79,7 @@ func (w *Written) appendEventTime(b []byte, observation int) []byte {
 
 // appendCounts writes what became of n observations.
 func (w *Written) appendCounts(b []byte, n int64) []byte {
-	counts := &Loaded{Received: n, Stored: n - int64(w.Erased), Erased: int64(w.Erased)}
+	counts := &Loaded{Received: n, Stored: n - int64(w.Erased+w.Waiting), Quarantined: int64(w.Waiting), Erased: int64(w.Erased)}
 	if w.Duplicates < 0 {
 		return append(b, markCounts(appendCounts(nil, counts), counts)...)
 	}

@@ -17,14 +17,14 @@ func (s *Store) Routes(api huma.API) {
 		OperationID: "store", Method: http.MethodPost, Path: "/store/{entity_type}/{entity_id}", Tags: writing,
 		Summary: "Store an observation of one entity",
 		Description: "The body is an object of features and their values; event_time in it, or in the query, says when they were true. A name that nobody " +
-			"registered becomes a draft. The answer comes after the values are durable.",
-		RequestBody: jsonBody[map[string]any](api), Responses: httpapi.Replays(httpapi.Answers[storedAnswer](api, "It is stored")),
+			"registered becomes a draft. The answer comes after the values are durable. Where rules are broken, 422 refuses all of it, or 202 says what waits in quarantine.",
+		RequestBody: jsonBody[map[string]any](api), Responses: httpapi.Replays(accepting(httpapi.Answers[storedAnswer](api, "It is stored"))),
 	}, s.storeOne)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "store-many", Method: http.MethodPost, Path: "/store/{entity_type}", Tags: writing,
 		Summary:     "Store many observations in one transaction",
 		Description: "The body is {\"rows\": […]} or a table whose columns are the join keys, the time and features, by short name or group:feature.",
-		RequestBody: tableBody(api, httpapi.Schema[storeManyBody](api)), Responses: httpapi.Replays(httpapi.Answers[storedManyAnswer](api, "All rows are stored")),
+		RequestBody: tableBody(api, httpapi.Schema[storeManyBody](api)), Responses: httpapi.Replays(accepting(httpapi.Answers[storedManyAnswer](api, "All rows are stored"))),
 	}, s.storeMany)
 	feastWritten := httpapi.Replays(httpapi.Answers[feastWrittenAnswer](api, "All rows are stored"))
 	httpapi.Register(api, huma.Operation{
@@ -137,6 +137,15 @@ func tableAnswer(description string) map[string]*huma.Response {
 			table.Arrow.ContentType():   {},
 		},
 	}}
+}
+
+// accepting documents that some of what was sent may wait in quarantine.
+func accepting(answers map[string]*huma.Response) map[string]*huma.Response {
+	answers["202"] = &huma.Response{
+		Description: "What breaks a rule with action quarantine waits in quarantine, and all else is stored",
+		Content:     answers["200"].Content,
+	}
+	return answers
 }
 
 func loadAnswers(api huma.API) map[string]*huma.Response {

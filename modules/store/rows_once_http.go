@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"featurestore/app/httpapi"
@@ -46,14 +45,20 @@ func (s *Store) loadRowsOnce(ctx context.Context, in *loadInput, request LoadReq
 	if err != nil {
 		return nil, err
 	}
+	runIDs, online := "", once.request.Outcome
 	if loaded.Publication != 0 {
-		online := OnlinePending
+		runIDs, online = fmt.Sprintf(`"publication_run_id":%d,`, loaded.Publication), `"online":`+quoted(OnlinePending)
 		if run, err := s.await(ctx, loaded.Publication, wait); err == nil && run.State == runs.Succeeded {
-			online = OnlineWritten
+			online = `"online":` + quoted(OnlineWritten)
 		}
-		once.request.Outcome = `"publication_run_id":` + strconv.FormatInt(loaded.Publication, 10) + `,"online":` + quoted(online)
+	}
+	if loaded.Validation != 0 {
+		runIDs += fmt.Sprintf(`"validation_run_id":%d,`, loaded.Validation)
+	}
+	if runIDs != "" {
+		once.request.Outcome = runIDs + online
 		if err := s.offline.Settle(context.WithoutCancel(ctx), [][32]byte{keyed.Key}, once.request.Outcome); err != nil {
-			s.log.Warn("a replayed answer will not name the run that brings a load online", "run", loaded.Run, "error", err)
+			s.log.Warn("a replayed answer will not name the runs that go on with a load", "run", loaded.Run, "error", err)
 		}
 	}
 	return once.request.output(), nil

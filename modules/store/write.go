@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"featurestore/app/fault"
@@ -17,12 +18,15 @@ type Written struct {
 	Registered []string          // features registered as drafts by this write
 	Duplicates int               // observations of which nothing was stored, since they are in event groups and their ids were there already; before the commit -1 if there can be some
 	Erased     int               // observations of which nothing was stored, since they are of erased entities
+	Waiting    int               // observations of which a row, or all, went into quarantine
+	Status     int               // of the answer: 200, or 202 where something waits in quarantine
 	Online     string            // "written"; "pending": accepted, and brought online later; "none": event groups have no online copy
 
 	Answer   []byte // of WriteOnce
 	Replayed bool   // the request was stored before, and Answer is all that is known of it
 
 	erased []bool // which observations; nil: none
+	held   []held // what waits in quarantine
 }
 
 // Outcomes of the online half of a write.
@@ -59,6 +63,12 @@ func (s *Store) write(ctx context.Context, entityType string, observations []Obs
 		if err != nil {
 			return nil, err
 		}
+		if err := c.sift(ctx, s); err != nil {
+			return nil, err
+		}
+		if err := c.judge(s, observations); err != nil {
+			return s.refuse(ctx, c, once, err)
+		}
 		if len(c.unregistered) > 0 {
 			if catalog, err = s.definitions.RegisterUnregistered(ctx, entityType, c.unregistered); err != nil {
 				return nil, err
@@ -78,9 +88,6 @@ func (s *Store) write(ctx context.Context, entityType string, observations []Obs
 			}
 			continue
 		}
-		if err := c.sift(ctx, s); err != nil {
-			return nil, err
-		}
 		if c.erasures == len(observations) && len(observations) > 0 {
 			return s.writtenNothing(ctx, c, registered, once)
 		}
@@ -88,7 +95,7 @@ func (s *Store) write(ctx context.Context, entityType string, observations []Obs
 		if once != nil {
 			request = once.keyed(c.written(registered), c.kept(), s.config.IdempotencyRetention)
 		}
-		w, err := s.commit(ctx, c.kept(), request)
+		w, err := s.commit(ctx, c.kept(), c.entries(), request)
 		if errors.Is(err, ErrKnown) {
 			if written, err := s.repeated(ctx, once); written != nil || err != nil {
 				return written, err
@@ -109,9 +116,10 @@ func (s *Store) write(ctx context.Context, entityType string, observations []Obs
 		}
 		written := c.written(registered)
 		written.Online, written.Duplicates = w.online, c.duplicates()
+		s.tell(c.told)
 		if once != nil {
 			request.Outcome = quoted(w.online)
-			s.settleCounts(ctx, request, int64(len(observations)-written.Erased-written.Duplicates), int64(written.Duplicates))
+			s.settleCounts(ctx, request, int64(len(observations)-written.Erased-written.Waiting-written.Duplicates), int64(written.Duplicates))
 			written.Answer = request.answer()
 		}
 		return written, nil
@@ -137,30 +145,40 @@ func (s *Store) writtenNothing(ctx context.Context, c *checked, registered []str
 
 // written is what is known of the answer: event times and all after the commit, before it value.NoTime for those that it gives.
 func (c *checked) written(registered []string) *Written {
-	w := &Written{Stored: c.stored, Registered: registered, Duplicates: c.duplicates(), Erased: c.erasures, erased: c.erased}
-	for _, start := range c.starts[:len(c.starts)-1] {
-		w.EventTimes = append(w.EventTimes, c.rows[start].EventTimes[0])
+	w := &Written{Stored: c.stored, Registered: registered, Duplicates: c.duplicates(), Erased: c.erasures, Status: http.StatusOK, erased: c.erased}
+	for i, start := range c.starts[:len(c.starts)-1] {
+		w.EventTimes = append(w.EventTimes, c.eventTime(start, c.starts[i+1]))
 	}
+	c.describeHeld(w)
 	return w
 }
 
 // write is one request on its way through a lane.
 type write struct {
 	rows    []*Rows
+	entries []*Quarantined
 	request *KeyedRequest // nil: it has no key
 	online  string
 	err     error
 	done    chan struct{}
 }
 
-// commit hands rows to a lane and waits until they are committed and, if possible, online.
-func (s *Store) commit(ctx context.Context, rows []*Rows, request *KeyedRequest) (*write, error) {
+// commit hands rows, and those that go into quarantine, to a lane and waits until they are committed and, if possible, online.
+func (s *Store) commit(ctx context.Context, rows []*Rows, entries []*Quarantined, request *KeyedRequest) (*write, error) {
 	for _, r := range rows {
 		if err := s.Prepare(ctx, r.Group); err != nil {
 			return nil, err
 		}
 	}
-	w := &write{rows: rows, request: request, done: make(chan struct{})}
+	for i, e := range entries {
+		if i > 0 && e.Group == entries[i-1].Group {
+			continue
+		}
+		if err := s.Prepare(ctx, e.Group); err != nil {
+			return nil, err
+		}
+	}
+	w := &write{rows: rows, entries: entries, request: request, done: make(chan struct{})}
 	if request != nil {
 		s.flights.hold(request.Key)
 	}
@@ -211,11 +229,11 @@ func (s *Store) writeLane() {
 }
 
 func (s *Store) gather(first *write) []*write {
-	group, rows := []*write{first}, len(first.rows)
+	group, rows := []*write{first}, len(first.rows)+len(first.entries)
 	for len(group) < maxGroupWrites && rows < maxGroupRows {
 		select {
 		case w := <-s.writes:
-			group, rows = append(group, w), rows+len(w.rows)
+			group, rows = append(group, w), rows+len(w.rows)+len(w.entries)
 		default:
 			return group
 		}
@@ -232,7 +250,7 @@ func (s *Store) writeGroup(group []*write) {
 	for i, rows := range combined {
 		fences[i] = s.fences.of(rows.Group)
 	}
-	err := s.append(ctx, combined, keyedOf(group))
+	err := s.append(ctx, combined, entriesOf(group), keyedOf(group))
 	if errors.Is(err, ErrKnown) {
 		if others := s.letKnownGo(group); len(others) > 0 {
 			s.writeGroup(others)

@@ -32,6 +32,8 @@ type storedAnswer struct {
 	Online     string            `json:"online" enum:"written,pending,none" doc:"pending: accepted, and brought online later; none: event groups have no online copy"`
 	Duplicate  bool              `json:"duplicate,omitempty" doc:"Nothing was stored: it is in an event group, and its id is there already"`
 	Erased     bool              `json:"erased,omitempty" doc:"Nothing was stored: the entity was erased, and this is dated before that"`
+
+	Quarantined []heldAnswer `json:"quarantined,omitempty" doc:"What is not stored since it breaks rules, by groups, and waits in quarantine"`
 }
 
 // storeOne stores one observation.
@@ -64,7 +66,7 @@ func (s *Store) storeOne(r *httpapi.Request, b []byte) ([]byte, error) {
 	} else {
 		keyed.Write([]byte(text)) //nolint:errcheck // a fingerprint takes everything
 		written, err = s.writeKeyed(r.Context(), payload, keyed, r.Path("entity_type"), observations,
-			func(b []byte, w *Written) []byte { return appendStoredOne(b, observations[0].Fields, w) })
+			func(b []byte, w *Written) []byte { return appendStoredOne(b, observations, w) })
 	}
 	if err != nil {
 		return nil, err
@@ -73,19 +75,21 @@ func (s *Store) storeOne(r *httpapi.Request, b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.SetStatus(written.Status)
 	b = appendEntity(b, entityType, key) // no key remembers this part: nothing of an entity is kept where it cannot be erased
 	if keyed != nil {
 		return append(b, written.Answer...), nil
 	}
-	return appendStoredOne(b, o.Fields, written), nil
+	return appendStoredOne(b, observations, written), nil
 }
 
-// appendStoredOne writes the answer behind the entity.
-func appendStoredOne(b []byte, fields []Field, w *Written) []byte {
+// appendStoredOne writes the answer about an only observation behind the entity.
+func appendStoredOne(b []byte, observations []Observation, w *Written) []byte {
 	b = w.appendEventTime(appendMember(b, "event_time"), 0)
-	b = appendStored(appendMember(b, "stored"), fields, w.Stored)
+	b = appendStored(appendMember(b, "stored"), observations[0].Fields, w.Stored)
 	b = value.AppendJSONStrings(appendMember(b, "registered"), w.Registered)
-	return append(w.appendThere(appendOnline(b, w.Online)), '}')
+	b = w.appendThere(appendOnline(b, w.Online))
+	return append(w.appendHeld(b, "quarantined", len(w.held), observations), '}')
 }
 
 // writeKeyed is WriteOnce of a call with a key. What is replayed says so in a header.

@@ -44,12 +44,13 @@ type storedManyAnswer struct {
 	Stored      int               `json:"stored"`
 	Duplicate   int               `json:"duplicate"`
 	Rejected    int               `json:"rejected"`
-	Quarantined int               `json:"quarantined"`
+	Quarantined int               `json:"quarantined" doc:"Rows of which something waits in quarantine; what they hold of other groups is stored"`
 	Erased      int               `json:"erased"`
 	EventTimes  []string          `json:"event_times" doc:"One for each row"`
 	Features    map[string]string `json:"features" doc:"For each name as it was sent the name of the feature"`
 	Registered  []string          `json:"registered" doc:"Names that nobody had registered and that are drafts now"`
 	Online      string            `json:"online" enum:"written,pending,none"`
+	Waiting     []heldAnswer      `json:"quarantine,omitempty" doc:"The first of what is not stored since it breaks rules, by rows and groups, and waits in quarantine"`
 }
 
 // storeMany stores many observations in one transaction.
@@ -62,21 +63,24 @@ func (s *Store) storeMany(ctx context.Context, in *storeManyInput) (*httpapi.Byt
 	if err != nil {
 		return nil, err
 	}
-	write := func(b []byte, w *Written) []byte { return appendStoredMany(b, in.EntityType, observations, w) }
+	write := func(b []byte, w *Written) []byte {
+		return append(w.appendHeld(appendStoredMany(b, in.EntityType, observations, w), "quarantine", s.config.LoadErrors, observations), '}')
+	}
 	if keyed != nil {
 		written, err := s.writeKeyed(ctx, &in.Payload, keyed, in.EntityType, observations, write)
 		if err != nil {
 			return nil, err
 		}
-		return answered(written.Answer), nil
+		return &httpapi.Bytes{Status: written.Status, ContentType: jsonType, Body: written.Answer}, nil
 	}
 	written, err := s.Write(ctx, in.EntityType, observations)
 	if err != nil {
 		return nil, err
 	}
-	return answered(write(make([]byte, 0, 512+32*len(observations)), written)), nil
+	return &httpapi.Bytes{Status: written.Status, ContentType: jsonType, Body: write(make([]byte, 0, 512+32*len(observations)), written)}, nil
 }
 
+// appendStoredMany writes the answer but for its end.
 func appendStoredMany(b []byte, entityType string, observations []Observation, w *Written) []byte {
 	n := int64(len(observations))
 	b = value.AppendJSONString(first(b, "entity_type"), entityType)
@@ -90,7 +94,7 @@ func appendStoredMany(b []byte, entityType string, observations []Observation, w
 	}
 	b = appendStored(appendMember(append(b, ']'), "features"), distinctFields(observations), w.Stored)
 	b = value.AppendJSONStrings(appendMember(b, "registered"), w.Registered)
-	return append(appendOnline(b, w.Online), '}')
+	return appendOnline(b, w.Online)
 }
 
 // distinctFields are the fields that observations have, each name once, in the order in which they first occur.

@@ -31,7 +31,7 @@ import (
 //	Content-Type: application/problem+json
 //
 // After the status stand the slug of a problem, headers that the answer must have, and its body. JSON is compared in the order of its
-// members and by the spelling of its numbers. A string "…" stands for any value, "…name" also keeps it, for ${name} in later requests; a
+// members and by the spelling of its numbers. A string "…" stands for any value, "…name" also keeps it, for ${name} in later requests and answers; a
 // member "…" stands for any further members. In headers and in text, … stands for any characters of a line. A body that is left out is
 // not looked at. What stands before the first scenario is a remark.
 type Server struct {
@@ -165,7 +165,7 @@ func (c scenario) run(t *testing.T, s *Server) {
 	switch {
 	case c.answer == "":
 	case strings.HasPrefix(answer.Header.Get("Content-Type"), "application/json"), answer.Header.Get("Content-Type") == "application/problem+json":
-		require.NoError(t, compare(c.answer, answer.Body, s.kept), "%s answered %s", c.request, answer.Body)
+		require.NoError(t, compare(fill(c.answer), answer.Body, s.kept), "%s answered %s", c.request, answer.Body)
 	default:
 		require.Regexp(t, `^`+pattern(c.answer)+`\n*$`, strings.ReplaceAll(answer.Body, "\r\n", "\n"))
 	}

@@ -42,7 +42,10 @@ type World struct {
 }
 
 // NewWorld opens a pair of engines at places of their own. All of it is closed when the test ends.
-func NewWorld(t testing.TB, pair Pair) *World {
+func NewWorld(t testing.TB, pair Pair) *World { return NewRuledWorld(t, pair, nil) }
+
+// NewRuledWorld is NewWorld with rules.
+func NewRuledWorld(t testing.TB, pair Pair, checks store.Rules) *World {
 	w := &World{TB: t, ctx: context.Background()}
 	w.SetClock(start)
 	log := slog.New(slog.DiscardHandler)
@@ -75,6 +78,7 @@ func NewWorld(t testing.TB, pair Pair) *World {
 	require.NoError(t, work.Start(w.ctx))
 	t.Cleanup(work.Stop)
 	for _, s := range []*store.Store{w.Store, w.blind} {
+		s.CheckWith(checks)
 		require.NoError(t, s.Start(w.ctx))
 		t.Cleanup(s.Stop)
 	}
