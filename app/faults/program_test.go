@@ -22,6 +22,9 @@ import (
 var built string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(ruledListen) != "" {
+		os.Exit(serveRuled())
+	}
 	os.Exit(run(m))
 }
 

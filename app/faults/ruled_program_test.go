@@ -1,0 +1,121 @@
+package faults
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"featurestore/app/database"
+	"featurestore/app/httpapi/httpapitest"
+	"featurestore/modules/registry"
+	"featurestore/modules/runs"
+	"featurestore/modules/store"
+	"featurestore/modules/store/postgres"
+	"featurestore/modules/store/sqlite"
+	"featurestore/modules/store/storetest"
+	"featurestore/modules/store/storetest/servers"
+)
+
+// Variables by which a test starts this test program as a store with rules, and as a control.
+const (
+	ruledListen   = "FAULTS_TEST_RULED_LISTEN"
+	ruledFolder   = "FAULTS_TEST_RULED_FOLDER"
+	ruledPostgres = "FAULTS_TEST_RULED_POSTGRES" // "": embedded
+	ruledSchema   = "FAULTS_TEST_RULED_SCHEMA"
+	ruledApart    = "FAULTS_TEST_RULED_APART" // the control
+)
+
+// ruledRules are what the program's rows are judged by.
+var ruledRules = []string{
+	`{"name": "amount_range", "group": "payments", "kind": "range", "features": ["amount"], "params": {"min": 0}, "action": "quarantine"}`,
+	`{"name": "amount_set", "group": "payments", "kind": "not_null", "features": ["amount"], "action": "reject_batch"}`,
+}
+
+// apart is a control: it commits what goes into quarantine in a transaction of its own, before the rows and the key.
+type apart struct{ store.Offline }
+
+func (a apart) AppendTogether(ctx context.Context, all *store.Together) error {
+	for _, request := range all.Requests {
+		if known, err := a.Recall(ctx, request.Key); known != nil || err != nil {
+			return a.Offline.AppendTogether(ctx, all)
+		}
+	}
+	if err := a.Offline.AppendTogether(ctx, &store.Together{Entries: all.Entries}); err != nil {
+		return err
+	}
+	return a.Offline.AppendTogether(ctx, &store.Together{Rows: all.Rows, Requests: all.Requests})
+}
+
+// openRuled opens the offline store of the program.
+func openRuled(ctx context.Context, folder, url, schema string) (store.Offline, error) {
+	if url != "" {
+		return postgres.Open(ctx, postgres.Options{URL: url, Schema: schema})
+	}
+	return sqlite.OpenOffline(filepath.Join(folder, "offline.db"), sqlite.Options{Log: slog.Default()})
+}
+
+// serveRuled is the program. It ends with an error, or is killed.
+func serveRuled() int {
+	ctx, folder, log := context.Background(), os.Getenv(ruledFolder), slog.Default()
+	failed := func(err error) bool {
+		if err != nil {
+			log.Error("the store with rules ends", "error", err)
+		}
+		return err != nil
+	}
+	db, err := database.OpenSQLite(ctx, filepath.Join(folder, "registry.db"), log)
+	if failed(err) || failed(registry.Migrate(ctx, db)) || failed(runs.Migrate(ctx, db)) {
+		return 1
+	}
+	definitions, err := registry.New(db, registry.DefaultConfig(), log)
+	if failed(err) || failed(definitions.Start(ctx)) {
+		return 1
+	}
+	offline, err := openRuled(ctx, folder, os.Getenv(ruledPostgres), os.Getenv(ruledSchema))
+	if failed(err) {
+		return 1
+	}
+	online, err := sqlite.OpenOnline(filepath.Join(folder, "online.db"), sqlite.Options{Log: log})
+	if failed(err) || failed(offline.Claim(ctx, definitions.Installation())) || failed(online.Claim(ctx, definitions.Installation())) {
+		return 1
+	}
+	if os.Getenv(ruledApart) != "" {
+		offline = apart{offline}
+	}
+	lease := runs.DefaultConfig()
+	lease.Lease = 3 * time.Second // runs of a dead process are soon known as such
+	work := runs.New(db, lease, time.Now, log)
+	values := store.New(store.DefaultConfig(), definitions, work, offline, online, time.Now, log)
+	literal, err := storetest.NewLiteralRules(ruledRules...)
+	if failed(err) {
+		return 1
+	}
+	values.CheckWith(literal)
+	values.HandleRuns()
+	if failed(values.Start(ctx)) || failed(work.Start(ctx)) {
+		return 1
+	}
+	calls := http.NewServeMux()
+	calls.Handle("/", httpapitest.Serve(log, definitions.Routes, values.Routes, work.Routes, values.RunRoutes))
+	calls.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
+	failed(http.ListenAndServe(os.Getenv(ruledListen), calls))
+	return 1
+}
+
+// ruledProgram is this test program as a store with rules.
+func ruledProgram(t *testing.T, variables ...string) *program {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	address, folder := freeAddress(t), t.TempDir()
+	return &program{registry: "http://" + address, store: "http://" + address, what: servers.Start{
+		Program: self, Args: []string{"-test.run=^$"}, Folder: folder,
+		Environment: append([]string{ruledListen + "=" + address, ruledFolder + "=" + folder}, variables...),
+	}}
+}
