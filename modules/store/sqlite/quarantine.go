@@ -239,14 +239,14 @@ func (r *removing) release(c *conn) error {
 // ofRun is the condition that an entry came with a load of a group.
 const ofRun = "run_id = +? AND run_id <> 0 AND group_id = +?"
 
-// releaseRun takes all from the quarantine that a run brought.
-func (r *removing) releaseRun(c *conn) error {
+// releaseRun takes all from the quarantine that a run brought, and answers how many entries they were.
+func (r *removing) releaseRun(c *conn) (released int, err error) {
 	gone, err := removeEntries(c, ofRun, r.what.Run, r.group.ID)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	r.removed.Quarantined = gone.waited
-	return gone.count(c, store.QuarantineReverted)
+	return gone.entries, gone.count(c, store.QuarantineReverted)
 }
 
 // waits tells whether anything of a group waits in quarantine.

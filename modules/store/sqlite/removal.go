@@ -43,8 +43,8 @@ func (o *Offline) Remove(ctx context.Context, group *registry.Group, what store.
 	return r.removed, nil
 }
 
-// removeRun is Remove of a run. Of one of which nothing is stored, entries of the quarantine may be replayed until they are gone: then it is
-// looked for rows once more.
+// removeRun is Remove of a run. Where nothing of it is stored, entries of the quarantine may be replayed until they are gone: then it is looked
+// for rows once more.
 func (o *Offline) removeRun(ctx context.Context, r *removing) error {
 	if err := o.writer.do(ctx, single, func(*conn) error { o.closed[r.what.Run] = true; return nil }); err != nil {
 		return err
@@ -55,18 +55,19 @@ func (o *Offline) removeRun(ctx context.Context, r *removing) error {
 			return err
 		}
 		r.removed = removed
-		err = o.writer.do(ctx, alone, func(c *conn) error {
+		released := 0
+		err = o.writer.do(ctx, alone, func(c *conn) (err error) {
 			if removed.Any() && !noted {
 				if err := r.run(c); err != nil {
 					return err
 				}
 			}
-			return r.releaseRun(c)
+			released, err = r.releaseRun(c)
+			return err
 		})
-		again := r.removed.Quarantined > 0 && !removed.Any()
 		quarantined += r.removed.Quarantined
 		r.removed.Quarantined = quarantined
-		if err != nil || !again {
+		if err != nil || removed.Any() || released == 0 {
 			return err
 		}
 	}
