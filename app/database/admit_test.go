@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"testing"
@@ -15,11 +16,11 @@ func TestOnlyProgramsThatAreTooOldAreRefused(t *testing.T) {
 	require.NoError(t, err)
 	defer Close(db) //nolint:errcheck // a test
 
-	require.NoError(t, admit(ctx, db, 3, 2), "a newer program that leaves a place for level 2")
-	require.NoError(t, admit(ctx, db, 2, 1), "a program of level 2 beside it")
-	require.ErrorContains(t, admit(ctx, db, 1, 1), "needs level 2 at least, this program has level 1")
-	require.NoError(t, admit(ctx, db, 4, 4))
-	require.ErrorContains(t, admit(ctx, db, 3, 2), "install the newer release")
+	require.NoError(t, admit(ctx, db, Level+1, Level), "a newer program that leaves a place for this one")
+	require.NoError(t, admit(ctx, db, Level, Level-1), "this one beside it")
+	require.ErrorContains(t, admit(ctx, db, Level-1, Level-1), fmt.Sprintf("needs level %d at least, this program has level %d", Level, Level-1))
+	require.NoError(t, admit(ctx, db, Level+2, Level+2))
+	require.ErrorContains(t, admit(ctx, db, Level+1, Level), "install the newer release")
 }
 
 func TestUnknownNewerMigrationsAreLeftAlone(t *testing.T) {

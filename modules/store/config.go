@@ -22,6 +22,7 @@ type Config struct {
 	DisagreementRate float64       // of rows of a training set that find nothing, above which the answer says so
 
 	IdempotencyRetention time.Duration // how long a request is remembered that has an Idempotency-Key
+	QuarantineKeep       time.Duration // how long a row waits in quarantine, and how long it is told of after that
 }
 
 // DefaultConfig holds what config/default.yaml explains.
@@ -41,6 +42,7 @@ func DefaultConfig() Config {
 		DisagreementRate: 0.5,
 
 		IdempotencyRetention: 24 * time.Hour,
+		QuarantineKeep:       30 * 24 * time.Hour,
 	}
 }
 
@@ -66,5 +68,6 @@ func (c Config) Validate() []error {
 	wrong(c.LoadErrors < 1, "store.load_errors is %d: use at least 1", c.LoadErrors)
 	wrong(c.DisagreementRate < 0 || c.DisagreementRate > 1, "store.disagreement_rate is %g: use 0 to 1", c.DisagreementRate)
 	wrong(c.IdempotencyRetention <= 0, "store.idempotency_retention is %s: use more than nothing", c.IdempotencyRetention)
+	wrong(c.QuarantineKeep <= 0, "store.quarantine_keep is %s: use more than nothing", c.QuarantineKeep)
 	return errs
 }

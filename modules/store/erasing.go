@@ -279,7 +279,10 @@ func (e *erasing) find(ctx context.Context, groups []*registry.Group, entries []
 			return nil, err
 		}
 		err = snapshot.Observations(ctx, now[0], nil, Range{}, look)
-		if err = errors.Join(err, snapshot.Close()); err != nil {
+		if err = errors.Join(err, snapshot.Close()); err == nil {
+			err = e.store.waitingEntities(ctx, now[0], look)
+		}
+		if err != nil {
 			return nil, unavailable("look for erased entities", err)
 		}
 	}

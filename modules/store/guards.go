@@ -12,7 +12,7 @@ func (s *Store) Guards() registry.Guards {
 	return registry.Guards{InUse: s.inUse, Retire: s.retire, Reopen: s.reopen, Restored: s.restored, Exact: s.exact}
 }
 
-// inUse tells whether any observation of the group is stored.
+// inUse tells whether any observation of the group is stored, or waits in quarantine.
 func (s *Store) inUse(ctx context.Context, group *registry.Group) (bool, error) {
 	snapshot, err := s.offline.Snapshot(ctx)
 	if err != nil {
@@ -24,6 +24,11 @@ func (s *Store) inUse(ctx context.Context, group *registry.Group) (bool, error) 
 		found = found || len(rows.Keys) > 0
 		return nil
 	})
+	if err == nil && !found {
+		var waiting []*Quarantined
+		waiting, err = s.offline.ListQuarantined(ctx, QuarantineFilter{Groups: []*registry.Group{group}, State: Waiting, Limit: 1})
+		found = len(waiting) > 0
+	}
 	return found, unavailable("look for rows of "+group.Name, err)
 }
 

@@ -42,7 +42,7 @@ func (s *Store) Retract(ctx context.Context, request RetractRequest) (*Retracted
 		if err != nil {
 			return nil, err
 		}
-		if !removed.Any() {
+		if !removed.Any() && removed.Quarantined == 0 {
 			s.owed.done(sh.group)
 			continue
 		}
@@ -74,7 +74,7 @@ func (s *Store) Retractable(ctx context.Context, request RetractRequest) (*Retra
 		if err != nil {
 			return nil, unavailable("count observations of "+sh.group.Name, err)
 		}
-		if removed.Any() {
+		if removed.Any() || removed.Quarantined > 0 {
 			out.Groups = append(out.Groups, RetractedGroup{sh.group, removed})
 		}
 	}

@@ -29,6 +29,8 @@ type Reverted struct {
 	Rows     int64    `json:"rows" doc:"0: nothing of it is there any more"`
 	Entities int64    `json:"entities" doc:"How many entities lose rows"`
 	Services []string `json:"services" doc:"The feature services that read features of the group"`
+
+	Quarantined int64 `json:"quarantined,omitempty" doc:"Rows that wait in quarantine and go too"`
 }
 
 // HandleRuns has this process do the runs of this module. It is called before the runs are started.
@@ -105,7 +107,7 @@ func (s *Store) revertGroup(run runs.Run) (*registry.Group, error) {
 }
 
 func (s *Store) reverted(run int64, group *registry.Group, removed Removed) *Reverted {
-	r := &Reverted{Run: run, Group: group.Name, Rows: removed.Rows, Entities: removed.Entities, Services: []string{}}
+	r := &Reverted{Run: run, Group: group.Name, Rows: removed.Rows, Entities: removed.Entities, Services: []string{}, Quarantined: removed.Quarantined}
 	for _, service := range s.definitions.Catalog().Services() {
 		if slices.ContainsFunc(service.Features, func(f *registry.Feature) bool { return f.Group.ID == group.ID }) {
 			r.Services = append(r.Services, service.Name)

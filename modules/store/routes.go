@@ -68,6 +68,7 @@ func (s *Store) Routes(api huma.API) {
 	}, s.history)
 	s.retractRoute(api)
 	s.erasureRoutes(api)
+	s.quarantineRoutes(api)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "explain", Method: http.MethodGet, Path: "/explain/{entity_type}/{entity_id}/{feature}", Tags: reading,
 		Summary: "Explain why a value is what it is",

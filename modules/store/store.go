@@ -115,6 +115,7 @@ func (s *Store) Start(ctx context.Context) error {
 	s.lanes.Go(s.repay)
 	s.lanes.Go(s.compactOnTime)
 	s.lanes.Go(s.tendLedger)
+	s.lanes.Go(s.tendQuarantine)
 	return nil
 }
 

@@ -100,6 +100,8 @@ type retractedAnswer struct {
 		Group    string `json:"group"`
 		Rows     int64  `json:"rows" doc:"Rows that went"`
 		Narrowed int64  `json:"narrowed" doc:"Rows that stay with other features"`
+
+		Quarantined int64 `json:"quarantined,omitempty" doc:"Rows that waited in quarantine and went too"`
 	} `json:"groups"`
 	DryRun bool   `json:"dry_run"`
 	Online string `json:"online" enum:"written,pending,none" doc:"pending: not set right yet, and read from history until it is"`
@@ -139,7 +141,11 @@ func (s *Store) retract(ctx context.Context, in *retractInput) (*httpapi.Bytes, 
 	b = append(appendMember(b, "groups"), '[')
 	for _, g := range retracted.Groups {
 		b = value.AppendJSONString(first(b, "group"), g.Group.Name)
-		b = fmt.Appendf(b, `,"rows":%d,"narrowed":%d},`, g.Removed.Rows, g.Removed.Narrowed)
+		b = fmt.Appendf(b, `,"rows":%d,"narrowed":%d`, g.Removed.Rows, g.Removed.Narrowed)
+		if g.Removed.Quarantined > 0 {
+			b = fmt.Appendf(b, `,"quarantined":%d`, g.Removed.Quarantined)
+		}
+		b = append(b, '}', ',')
 	}
 	b = fmt.Appendf(closed(b, ']'), `,"dry_run":%t`, in.DryRun)
 	return answered(append(appendTextMember(b, "online", retracted.Online), '}')), nil

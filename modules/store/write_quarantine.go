@@ -12,16 +12,8 @@ import (
 
 // newEntry makes the quarantine entry of row i, at that time (µs).
 func newEntry(rows *Rows, i int, breaches []breach, source Source, at int64) *Quarantined {
-	entry := &Quarantined{ID: NewQuarantineID(at), Group: rows.Group, Key: rows.Keys[i], EventTime: rows.EventTimes[i],
-		Document: documentOf(rows, i), Source: source, Checked: rows.Checked, Broken: make([]Breach, len(breaches))}
-	for n := range breaches {
-		b := &breaches[n]
-		entry.Broken[n] = Breach{Rule: b.rule.Name, Version: b.rule.Version, Feature: b.feature, Expected: b.expected}
-		if b.feature != "" {
-			entry.Broken[n].Value = b.asJSON()
-		}
-	}
-	return entry
+	return &Quarantined{ID: NewQuarantineID(at), Group: rows.Group, Key: rows.Keys[i], EventTime: rows.EventTimes[i],
+		Document: documentOf(rows, i), Source: source, Checked: rows.Checked, Broken: brokenOf(breaches)}
 }
 
 // documentOf is what row i observed, as a JSON object by feature name.
