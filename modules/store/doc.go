@@ -9,6 +9,11 @@
 // Online in one round trip, and Offline where the online copy says of itself that it is not complete; At, History, Export and
 // TrainingSet ask a Snapshot of Offline. One function, judge (status.go), decides of every value what it is at a time.
 //
+// On its way a row is converted and checked, looked for in the ledger of erased entities, and judged by its group's row rules (rules.go says what
+// is asked of whoever has them, judging.go does it): one that breaks a rule with action quarantine goes into quarantine in the transaction of the
+// rows and the key that came with it, and a rule with action reject_batch refuses all of a call or load. What is repeated since definitions or
+// the ledger have changed is judged again, and told of once.
+//
 // The way to the past (known_at.go): a training set's token says what its snapshot showed and by which revision of the definitions. A later
 // snapshot is limited to that (Snapshot.AsKnown) and read by the definitions of then. Its age counts from the oldest write that was under
 // way, so that whatever it does not show came in within the horizon (horizon.go).

@@ -21,7 +21,6 @@ func (s *Store) judgeFrame(ctx context.Context, group *registry.Group, chunks []
 		}
 		rows, numbers := c.Rows.without(erased), without(c.numbers, erased)
 		of := without(places(len(c.Keys)), erased)
-		rows.Checked = c.Checked
 		byRow(g.judge(rows), func(row int, breaches []breach) {
 			for i := range breaches {
 				if b := &breaches[i]; b.refuses() {

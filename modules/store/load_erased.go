@@ -17,10 +17,11 @@ func (l *loading) hand(ctx context.Context, rows *Rows) error {
 			return err
 		}
 	}
-	rows, err := l.sift(rows)
+	rows, erased, err := l.sift(rows)
 	if err != nil {
 		return err
 	}
+	l.judge.numbers = without(l.judge.numbers, erased)
 	rows, entries := l.judgeRows(rows)
 	if l.judge.hopeless { // the rest is only looked at
 		return nil
@@ -52,7 +53,7 @@ func (l *loading) put(ctx context.Context, rows *Rows) error {
 			return unavailable("load", err)
 		}
 		if err = l.store.readLedger(ctx); err == nil {
-			rows, err = l.sift(rows)
+			rows, _, err = l.sift(rows)
 		}
 		if err != nil {
 			return err
@@ -63,18 +64,15 @@ func (l *loading) put(ctx context.Context, rows *Rows) error {
 	return nil
 }
 
-// sift answers the rows that are not of erased entities, and counts the others.
-func (l *loading) sift(rows *Rows) (*Rows, error) {
-	erased, err := l.store.sift(rows, func() (int64, error) { return l.clock, nil })
+// sift answers the rows that are not of erased entities, and which of them all are; those are counted.
+func (l *loading) sift(rows *Rows) (kept *Rows, erased []bool, err error) {
+	erased, err = l.store.sift(rows, func() (int64, error) { return l.clock, nil })
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	kept := rows.without(erased)
-	if len(l.judge.numbers) == len(rows.Keys) {
-		l.judge.numbers = without(l.judge.numbers, erased)
-	}
+	kept = rows.without(erased)
 	l.loaded.Erased += int64(len(rows.Keys) - len(kept.Keys))
-	return kept, nil
+	return kept, erased, nil
 }
 
 // countNulls counts the observed nulls of each feature.

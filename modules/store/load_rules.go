@@ -27,11 +27,14 @@ type loadJudge struct {
 // judgeRows has the rules look at rows that are to be stored, and answers those that are, and entries for those that go into quarantine.
 func (l *loading) judgeRows(rows *Rows) (*Rows, []*Quarantined) {
 	j := &l.judge
+	if len(rows.Keys) == 0 {
+		return rows, nil
+	}
 	if !j.asked {
 		j.guard, j.asked = l.store.guard(j.group), true
 		j.refusals.most = l.store.config.LoadErrors
 	}
-	if j.guard == nil || len(rows.Keys) == 0 {
+	if j.guard == nil {
 		return rows, nil
 	}
 	var out []bool

@@ -22,15 +22,17 @@ func (s *Store) Routes(api huma.API) {
 	}, s.storeOne)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "store-many", Method: http.MethodPost, Path: "/store/{entity_type}", Tags: writing,
-		Summary:     "Store many observations in one transaction",
-		Description: "The body is {\"rows\": […]} or a table whose columns are the join keys, the time and features, by short name or group:feature.",
+		Summary: "Store many observations in one transaction",
+		Description: "The body is {\"rows\": […]} or a table whose columns are the join keys, the time and features, by short name or group:feature. Where rules are broken, " +
+			"422 refuses all of it, or 202 says what waits in quarantine.",
 		RequestBody: tableBody(api, httpapi.Schema[storeManyBody](api)), Responses: httpapi.Replays(accepting(httpapi.Answers[storedManyAnswer](api, "All rows are stored"))),
 	}, s.storeMany)
 	feastWritten := httpapi.Replays(httpapi.Answers[feastWrittenAnswer](api, "All rows are stored"))
 	httpapi.Register(api, huma.Operation{
 		OperationID: "write-to-online-store", Method: http.MethodPost, Path: "/write-to-online-store", Tags: writing,
-		Summary:     "Store rows as Feast's clients do",
-		Description: "The rows are stored in history and online. Rows that are there already change nothing, so the call can be repeated.",
+		Summary: "Store rows as Feast's clients do",
+		Description: "The rows are stored in history and online. Rows that are there already change nothing, so the call can be repeated. Rows that break a rule with action " +
+			"quarantine wait in quarantine, each time they are sent.",
 		RequestBody: jsonBody[feastWriteBody](api), Responses: feastWritten,
 	}, s.writeToOnlineStore)
 	httpapi.Register(api, huma.Operation{
@@ -78,7 +80,8 @@ func (s *Store) Routes(api huma.API) {
 		OperationID: "load-rows", Method: http.MethodPost, Path: "/rows/{group}", Tags: tables,
 		Summary: "Load a table of any size into a group",
 		Description: "It appears whole or not at all. The rows carry the id of the run, and a run that brings them online is started. With Prefer: respond-async " +
-			"the body is kept in a temporary file and the load goes on after the answer.",
+			"the body is kept in a temporary file and the load goes on after the answer. Rows that break a rule with action quarantine wait in quarantine; where a rule with " +
+			"action reject_batch fails, nothing is stored.",
 		RequestBody: tableBody(api, nil), Responses: httpapi.Replays(loadAnswers(api)),
 	}, s.loadRows)
 	httpapi.Register(api, huma.Operation{

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -142,6 +144,34 @@ func TestRulesAreToldOnceWhereACommitIsRepeated(t *testing.T) {
 	answer := s.Call(t, "POST /store/customer/r", `{"purchases:amount": -1}`)
 	require.Equal(t, 503, answer.Status)
 	require.Empty(t, rules.TakeWritten(), "of what was not stored nothing is told")
+}
+
+// A row that rules keep out, of an entity that is erased between that and the commit, does not come into quarantine. The control does not
+// compare the ledger's version.
+func TestErasedBetweenRulesAndCommit(t *testing.T) {
+	for _, blind := range []bool{false, true} {
+		s, _ := serveRuled(t)
+		s.Run(t, "testdata/http_rules/1_writes.txt")
+		s.blind.Store(blind)
+		held := make(chan struct{})
+		s.held.Store(&held)
+		answers := make(chan string)
+		go func() {
+			answers <- s.Call(t, "POST /store/customer/going?event_time=2026-05-01T10:00:00Z", `{"purchases:amount": -1}`).Body
+		}()
+		require.Eventually(t, func() bool { return s.waiting.Load() == 1 }, time.Minute, time.Millisecond)
+		erasure := s.Call(t, "DELETE /store/customer/going?wait=60s", "")
+		require.Contains(t, erasure.Body, `"state":"succeeded"`)
+		s.held.Store(nil)
+		close(held)
+		answer := <-answers
+		group, _ := s.definitions.Catalog().Group("purchases")
+		entries, err := s.offline.ListQuarantined(t.Context(), store.QuarantineFilter{Groups: []*registry.Group{group}})
+		require.NoError(t, err)
+		there := slices.ContainsFunc(entries, func(e *store.Quarantined) bool { return e.Key.Encoded == "going" })
+		require.Equal(t, blind, there, "in quarantine")
+		require.Equal(t, blind, !strings.Contains(answer, `"erased":true`), answer)
+	}
 }
 
 // Rows of every format are judged, and those that wait say what they observed and where they stood.
