@@ -20,6 +20,7 @@ import (
 	"featurestore/modules/runs"
 	"featurestore/modules/store"
 	"featurestore/modules/store/sqlite"
+	"featurestore/modules/validation"
 )
 
 // served is a store on the embedded engines with what it stands on, behind its routes.
@@ -49,15 +50,15 @@ func serveKeeping(t *testing.T, past store.History, change ...func(*store.Config
 	return serveChecking(t, nil, past, change...)
 }
 
-// serveChecking is serveKeeping with rules.
-func serveChecking(t *testing.T, checks store.Rules, past store.History, change ...func(*store.Config)) *served {
+// serveChecking is serveKeeping with rules, which are registered with the other definitions.
+func serveChecking(t *testing.T, checks func(*registry.Registry) store.Rules, past store.History, change ...func(*store.Config)) *served {
 	log, clock := slog.New(slog.DiscardHandler), func() time.Time { return noon }
 	s := &served{folder: t.TempDir()}
 	db := databasetest.SQLite(t)()
 	require.NoError(t, registry.Migrate(t.Context(), db))
 	require.NoError(t, runs.Migrate(t.Context(), db))
 	var err error
-	s.definitions, err = registry.New(db, registry.DefaultConfig(), log)
+	s.definitions, err = registry.New(db, registry.DefaultConfig(), log, validation.RuleKind(), validation.BaselineKind())
 	require.NoError(t, err)
 	ticking := func() time.Time { return noon.Add(time.Duration(s.later.Load()) * time.Microsecond) }
 	s.definitions.Clock = ticking
@@ -77,7 +78,9 @@ func serveChecking(t *testing.T, checks store.Rules, past store.History, change 
 	values := store.New(config, s.definitions, work, flakyOffline{s.offline, s}, flakyOnline{online, s}, clock, log)
 	s.values = values
 	values.KeepHistory(past)
-	values.CheckWith(checks)
+	if checks != nil {
+		values.CheckWith(checks(s.definitions))
+	}
 	values.PublishWith(publisher{work})
 	work.Handle("materialization", 1, s.publish(values))
 	values.HandleRuns()

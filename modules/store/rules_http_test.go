@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -17,24 +18,25 @@ import (
 	"featurestore/modules/store"
 	"featurestore/modules/store/storetest"
 	"featurestore/modules/store/table"
+	"featurestore/modules/validation"
+	"featurestore/modules/validation/rules"
 )
 
-// ruled are the rules of testdata/http_rules.
-var ruled = []string{
-	`{"name": "amount_range", "group": "purchases", "kind": "range", "features": ["amount"], "params": {"min": 0, "max": 1000}, "action": "quarantine"}`,
-	`{"name": "email_form", "group": "purchases", "kind": "regex", "features": ["email"], "params": {"pattern": "@"}, "action": "quarantine"}`,
-	`{"name": "fewer_than_amount", "group": "purchases", "kind": "compare", "features": ["quantity", "amount"], "params": {"op": "<="}, "action": "quarantine"}`,
-	`{"name": "quantity_positive", "group": "purchases", "kind": "positive", "features": ["quantity"], "action": "reject_batch"}`,
-	`{"name": "place_known", "group": "purchases", "kind": "in_set", "features": ["place"], "params": {"values": ["here"]}, "severity": "warn"}`,
-	`{"name": "age_range", "group": "profile", "kind": "range", "features": ["age"], "params": {"max": 150}, "tolerance": {"max_bad_rate": 0.5}, "action": "reject_batch"}`,
-	`{"name": "total_range", "group": "orders", "kind": "range", "features": ["total"], "params": {"min": 0}, "action": "quarantine"}`,
-	`{"name": "amount_off", "group": "purchases", "kind": "range", "features": ["amount"], "params": {"max": 0}, "action": "reject_batch", "enabled": false}`,
+// registered are the rules of the registry, with what the store tells of them noted.
+type registered struct {
+	*storetest.LiteralRules
+	guards *validation.Guards
 }
 
+func (r registered) Guard(group *registry.Group) *rules.Set { return r.guards.Guard(group) }
+
+// serveRuled has the rules that scenarios register.
 func serveRuled(t *testing.T) (*served, *storetest.LiteralRules) {
-	rules, err := storetest.NewLiteralRules(ruled...)
+	notes, err := storetest.NewLiteralRules()
 	require.NoError(t, err)
-	return serveChecking(t, rules, store.DefaultHistory()), rules
+	return serveChecking(t, func(definitions *registry.Registry) store.Rules {
+		return registered{notes, validation.NewGuards(definitions, slog.New(slog.DiscardHandler))}
+	}, store.DefaultHistory()), notes
 }
 
 // Every way in, with rules.
