@@ -148,8 +148,11 @@ type Snapshot interface {
 	Current(ctx context.Context, group *registry.Group, features []*registry.Feature, yield func(*Current) error) error
 
 	// Observations yields observations as they came in, in batches; a newer ingest of the same entity and event time does not hide
-	// an older one.
+	// an older one. Rows that observe none of the features come too.
 	Observations(ctx context.Context, group *registry.Group, features []*registry.Feature, of Range, yield func(*Rows) error) error
+
+	// Existence is about what there is.
+	Existence
 
 	// Sample answers up to n entities of the group, each once, chosen at random from all over it: all of them if its table has no more
 	// than n rows. It costs about as much as n look-ups, however large the group is. Any entity can be chosen, but one of many
@@ -176,12 +179,13 @@ type Snapshot interface {
 
 // Range says which observations. The zero Range is all of them.
 type Range struct {
-	Key   *Key     // of one entity, newest first; without Key, After and Limit as they came in; otherwise in no particular order
-	From  *int64   // event time ≥ From, if not nil
-	To    *int64   // event time < To, if not nil
-	After Position // at or above that position in the order of ingestion, if not ""
-	Run   int64    // brought by that run, if not 0
-	Limit int      // at most so many, if not 0
+	Key     *Key     // of one entity, newest first; without Key, After and Limit as they came in; otherwise in no particular order
+	Ordered bool     // of all, one entity after the other, each newest first: of the same event time the one ingested last; without Key, After and Limit
+	From    *int64   // event time ≥ From, if not nil
+	To      *int64   // event time < To, if not nil
+	After   Position // at or above that position in the order of ingestion, if not ""
+	Run     int64    // brought by that run, if not 0
+	Limit   int      // at most so many, if not 0
 }
 
 // After tells whether p is later than q. Positions are decimal numbers; one that is not is later than none.

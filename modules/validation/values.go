@@ -24,6 +24,9 @@ type Values interface {
 	// CountEntities counts the entities of a type that have a row in any group.
 	CountEntities(ctx context.Context, entityType string) (int64, error)
 
+	// Erased tells for each of some entities, by their encoded keys, whether it has ever been erased.
+	Erased(ctx context.Context, entityType *registry.EntityType, encoded []string) ([]bool, error)
+
 	// EntityID is an entity as answers name it, as JSON, from its encoded key.
 	EntityID(entityType *registry.EntityType, encoded string) json.RawMessage
 }

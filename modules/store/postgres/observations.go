@@ -71,6 +71,8 @@ func (s *snapshot) observationsQuery(l layout, group *registry.Group, features [
 		text += " WHERE " + strings.Join(conditions, " AND ")
 	}
 	switch {
+	case of.Ordered:
+		text += " ORDER BY " + strings.Join(keyColumns(group, "o."), ", ") + ", o.event_time DESC, o.ingest_id DESC"
 	case of.Key != nil:
 		text += " ORDER BY o.event_time DESC, o.ingest_id DESC"
 	case of.After != "":

@@ -12,7 +12,7 @@ import (
 	"featurestore/modules/store"
 )
 
-// Observations reads one entity's rows by the index, and all others in the order of ingestion.
+// Observations reads one entity's rows, and those in the order of entities, by the index, and all others in the order of ingestion.
 func (s *snapshot) Observations(ctx context.Context, group *registry.Group, features []*registry.Feature, of store.Range, yield func(*store.Rows) error) error {
 	src, err := s.source(group, features)
 	if err == nil && src != nil {
@@ -35,6 +35,9 @@ func (src *source) observations(of store.Range) (string, []driver.Value, error) 
 		where, args = append(where, text), append(args, values...)
 	}
 	from, order := src.table+" AS t NOT INDEXED", "t.ingest_id"
+	if of.Ordered {
+		from, order = src.indexed(), strings.Join(src.keys, " DESC, ")+" DESC, t.event_time DESC, t.ingest_id DESC"
+	}
 	if of.Key != nil {
 		from, order = src.indexed(), "t.event_time DESC, t.ingest_id DESC"
 		keys := make([]driver.Value, len(of.Key.Values))
@@ -85,7 +88,7 @@ func (src *source) stream(ctx context.Context, c *conn, of store.Range, yield fu
 		return err
 	}
 	passing := context.Background()
-	if of.From != nil || of.To != nil || of.Run != 0 {
+	if of.From != nil || of.To != nil || of.Run != 0 || of.Ordered {
 		passing = ctx // it may be long from one row to the next
 	}
 	err = statement.with(args...).each(passing, dest, func() error {

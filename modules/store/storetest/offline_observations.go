@@ -30,17 +30,15 @@ func (o *offline) observations() {
 		}
 		require.Equal(o, wanted, o.entries(s, group, store.Range{}))
 		require.Equal(o, wanted, o.entries(s, group, store.Range{From: new(int64(noon - 1)), To: new(int64(noon + 1))}))
-		// Of some features: rows that observe none of them may be left out, no other.
+		// Of some features: every row, those too that observe none of them.
 		some := map[int64]value.Value{}
 		require.NoError(o, s.Observations(o.ctx, group, group.Features[1:2], store.Range{}, func(rows *store.Rows) error {
 			for i := range rows.Keys {
-				if v := rows.Row(i)[0]; !v.IsAbsent() {
-					some[rows.IngestIDs[i]] = v
-				}
+				some[rows.IngestIDs[i]] = rows.Row(i)[0]
 			}
 			return nil
 		}))
-		require.Equal(o, map[int64]value.Value{one.IngestIDs[0]: value.OfInt(1), same.IngestIDs[1]: value.Null()}, some)
+		require.Equal(o, map[int64]value.Value{one.IngestIDs[0]: value.OfInt(1), two.IngestIDs[0]: {}, same.IngestIDs[0]: {}, same.IngestIDs[1]: value.Null()}, some)
 		// Of none: every row, with its key and stamp only.
 		rows := 0
 		require.NoError(o, s.Observations(o.ctx, group, nil, store.Range{}, func(r *store.Rows) error {

@@ -49,7 +49,7 @@ type uniqueness struct {
 }
 
 type occurrence struct {
-	row    int64
+	place
 	n      int64
 	values []value.Value
 }
@@ -76,16 +76,16 @@ func (u *uniqueness) add(w *window) {
 			for n, at := range w.at {
 				whole[at] = first.values[n]
 			}
-			w.offer(first.row, whole, w.at)
+			w.offer(first.place, whole, w.at)
 		}
 		w.tally.bad++
-		w.offer(w.first+int64(i), row, w.at)
+		w.example(i, row)
 	}
 	begin := func(i int, row []value.Value) *occurrence {
 		if len(u.one)+len(u.many) >= maxHeld {
 			w.reason = tooMany
 		}
-		o := &occurrence{row: w.first + int64(i), n: 1}
+		o := &occurrence{place: w.place(i), n: 1}
 		for _, at := range w.at {
 			o.values = append(o.values, row[at])
 		}
@@ -125,11 +125,9 @@ func (u *uniqueness) finish(*tally, *Outcome) {}
 
 // held is one value of a feature with where it stands.
 type held struct {
-	row    int64
+	place
 	number float64
 	value  value.Value
-	entity string
-	time   int64
 }
 
 // holding holds all values of a feature until the end.
@@ -146,7 +144,7 @@ func (h *holding) add(w *window) {
 		return
 	}
 	w.values(func(i int, v *value.Value, _ []value.Value) {
-		one := held{row: w.first + int64(i), value: *v}
+		one := held{place: w.place(i), value: *v}
 		if h.numbers {
 			f, ok := number(v)
 			if !ok {
@@ -154,9 +152,6 @@ func (h *holding) add(w *window) {
 				return
 			}
 			one.number = f
-		}
-		if h.entity {
-			one.entity, one.time = w.Entity(i), w.EventTimes[i]
 		}
 		if len(h.values) == maxHeld {
 			w.reason = tooMany
@@ -172,7 +167,7 @@ func (h *holding) finish(t *tally, o *Outcome) {
 	}
 	h.judge(h.values, func(one held) {
 		t.bad++
-		t.offer(one.row, []value.Value{one.value}, []int{0})
+		t.offer(one.place, []value.Value{one.value}, []int{0})
 	})
 }
 

@@ -45,10 +45,14 @@ type Outcome struct {
 
 // Example is one bad row.
 type Example struct {
-	Row    int64           `json:"row" doc:"Its position in the data, from 0"`
-	Values json.RawMessage `json:"values" doc:"Feature → value; masked where a feature is tagged pii"`
+	Row       int64           `json:"row" doc:"Its position in the data, from 0"`
+	EntityID  json.RawMessage `json:"entity_id,omitempty" doc:"Whose it is"`
+	EventTime string          `json:"event_time,omitempty" doc:"And of when"`
+	Values    json.RawMessage `json:"values" doc:"Feature → value; masked where a feature is tagged pii"`
 
-	Plain []value.Value `json:"-"` // the same in the order of the features, not masked
+	Plain  []value.Value `json:"-"` // the same in the order of the features, not masked
+	Entity string        `json:"-"` // the encoded key, "" if it is unknown: who can read it fills in EntityID
+	Time   int64         `json:"-"` // the event time, µs; value.NoTime: unknown
 }
 
 // maskedValue stands for every value of a feature that is tagged pii.
@@ -63,15 +67,37 @@ type tally struct {
 	most                        int
 }
 
-// offer notes a bad row as an example, if it is among the first ones.
-func (t *tally) offer(row int64, v []value.Value, at []int) {
-	if len(t.examples) == t.most {
-		if t.most == 0 || row >= t.examples[t.most-1].Row {
-			return
-		}
-		t.examples = t.examples[:t.most-1]
+// place is where a row stands.
+type place struct {
+	row    int64  // in the data
+	entity string // the encoded key; "": unknown
+	time   int64  // value.NoTime: unknown
+}
+
+// place is that of row i of the batch.
+func (w *window) place(i int) place {
+	p := place{row: w.first + int64(i), time: value.NoTime}
+	if w.Entity != nil {
+		p.entity = w.Entity(i)
 	}
-	e := Example{Row: row, Plain: make([]value.Value, len(at))}
+	if w.EventTimes != nil {
+		p.time = w.EventTimes[i]
+	}
+	return p
+}
+
+// shows tells whether a bad row is among the first ones so far.
+func (t *tally) shows(row int64) bool {
+	return len(t.examples) < t.most || t.most > 0 && row < t.examples[t.most-1].Row
+}
+
+// offer notes a bad row as an example, if it is among the first ones.
+func (t *tally) offer(p place, v []value.Value, at []int) {
+	if !t.shows(p.row) {
+		return
+	}
+	t.examples = t.examples[:min(len(t.examples), t.most-1)]
+	row, e := p.row, Example{Row: p.row, Plain: make([]value.Value, len(at)), Entity: p.entity, Time: p.time}
 	for n, i := range at {
 		if i >= 0 {
 			e.Plain[n] = v[i]

@@ -114,8 +114,16 @@ func (w *window) values(f func(i int, v *value.Value, row []value.Value)) {
 	})
 }
 
+// example offers row i as an example.
+func (w *window) example(i int, row []value.Value) {
+	if w.shows(w.first + int64(i)) {
+		w.offer(w.place(i), row, w.at)
+	}
+}
+
+// note notes a row that is bad by itself.
 func (w *window) note(i int, row []value.Value) {
-	w.offer(w.first+int64(i), row, w.at)
+	w.example(i, row)
 	if w.bad != nil {
 		w.bad(i)
 	}

@@ -3,6 +3,7 @@ package rules
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -237,35 +238,38 @@ func compileReference(c *compiler) {
 	}
 	c.expect("exists as %s", target)
 	c.out.begin = func(r *Run) accumulator {
-		known := map[value.Value]bool{}
+		seen := map[value.Value]*occurrence{}
 		return &simple{take: func(w *window) {
+			w.values(func(i int, v *value.Value, _ []value.Value) {
+				if o := seen[*v]; o != nil {
+					o.n++
+				} else if len(seen) < maxHeld {
+					seen[*v] = &occurrence{place: w.place(i), n: 1}
+				} else {
+					w.reason = tooMany
+				}
+			})
+		}, end: func(t *tally, o *Outcome) {
+			if t.reason != "" || len(seen) == 0 {
+				return
+			}
 			if r.options.Lookup == nil {
-				w.reason = "values cannot be looked up here: it needs what is stored"
+				o.fail("values cannot be looked up here: it needs what is stored")
 				return
 			}
-			var ask []value.Value
-			w.each(func(i int, row []value.Value) {
-				v := row[w.at[0]]
-				if _, seen := known[v]; !seen && !v.IsNull() {
-					known[v] = false
-					ask = append(ask, v)
-				}
-			})
-			found, err := r.options.Lookup(target, ask)
+			asked := slices.Collect(maps.Keys(seen))
+			found, err := r.options.Lookup(target, asked)
 			if err != nil {
-				w.reason = sentence(err, "values cannot be looked up")
+				o.fail("%s", sentence(err, "values cannot be looked up"))
 				return
 			}
-			for i, v := range ask {
-				known[v] = found[i]
-			}
-			w.values(func(i int, v *value.Value, row []value.Value) {
-				if !known[*v] {
-					w.tally.bad++
-					w.note(i, row)
+			for i, v := range asked {
+				if !found[i] {
+					t.bad += seen[v].n
+					t.offer(seen[v].place, []value.Value{v}, []int{0})
 				}
-			})
-		}, end: func(*tally, *Outcome) {}}
+			}
+		}}
 	}
 }
 
