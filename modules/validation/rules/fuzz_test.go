@@ -46,6 +46,7 @@ func FuzzRules(f *testing.F) {
 	f.Add(`{"name": "r", "kind": "expression", "params": {"expr": "(a ?? 0) + b > 1 and c matches '^a' or len(v) > 1 and f"}}`)
 	f.Add(`{"name": "r", "kind": "json_schema", "features": ["j"], "params": {"schema": {"$ref": "#"}}}`)
 	f.Add(`{"name": "r", "kind": "divergence", "features": ["b"], "params": {"bins": [-1e999, 0, 1e999], "weights": [0.5, 0.5], "tail_holdout": 0.5}}`)
+	f.Add(`{"name": "r", "kind": "distribution", "features": ["b"], "params": {"baseline": "b", "metric": "ks", "warn": 0.1}}`)
 	for _, kind := range kindNames() {
 		for _, features := range []string{`[]`, `["a"]`, `["b", "a"]`, `["x"]`, `["c"]`} {
 			f.Add(fmt.Sprintf(`{"name": "r", "kind": %q, "features": %s, "null_policy": "fail", "params": {"min": 0, "max": 1, "values": [1, "x", null], "pattern": "a", "types": ["INTEGER"],
@@ -57,8 +58,8 @@ func FuzzRules(f *testing.F) {
 	options := Options{Lookup: func(_ Reference, values []value.Value) ([]bool, error) { return make([]bool, len(values)), nil },
 		Entities: func() (int64, error) { return 2, nil },
 		History:  func(Definition, string, int) ([]float64, error) { return []float64{1, 2, math.MaxFloat64}, nil },
-		Distribution: func(Definition, Field, []value.Value, int64) (Comparison, error) {
-			return Comparison{Score: math.NaN(), Verdict: Fail}, nil
+		Distribution: func(Definition, Field) (Distribution, error) {
+			return &counting{answer: Comparison{Score: math.NaN(), Verdict: Fail}}, nil
 		}}
 	f.Fuzz(func(t *testing.T, raw string) {
 		if s := jsonscan.New(raw); s.Kind() == jsonscan.Invalid {

@@ -150,12 +150,29 @@ func (c kindCase) options(t *testing.T) Options {
 	}
 	var drift Comparison
 	if c.decode(t, "distribution", &drift) {
-		o.Distribution = func(_ Definition, _ Field, values []value.Value, nulls int64) (Comparison, error) {
-			drift.Details = json.RawMessage(fmt.Sprintf(`{"values":%d,"nulls":%d}`, len(values), nulls))
-			return drift, nil
-		}
+		o.Distribution = func(Definition, Field) (Distribution, error) { return &counting{answer: drift}, nil }
 	}
 	return o
+}
+
+// counting is a comparison that counts what it is given, and answers what it was told to.
+type counting struct {
+	answer        Comparison
+	values, nulls int
+}
+
+func (c *counting) Add(v value.Value, _ int64) bool {
+	if v.IsNull() {
+		c.nulls++
+	} else {
+		c.values++
+	}
+	return true
+}
+
+func (c *counting) Compare() (Comparison, error) {
+	c.answer.Details = json.RawMessage(fmt.Sprintf(`{"values":%d,"nulls":%d}`, c.values, c.nulls))
+	return c.answer, nil
 }
 
 // evaluate runs the rule over the first rows of the data, in batches of so many.

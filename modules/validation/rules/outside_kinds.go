@@ -181,36 +181,54 @@ func compileHistory(c *compiler) {
 	}
 }
 
+// distributionMetrics are what a distribution can be judged by, the default first.
+var distributionMetrics = []string{"psi", "js_distance", "hellinger", "wasserstein", "ks", "l_infinity", "new_share", "null_rate_change"}
+
 func compileDistribution(c *compiler) {
 	baseline := c.text("baseline")
 	if c.has("baseline") && baseline == "" {
 		c.wrong("baseline", "names no baseline")
 	}
-	c.text("metric")
-	c.atLeast("warn", 0)
-	c.atLeast("max", 0)
+	c.word("metric", distributionMetrics...)
+	warn, warns := c.atLeast("warn", 0)
+	most, given := c.atLeast("max", 0)
+	if warns && given && warn > most {
+		c.wrong("warn", "is above max, so that it would never warn")
+	}
 	c.expect("as in %s", baseline)
 	rule, feature := *c.rule, c.feature()
 	c.out.begin = func(r *Run) accumulator {
-		var values []value.Value
+		var comparing Distribution
+		var failed error
+		if r.options.Distribution != nil {
+			comparing, failed = r.options.Distribution(rule, feature)
+		}
 		return &simple{take: func(w *window) {
-			w.failNulls = false
-			w.values(func(i int, v *value.Value, _ []value.Value) {
-				if len(values) == maxHeld {
-					w.reason = tooMany
-					return
+			w.each(func(i int, row []value.Value) {
+				v, at := row[w.at[0]], int64(value.NoTime)
+				if w.EventTimes != nil {
+					at = w.EventTimes[i]
 				}
-				values = append(values, *v)
+				switch {
+				case comparing != nil && !comparing.Add(v, at):
+				case v.IsNull():
+					w.null++
+				default:
+					w.considered++
+				}
 			})
 		}, end: func(t *tally, o *Outcome) {
-			if t.reason != "" || t.considered+t.null == 0 {
+			switch {
+			case t.considered+t.null == 0:
 				return
-			}
-			if r.options.Distribution == nil {
+			case failed != nil:
+				o.fail("%s", sentence(failed, "the distribution cannot be compared with its baseline"))
+				return
+			case comparing == nil:
 				o.fail("there are no baselines here: it needs what is stored")
 				return
 			}
-			found, err := r.options.Distribution(rule, feature, values, t.null)
+			found, err := comparing.Compare()
 			if err != nil {
 				o.fail("%s", sentence(err, "the distribution cannot be compared with its baseline"))
 				return
@@ -219,13 +237,13 @@ func compileDistribution(c *compiler) {
 			if found.Expected != "" {
 				o.Expected = found.Expected
 			}
+			if !math.IsNaN(found.Score) && !math.IsInf(found.Score, 0) && found.Verdict != Skipped {
+				o.Measured = value.OfFloat(found.Score)
+				o.Observed = []byte(show(o.Measured))
+			}
 			if found.Verdict == Skipped {
 				o.skip("%s", found.Reason)
 				return
-			}
-			if !math.IsNaN(found.Score) && !math.IsInf(found.Score, 0) {
-				o.Measured = value.OfFloat(found.Score)
-				o.Observed = []byte(show(o.Measured))
 			}
 			o.conclude(&rule, found.Verdict == Fail, found.Verdict == Warned)
 		}}

@@ -42,8 +42,16 @@ type Options struct {
 	// History gives what a rule measured of a feature ("" : of the rows) before, newest first, at most so many.
 	History func(rule Definition, feature string, most int) ([]float64, error)
 
-	// Distribution compares values with a baseline. values holds no nulls.
-	Distribution func(rule Definition, feature Field, values []value.Value, nulls int64) (Comparison, error)
+	// Distribution begins to compare a feature's values with the baseline that a rule names. It is called before the first row is read.
+	Distribution func(rule Definition, feature Field) (Distribution, error)
+}
+
+// Distribution compares values with a baseline, in memory that does not grow with them.
+type Distribution interface {
+	// Add takes a value, which can be null, and the event time of its row, value.NoTime if that is unknown. It is false for a row that is not
+	// of the period that is compared.
+	Add(v value.Value, at int64) bool
+	Compare() (Comparison, error)
 }
 
 // Reference is where a value must exist: as an entity of the type, or as a value of the group's feature.

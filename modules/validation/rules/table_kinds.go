@@ -41,9 +41,11 @@ func tableKinds() []Kind {
 			Param{"max_deviations", "number", false, "How many standard deviations from the mean of the last runs"},
 			Param{"runs", "count", false, "How many of the last runs count, at most 1000; 30"}),
 		each(false, "distribution", "any", anyType,
-			"The distribution of the values beside a baseline: how far it has drifted. See POST /drift for the measures.",
-			compileDistribution, Param{"baseline", "text", true, "The name of a baseline, or previous_period"}, Param{"metric", "text", false, "The measure; by default psi"},
-			Param{"warn", "number", false, "Above it the rule warns; 0.1"}, Param{"max", "number", false, "Above it it is broken; 0.2"}),
+			"The distribution of the values beside a baseline: how far it has drifted. See POST /drift for the measures. psi is judged with half an observation in the place of none, its "+
+				"thresholds raised to what chance alone brings about in samples of this size; other metrics count only beyond that, too. Fewer than 50 rows on a side are skipped.",
+			compileDistribution, Param{"baseline", "text", true, "The name of a baseline, or previous_period: the period before the window that is judged, as long as that; of a load the load before it"},
+			Param{"metric", strings.Join(distributionMetrics, ", "), false, "The measure; by default psi"},
+			Param{"warn", "number", false, "From it on the rule warns; 0.1"}, Param{"max", "number", false, "From it on it is broken; 0.2"}),
 	}
 }
 
