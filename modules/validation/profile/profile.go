@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/axiomhq/hyperloglog"
@@ -89,7 +90,7 @@ func (p *Profile) Add(v value.Value) {
 		if t == value.String {
 			countForms(&p.forms, v.Text())
 			if !p.hidden {
-				p.texts.add(v.Text(), keepText(v.Text()))
+				p.addText(v.Text())
 			}
 		}
 	default:
@@ -111,6 +112,15 @@ func (p *Profile) addBits(bits uint64) {
 	if !p.hidden {
 		p.bits.add(bits, true)
 	}
+}
+
+// addText counts a text; one that is new is copied, since it may share the memory of what it was read from.
+func (p *Profile) addText(text string) {
+	keep := keepText(text)
+	if _, known := p.texts.counts[text]; keep && !known {
+		text = strings.Clone(text)
+	}
+	p.texts.add(text, keep)
 }
 
 // extend widens the exact extremes.
@@ -153,6 +163,12 @@ func hashBits(bits uint64) uint64 {
 	var b [8]byte
 	binary.LittleEndian.PutUint64(b[:], bits)
 	return xxhash.Sum64(b[:])
+}
+
+// Hide takes the values out that are kept as they are, as if they had been hidden from the beginning.
+func (p *Profile) Hide() {
+	p.hidden = true
+	p.bits, p.texts = frequent[uint64]{}, frequent[string]{}
 }
 
 // Merge takes in what another profile has seen, which stays as it is. Of two profiles with the same seed the samples are chosen
