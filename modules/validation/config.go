@@ -12,11 +12,14 @@ type Config struct {
 
 	MaxInlineValues int           // of one POST /validate, rows × columns
 	MaxInlineTime   time.Duration // that one POST /validate may take
+
+	ProfileKeep time.Duration // how long profiles of stored values are kept
 }
 
 // DefaultConfig holds what config/default.yaml explains.
 func DefaultConfig() Config {
-	return Config{MaxDriftValues: 1_000_000, MaxBodyBytes: 32 << 20, MaxInlineValues: 1_000_000, MaxInlineTime: 30 * time.Second}
+	return Config{MaxDriftValues: 1_000_000, MaxBodyBytes: 32 << 20, MaxInlineValues: 1_000_000, MaxInlineTime: 30 * time.Second,
+		ProfileKeep: 90 * 24 * time.Hour}
 }
 
 // Validate names everything that is wrong.
@@ -33,6 +36,9 @@ func (c Config) Validate() []error {
 	}
 	if c.MaxInlineTime <= 0 {
 		errs = append(errs, fmt.Errorf("validation.max_inline_time is %s: use more than nothing", c.MaxInlineTime))
+	}
+	if c.ProfileKeep < 24*time.Hour {
+		errs = append(errs, fmt.Errorf("validation.profile_keep is %s: use at least 1d", c.ProfileKeep))
 	}
 	return errs
 }

@@ -88,13 +88,20 @@ func (v *Validation) drift(r *httpapi.Request, b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if isStoredDrift(text) {
+		return v.profiles.drift(r.Context(), text, b)
+	}
 	request, err := readDrift(text, v.config.MaxDriftValues)
 	if err != nil {
 		return nil, err
 	}
-	c := request.compare()
-	b = append(b, `{"metrics":{`...)
-	for _, metric := range request.metrics {
+	return request.compare().append(append(b, '{'), request.metrics), nil
+}
+
+// append writes what is said of the comparison, without its opening brace.
+func (c *comparison) append(b []byte, metrics []metric) []byte {
+	b = append(b, `"metrics":{`...)
+	for _, metric := range metrics {
 		b = metric.append(append(append(b, '"'), metric.name...), c)
 		b = append(b, ',')
 	}
@@ -110,7 +117,7 @@ func (v *Validation) drift(r *httpapi.Request, b []byte) ([]byte, error) {
 	b = value.AppendJSONString(append(b, `,"reason":`...), c.judgement.Reason)
 	b = appendSide(append(b, `,"reference":`...), c.reference)
 	b = appendSide(append(b, `,"current":`...), c.current)
-	return append(c.appendBins(append(b, `,"bins":`...)), '}'), nil
+	return append(c.appendBins(append(b, `,"bins":`...)), '}')
 }
 
 func appendOptional(b []byte, o drift.Optional) []byte {
@@ -141,6 +148,9 @@ func closed(b []byte, bracket byte) []byte {
 // the one between 0 and 1 of a count, is left out unless others' bins were asked for.
 func (c *comparison) appendBins(b []byte) []byte {
 	b = append(b, '[')
+	if c.masked {
+		return append(b, ']')
+	}
 	bins, cuts, categories := c.reference.Bins(), c.reference.Bins().Cuts(), c.reference.Bins().CategoryNames()
 	for i := range bins.Len() {
 		if c.reference.Counts[i]+c.current.Counts[i] == 0 && !c.everyBin {

@@ -16,6 +16,7 @@ type comparison struct {
 	jsBase             string
 	judgement          drift.Judgement
 	everyBin           bool // bins that are empty on both sides are shown too
+	masked             bool // bins are not shown
 }
 
 // metric is a measure that can be asked for.

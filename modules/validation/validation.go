@@ -12,6 +12,7 @@ type Validation struct {
 	config      Config
 	definitions *registry.Registry
 	guards      *Guards
+	profiles    *Profiles
 	now         func() time.Time
 }
 
@@ -22,3 +23,6 @@ func New(config Config, definitions *registry.Registry, log *slog.Logger) *Valid
 
 // Guards have the rules of each group compiled.
 func (v *Validation) Guards() *Guards { return v.guards }
+
+// ProfileWith says who knows what stored values are like. It is called before Routes.
+func (v *Validation) ProfileWith(p *Profiles) { v.profiles = p }
