@@ -108,6 +108,9 @@ func (e *erasing) erase(ctx context.Context, entries []Erasure) error {
 	if err := s.forgetInRuns(ctx, named); err != nil {
 		return err
 	}
+	if err := e.forgetInTraces(ctx, groups, removed); err != nil {
+		return err
+	}
 	for i := range entries {
 		entries[i].Run = e.run.ID()
 		rows := map[string]int64{}

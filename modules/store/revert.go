@@ -132,6 +132,9 @@ func (s *Store) workRevert(ctx context.Context, run *runs.Active) (any, error) {
 	}
 	s.owed.begin(group)
 	removed, err := s.offline.Remove(ctx, group, Selection{Run: request.Run})
+	if err == nil {
+		err = s.takenOut(ctx, group, request.Run)
+	}
 	if err != nil {
 		s.owed.postpone(group) // it may have been done nevertheless
 		return nil, unavailable(fmt.Sprintf("revert run %d", request.Run), err)

@@ -41,6 +41,7 @@ type Store struct {
 	offline     Offline
 	online      Online
 	publisher   Publisher
+	traces      []Traces
 	rules       Rules // nil: nothing is checked
 	clock       func() time.Time
 	log         *slog.Logger

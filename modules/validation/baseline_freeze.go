@@ -80,6 +80,15 @@ func (p *Profiles) Freeze(ctx context.Context, name string, table Table) (row fr
 		if row.FrozenAt, err = p.repository.now(tx, p.clock); err != nil {
 			return err
 		}
+		removals, err := p.repository.removals(tx, group.ID, true)
+		if err != nil {
+			return err
+		}
+		if removals != made.removals {
+			for i := range made.features { // a sample may hold what was erased meanwhile
+				made.features[i].Encoded = nil
+			}
+		}
 		created, err = p.repository.freeze(tx, &row, made.features)
 		return err
 	})
@@ -120,6 +129,7 @@ func sourceText(b *Baseline) string {
 // freezing is a baseline in the making.
 type freezing struct {
 	rows     int64
+	removals int64 // of the group, when it was begun
 	features []frozenFeatureRow
 }
 
@@ -161,7 +171,7 @@ func (p *Profiles) freezing(ctx context.Context, b *Baseline, group *registry.Gr
 	if err != nil {
 		return nil, err
 	}
-	out := &freezing{rows: made.rows}
+	out := &freezing{rows: made.rows, removals: made.removals}
 	for i, c := range made.columns {
 		if c.Rows() == 0 && table != nil {
 			continue // it has no such column

@@ -7,6 +7,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"featurestore/app/database"
 	"featurestore/app/fault"
 	"featurestore/modules/registry"
 	"featurestore/modules/validation/rules"
@@ -19,6 +20,8 @@ import (
 // again from the rows that are left; until that is done a profile says that it is outdated, and holds nothing. Merged loads cannot be computed
 // again and go. A frozen baseline keeps its bins and counts, which is what makes it a baseline: edges between deciles, and the up to 20 most frequent
 // categories of a feature that is not tagged pii. Its sample goes.
+//
+// Observations that are retracted one by one stay in the profiles that have seen them, until these are computed again.
 
 // TakenOut is told that rows of a group were taken out of the store: those of a load that was reverted or, with run 0, of erased entities. It is
 // called after they are gone, and can be repeated.
@@ -58,11 +61,24 @@ func (p *Profiles) TakenOut(ctx context.Context, group *registry.Group, run int6
 		}
 		return tx.Model(&profileRow{}).Where("id IN ?", outdated).Update("outdated", true).Error
 	})
+	if err == nil && run == 0 {
+		err = p.scrub(ctx)
+	}
 	if err != nil || left == 0 {
 		return err
 	}
 	if _, err := p.work.Submit(ctx, ProfileKind, group.Name, profileRequest{Again: true}); err != nil {
 		return fmt.Errorf("have the profiles of %s computed again: %w", group.Name, err)
+	}
+	return nil
+}
+
+// scrub takes what was deleted out of the database's files.
+func (p *Profiles) scrub(ctx context.Context) error {
+	for _, table := range []string{"validation_profile_features", "validation_baseline_features"} {
+		if err := database.Scrub(ctx, p.repository.db, table); err != nil {
+			return profilesUnavailable(err)
+		}
 	}
 	return nil
 }
