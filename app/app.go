@@ -88,8 +88,15 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	if c.Has(config.Registry) {
 		definitions.Routes(api)
 	}
+	profiles := validation.NewProfiles(a.db, c.Validation, definitions, values.Values(), values.Tables(), work, time.Now, log)
+	values.TraceWith(profiles)
 	if c.Has(config.Validation) {
-		validation.New(c.Validation, definitions, log).Routes(api)
+		judging := validation.New(c.Validation, definitions, log)
+		judging.ProfileWith(profiles)
+		judging.Routes(api)
+		a.add("profiles", profiles.Start, profiles.Stop)
+		profiles.HandleRuns()
+		profiles.Routes(api)
 		told, err := alerts.New(a.db, c.Alerts, alerts.Defined{Registry: definitions}, time.Now, log)
 		if err != nil {
 			return nil, err
@@ -199,7 +206,7 @@ func openDatabase(ctx context.Context, c *config.Config, f *folder, log *slog.Lo
 	if err != nil {
 		return nil, err
 	}
-	for _, migrate := range []func(context.Context, *gorm.DB) error{runs.Migrate, registry.Migrate, alerts.Migrate} {
+	for _, migrate := range []func(context.Context, *gorm.DB) error{runs.Migrate, registry.Migrate, alerts.Migrate, validation.Migrate} {
 		if err := migrate(ctx, db); err != nil {
 			return nil, errors.Join(err, database.Close(db))
 		}
