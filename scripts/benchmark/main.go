@@ -84,7 +84,8 @@ var works = []struct {
 	do   func(*subject) error
 	long bool
 }{{"idle", idle, false}, {"reads", reads, false}, {"writes", writes, false}, {"loads", loads, false}, {"copies", copies, false},
-	{"rebuilds", rebuilds, true}, {"reverts", reverts, true}, {"parquet", parquet, true}, {"validation", validations, true}, {"trainings", trainings, false}}
+	{"rebuilds", rebuilds, true}, {"reverts", reverts, true}, {"parquet", parquet, true}, {"validation", validations, true}, {"drift", drifts, true},
+	{"trainings", trainings, false}}
 
 // run prints each line of the table as soon as it is known. A work that fails does not keep the others from being done; its error is
 // answered in the end.
