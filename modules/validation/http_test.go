@@ -65,6 +65,7 @@ func FuzzDrift(f *testing.F) {
 		`{"reference": [0, 0, 0, 0], "current": [-0.0, 1], "kind": "numeric", "binning": "equal_width_combined", "js_base": "2"}`,
 		`{"reference": [true, false], "current": [true], "kind": "categorical", "max_categories": 1, "warn_at": 0, "alert_at": 9}`,
 		`{"reference": [NaN], "kind": 5`, `[]`, `{}`,
+		`{"group": "orders", "baseline": "january", "window": {"run": 1}, "metrics": ["ks"]}`, `{"group": "orders", "baseline": 5, "window": []}`,
 	} {
 		f.Add(seed)
 	}

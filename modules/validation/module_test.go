@@ -23,7 +23,9 @@ var quiet = slog.New(slog.DiscardHandler)
 func detached(t testing.TB, config Config) *Validation {
 	definitions, err := registry.New(nil, registry.DefaultConfig(), quiet, BaselineKind(), RuleKind())
 	require.NoError(t, err)
-	return New(config, definitions, quiet)
+	v := New(config, definitions, quiet)
+	v.ProfileWith(NewProfiles(nil, config, definitions, nil, nil, nil, time.Now, quiet))
+	return v
 }
 
 // epoch is when definitions are made.

@@ -151,6 +151,10 @@ func TestProfilesOfTakenOutRows(t *testing.T) {
 			}
 			return false
 		}
+		kept, err := w.repository.frozenFeatures(w.repository.db, 1)
+		require.NoError(t, err)
+		require.Contains(t, kept[1].Bins, `"DE"`)
+		require.NotContains(t, kept[1].Bins, "Atlantis", "what came once has no bin of its own")
 		require.True(t, holds(one))
 		require.True(t, holds(load))
 
@@ -236,6 +240,32 @@ func TestTakenOutWhileProfiling(t *testing.T) {
 		w.stored.meet = func() { require.NoError(t, w.TakenOut(ctx, group, 0)) }
 		_, err = w.Compute(ctx, group, between(0, 1), nil, func(int64) {})
 		require.ErrorContains(t, err, "are being taken out")
+	})
+}
+
+// A baseline that is frozen while an entity is erased keeps its bins and no sample. The control has it forget that.
+func TestTakenOutWhileFreezing(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {
+		w := newWorld(t, open(), &rowsInMemory{})
+		w.apply(shop)
+		w.apply(`baselines: [{name: all, group: orders, source: {run: 1}}, {name: control, group: orders, source: {run: 1}}]`)
+		group, ctx := w.named("orders"), t.Context()
+		w.days(group, 0, 1)
+		sample := func(name string) []byte {
+			row, _, err := w.Freeze(ctx, name, nil)
+			require.NoError(t, err)
+			features, err := w.repository.frozenFeatures(w.repository.db, row.ID)
+			require.NoError(t, err)
+			return features[0].Encoded
+		}
+		require.NotEmpty(t, sample("control"))
+		times := 0
+		w.stored.meet = func() {
+			if times++; times == 2 {
+				require.NoError(t, w.TakenOut(ctx, group, 0))
+			}
+		}
+		require.Empty(t, sample("all"))
 	})
 }
 

@@ -14,13 +14,18 @@ import (
 func (v *Validation) Routes(api huma.API) {
 	httpapi.Direct[driftInput](api, huma.Operation{
 		OperationID: "drift", Method: http.MethodPost, Path: "/drift", Tags: []string{"validation"},
-		Summary: "Compare two lists of values",
+		Summary: "Compare two lists of values, or what is stored with a baseline",
 		Description: "Computes how far the current values have moved away from the reference, and stores nothing. Both are counted into bins made from the reference: " +
 			"deciles with open ends, or the most frequent categories and one for the others; nulls are a bin too. psi puts a share of 0.0001 in the place of an empty bin's, as " +
 			"Evidently does; the verdict goes by score, which is psi with half an observation there, so that small samples do not cry wolf. warn_at and alert_at are " +
-			"raised to noise_gate, χ²₀.₉₉(B−1)·(1/n+1/m). Fewer than 50 rows on a side are skipped. A metric that is not defined for the values is null.",
-		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: httpapi.Schema[driftBody](api)}}},
-		Responses:   httpapi.Answers[driftAnswer](api, "The measures and the verdict"),
+			"raised to noise_gate, χ²₀.₉₉(B−1)·(1/n+1/m). Fewer than 50 rows on a side are skipped. A metric that is not defined for the values is null. With group and baseline " +
+			"instead of values, features of a group are compared with what is frozen of them, while their values stream by; a baseline that can be frozen and is not yet is frozen then. ks and " +
+			"wasserstein are of samples of at most 1,024 numbers a side.",
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{
+			OneOf: []*huma.Schema{httpapi.Schema[driftBody](api), httpapi.Schema[storedDriftBody](api)}}}}},
+		Responses: map[string]*huma.Response{"200": {Description: "The measures and the verdict; of what is stored for each feature",
+			Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{
+				OneOf: []*huma.Schema{httpapi.Schema[driftAnswer](api), httpapi.Schema[storedDriftAnswer](api)}}}}}},
 	}, v.drift)
 	httpapi.Direct[validateInput](api, huma.Operation{
 		OperationID: "validate", Method: http.MethodPost, Path: "/validate", Tags: []string{"validation"},

@@ -11,8 +11,12 @@ import (
 	"featurestore/modules/validation/profile"
 )
 
-// topCategories is how many categories of a profile get a bin of their own.
-const topCategories = 20
+const (
+	// topCategories is how many categories of a profile get a bin of their own.
+	topCategories = 20
+	// leastOften is how often one must have come for that: what few rows have would tell of them for as long as the baseline is kept.
+	leastOften = 5
+)
 
 // OfProfile makes the bins of a profile's values. Booleans and texts of which few make up at least half of all are categories; anything
 // else, such as lengths of texts that are all different, is divided into deciles.
@@ -22,7 +26,10 @@ func OfProfile(p *profile.Profile) *Bins {
 		return NumericBins(Deciles(p.Sample()))
 	}
 	b := &Bins{kind: Categorical, complete: p.AllValues()}
-	for _, f := range top[:min(len(top), topCategories)] {
+	for _, f := range top[:min(len(top), topCategories)] { // the most frequent first
+		if f.Count < leastOften {
+			break
+		}
 		b.categories = append(b.categories, category(f.Value))
 	}
 	if b.complete {
