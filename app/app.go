@@ -90,21 +90,30 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	}
 	profiles := validation.NewProfiles(a.db, c.Validation, definitions, values.Values(), values.Tables(), work, time.Now, log)
 	values.TraceWith(profiles)
+	told, err := alerts.New(a.db, c.Alerts, alerts.Defined{Registry: definitions}, time.Now, log)
+	if err != nil {
+		return nil, err
+	}
+	// Every process that writes judges what it writes; the role is for what is done besides.
+	judging := validation.New(c.Validation, validation.Parts{
+		DB: a.db, Definitions: definitions, Runs: work, Values: values.Values(), Told: told, Profiles: profiles, Clock: time.Now, Log: log,
+	})
+	values.CheckWith(judging)
+	values.ForgetWith(judging)
+	metrics.registry.MustRegister(judging.Counts())
+	a.add("validation", judging.Start, judging.Stop) // stops after whatever writes
 	if c.Has(config.Validation) {
-		judging := validation.New(c.Validation, definitions, log)
-		judging.ProfileWith(profiles)
-		judging.Routes(api)
+		a.add("alerts", told.Start, told.Stop)
 		a.add("profiles", profiles.Start, profiles.Stop)
 		profiles.HandleRuns()
 		profiles.Routes(api)
-		told, err := alerts.New(a.db, c.Alerts, alerts.Defined{Registry: definitions}, time.Now, log)
-		if err != nil {
-			return nil, err
-		}
-		a.add("alerts", told.Start, told.Stop)
+		ticker := judging.Ticker()
+		a.add("rules in time", ticker.Start, ticker.Stop)
+		judging.HandleRuns()
+		judging.Routes(api)
 		told.Routes(api)
 		alerts.DefinitionRoutes(api, definitions)
-		metrics.registry.MustRegister(told)
+		metrics.registry.MustRegister(told, judging)
 	}
 	if c.Has(config.Store) {
 		a.add("store", values.Start, values.Stop)

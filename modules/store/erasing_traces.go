@@ -9,29 +9,45 @@ import (
 
 	"featurestore/modules/registry"
 	"featurestore/modules/runs"
+	"featurestore/modules/validation"
 )
 
 // checkKind is the kind of runs whose results can name entities, as examples.
 const checkKind = "check"
 
-// forgetInRuns takes what results of runs say of entities out of them. Checks that are under way are waited for: they may have seen one.
+// Examples are what others show of rows: they name entities.
+type Examples interface {
+	// Forget takes some entities, named as answers name them, out of it.
+	Forget(ctx context.Context, entityType *registry.EntityType, ids []json.RawMessage) error
+}
+
+// ForgetWith says who keeps such. It is called before Start.
+func (s *Store) ForgetWith(e Examples) { s.shown = e }
+
+// forgetInRuns takes what results of runs, and reports of rules, say of entities out of them. Checks and evaluations that are under way are
+// waited for: they may have seen one.
 func (s *Store) forgetInRuns(ctx context.Context, all []doomed) error {
 	if len(all) == 0 {
 		return nil
 	}
-	underWay, err := s.runs.List(ctx, runs.Filter{Kind: checkKind, State: runs.Running, Limit: 1000})
-	if err != nil {
-		return err
-	}
-	for _, run := range underWay {
-		for run.State == runs.Running { // one that is queued again has lost its process, and will see nothing of them
-			if run, err = s.await(ctx, run.ID, repayEvery); err == nil {
-				err = ctx.Err()
-			}
-			if err != nil {
-				return err
+	for _, kind := range []string{checkKind, validation.EvaluationKind} {
+		underWay, err := s.runs.List(ctx, runs.Filter{Kind: kind, State: runs.Running, Limit: 1000})
+		if err != nil {
+			return err
+		}
+		for _, run := range underWay {
+			for run.State == runs.Running { // one that is queued again has lost its process, and will see nothing of them
+				if run, err = s.await(ctx, run.ID, repayEvery); err == nil {
+					err = ctx.Err()
+				}
+				if err != nil {
+					return err
+				}
 			}
 		}
+	}
+	if err := s.forgetExamples(ctx, all); err != nil {
+		return err
 	}
 	names := map[int64]map[string]bool{} // as answers name them, by entity type
 	for _, d := range all {
@@ -55,6 +71,24 @@ func (s *Store) forgetInRuns(ctx context.Context, all []doomed) error {
 			return false
 		})
 	})
+}
+
+// forgetExamples takes entities out of what is kept elsewhere.
+func (s *Store) forgetExamples(ctx context.Context, all []doomed) error {
+	if s.shown == nil {
+		return nil
+	}
+	ids, types := map[int64][]json.RawMessage{}, map[int64]*registry.EntityType{}
+	for _, d := range all {
+		types[d.entityType.ID] = d.entityType
+		ids[d.entityType.ID] = append(ids[d.entityType.ID], appendEntityID(nil, d.entityType, d.key))
+	}
+	for id, entityType := range types {
+		if err := s.shown.Forget(ctx, entityType, ids[id]); err != nil {
+			return fmt.Errorf("forget entities in reports: %w", err)
+		}
+	}
+	return nil
 }
 
 // withoutEntities takes the objects that are about some entities, by their member entity_id, out of the arrays of a JSON text.

@@ -42,6 +42,7 @@ type Store struct {
 	online      Online
 	publisher   Publisher
 	traces      []Traces
+	shown       Examples
 	rules       Rules // nil: nothing is checked
 	clock       func() time.Time
 	log         *slog.Logger

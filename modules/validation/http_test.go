@@ -52,7 +52,7 @@ func TestLargestExact(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	require.Empty(t, DefaultConfig().Validate())
-	require.Len(t, Config{}.Validate(), 5)
+	require.Len(t, Config{}.Validate(), 7)
 }
 
 // Whatever is sent, the answer is a comparison without NaN and infinities, or a problem of the caller.

@@ -23,9 +23,7 @@ var quiet = slog.New(slog.DiscardHandler)
 func detached(t testing.TB, config Config) *Validation {
 	definitions, err := registry.New(nil, registry.DefaultConfig(), quiet, BaselineKind(), RuleKind())
 	require.NoError(t, err)
-	v := New(config, definitions, quiet)
-	v.ProfileWith(NewProfiles(nil, config, definitions, nil, nil, nil, time.Now, quiet))
-	return v
+	return New(config, Parts{Definitions: definitions, Profiles: NewProfiles(nil, config, definitions, nil, nil, nil, time.Now, quiet), Clock: time.Now, Log: quiet})
 }
 
 // epoch is when definitions are made.
@@ -45,7 +43,7 @@ func registryOn(t testing.TB, db *gorm.DB) *registry.Registry {
 
 // module is a module with a registry of its own.
 func module(t testing.TB, config Config) *Validation {
-	return New(config, registryOn(t, databasetest.SQLite(t)()), quiet)
+	return New(config, Parts{Definitions: registryOn(t, databasetest.SQLite(t)()), Clock: time.Now, Log: quiet})
 }
 
 // apply applies a file, which must be accepted.

@@ -7,6 +7,7 @@ import (
 
 	"featurestore/app/httpapi"
 	"featurestore/modules/registry"
+	"featurestore/modules/runs"
 	"featurestore/modules/validation/gx"
 )
 
@@ -27,19 +28,34 @@ func (v *Validation) Routes(api huma.API) {
 			Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{
 				OneOf: []*huma.Schema{httpapi.Schema[driftAnswer](api), httpapi.Schema[storedDriftAnswer](api)}}}}}},
 	}, v.drift)
-	httpapi.Direct[validateInput](api, huma.Operation{
+	httpapi.Register(api, huma.Operation{
 		OperationID: "validate", Method: http.MethodPost, Path: "/validate", Tags: []string{"validation"},
-		Summary: "Evaluate rules on the data of the call",
-		Description: "Evaluates rules, or with format=gx a suite of Great Expectations, on rows or columns that the call brings, and stores nothing. Each outcome says how many rows " +
+		Summary: "Evaluate rules, on what is stored or on the data of the call",
+		Description: "With group, the group's rules are evaluated on what is stored, by a run whose report is kept and answered; with Prefer: respond-async the run is answered at once. Rows " +
+			"that were corrected are looked at as corrected. With dry_run=true nothing is kept, rules need not be saved, and each result says what the rule would have done.\n\n" +
+			"Without group, rules, or with format=gx a suite of Great Expectations, are evaluated on rows or columns that the call brings, and nothing is stored. Each outcome says how many rows " +
 			"were considered, null and bad, what was observed and expected, and shows up to 20 bad rows. A status is pass, warn, fail, error (it could not be evaluated) or skipped " +
-			"(there was nothing to judge): empty data never pass. Kinds that need what is stored (look-ups, earlier runs, baselines) end with error here. With format=gx the " +
+			"(there was nothing to judge): empty data never pass. Kinds that need what is stored (look-ups, earlier runs, baselines) end with error there. With format=gx the " +
 			"answer has Great Expectations' form, {success, results: [{success, expectation_config, result, exception_info}], not_imported}, and data are read as pandas would: " +
-			"NaN is missing. What cannot be evaluated within validation.max_inline_time is a problem.",
+			"NaN is missing. What the call brings and cannot be evaluated within validation.max_inline_time is a problem.",
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: httpapi.Schema[validateBody](api)}}},
-		Responses: map[string]*huma.Response{"200": {Description: "One outcome per rule; with format=gx one result per expectation",
-			Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{
-				OneOf: []*huma.Schema{httpapi.Schema[ValidateAnswer](api), httpapi.Schema[gx.Answer](api)}}}}}},
+		Responses: map[string]*huma.Response{
+			"200": {Description: "One outcome per rule; with group the report; with format=gx one result per expectation",
+				Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{
+					OneOf: []*huma.Schema{httpapi.Schema[ValidateAnswer](api), httpapi.Schema[ReportAnswer](api), httpapi.Schema[gx.Answer](api)}}}}},
+			"202": {Description: "The run that evaluates", Content: map[string]*huma.MediaType{"application/json": {Schema: httpapi.Schema[runs.Answer](api)}}},
+		},
 	}, v.validate)
+	httpapi.Register(api, huma.Operation{
+		OperationID: "list-reports", Method: http.MethodGet, Path: "/reports", Tags: []string{"validation"},
+		Summary: "List evaluations of rules", Description: "The newest first, without results. They are kept for validation.report_keep.",
+	}, v.listReports)
+	httpapi.Register(api, huma.Operation{
+		OperationID: "get-report", Method: http.MethodGet, Path: "/reports/{id}", Tags: []string{"validation"}, Summary: "Read what an evaluation came to",
+	}, v.getReport)
+	httpapi.Register(api, huma.Operation{
+		OperationID: "rule-history", Method: http.MethodGet, Path: "/rules/{name}/history", Tags: []string{"validation"}, Summary: "List what a rule found over time",
+	}, v.ruleHistory)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "import-rules", Method: http.MethodPost, Path: "/rules/import", Tags: []string{"validation"},
 		Summary: "Make rules of a suite of Great Expectations",

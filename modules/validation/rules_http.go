@@ -24,6 +24,7 @@ type RuleAnswer struct {
 	Severity     rules.Severity   `json:"severity" enum:"info,warn,error"`
 	Action       rules.Action     `json:"action" enum:"record,quarantine,reject_batch"`
 	Enabled      bool             `json:"enabled"`
+	Window       string           `json:"window" doc:"Which rows it is evaluated on: all, load (what the newest load brought), or the last ones by event time, such as 7d; empty: load for kinds distribution and history, all for the others"`
 	For          *int             `json:"for" doc:"So many bad evaluations in a row open an alert; null: as alerts.for says"`
 	ResolveAfter *int             `json:"resolve_after" doc:"So many good ones in a row resolve it; null: as alerts.resolve_after says"`
 	Owner        string           `json:"owner"`
@@ -38,7 +39,7 @@ func ruleAnswer(_ *registry.Catalog, definition *registry.Definition) RuleAnswer
 	d, _ := ruleOf(definition) // of one that cannot be read, what could
 	answer := RuleAnswer{
 		Name: definition.Name, Group: d.Group, Kind: d.Kind, Features: d.Features, Params: d.Params, Where: d.Where, NullPolicy: d.NullPolicy,
-		Tolerance: d.Tolerance, Severity: d.Severity, Action: d.Action, Enabled: d.Enabled, Owner: d.Owner, Description: d.Description,
+		Tolerance: d.Tolerance, Severity: d.Severity, Action: d.Action, Enabled: d.Enabled, Window: d.Window, Owner: d.Owner, Description: d.Description,
 		Version: definition.Version, CreatedAt: definition.CreatedAt, UpdatedAt: definition.UpdatedAt,
 	}
 	if answer.Params == nil {

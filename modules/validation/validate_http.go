@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 
 	"featurestore/app/fault"
 	"featurestore/app/httpapi"
@@ -15,12 +16,24 @@ import (
 
 type validateInput struct {
 	httpapi.Payload
-	Format string `query:"format" enum:"rules,gx" default:"rules" doc:"rules: rules of our own; gx: a suite of Great Expectations"`
+	Format string `query:"format" doc:"rules, the default: rules of our own; gx: a suite of Great Expectations"`
+	DryRun bool   `query:"dry_run" doc:"With group: keep nothing, tell nobody, and take definitions of rules that are not saved; each result says what the rule would have done"`
+	Prefer string `header:"Prefer" doc:"respond-async: answer 202 with the run that evaluates" example:"respond-async"`
+}
+
+type validateOutput struct {
+	Status            int
+	ContentType       string `header:"Content-Type"`
+	Location          string `header:"Location"`
+	PreferenceApplied string `header:"Preference-Applied"`
+	Body              []byte
 }
 
 // validateBody documents the body of POST /validate.
 type validateBody struct {
-	Rules         []rules.Definition `json:"rules,omitempty" doc:"The rules, as they are applied; see GET /rules/kinds. At most 1,000"`
+	Group         string             `json:"group,omitempty" doc:"The group whose stored rows are looked at, instead of data in the call. Beside it stand rules and window"`
+	Window        *WindowRequest     `json:"window,omitempty" doc:"With group: which rows. Left out: what each rule's own window says; only then are alerts raised and resolved"`
+	Rules         []rules.Definition `json:"rules,omitempty" doc:"The rules, as they are applied; see GET /rules/kinds. At most 1,000. With group: names of saved rules, left out: all that are enabled; with dry_run=true definitions too"`
 	Columns       map[string][]any   `json:"columns,omitempty" doc:"The data by columns of the same length"`
 	Rows          []map[string]any   `json:"rows,omitempty" doc:"The data by rows, instead of columns. A member that is left out was not observed"`
 	Types         map[string]string  `json:"types,omitempty" doc:"Value types of columns; those of the others are told from their values, texts are STRING"`
@@ -38,23 +51,25 @@ type ValidateAnswer struct {
 	Results []rules.Outcome `json:"results"`
 }
 
-// validate evaluates rules, or a suite, on the data of the call.
-func (v *Validation) validate(r *httpapi.Request, b []byte) ([]byte, error) {
-	format := r.Query("format")
-	if format != "" && format != "rules" && format != "gx" {
-		return nil, unknownFormat(format, "rules or gx")
+// validate evaluates rules on what is stored, or rules or a suite on the data of the call.
+func (v *Validation) validate(ctx context.Context, in *validateInput) (*validateOutput, error) {
+	if in.Format != "" && in.Format != "rules" && in.Format != "gx" {
+		return nil, unknownFormat(in.Format, "rules or gx")
 	}
-	text, err := r.Payload().JSON(v.config.MaxBodyBytes)
+	text, err := in.JSON(v.config.MaxBodyBytes)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), v.config.MaxInlineTime)
+	if in.Format != "gx" && aboutStored(text) {
+		return v.validateStored(ctx, text, in)
+	}
+	ctx, cancel := context.WithTimeout(ctx, v.config.MaxInlineTime)
 	defer cancel()
-	var answer any
-	if format == "gx" {
-		answer, err = v.validateSuite(ctx, text)
+	var said any
+	if in.Format == "gx" {
+		said, err = v.validateSuite(ctx, text)
 	} else {
-		answer, err = v.validateRules(ctx, text)
+		said, err = v.validateRules(ctx, text)
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -63,7 +78,13 @@ func (v *Validation) validate(r *httpapi.Request, b []byte) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	}
-	return appendAnswer(b, answer)
+	return answer(said)
+}
+
+// answer is an answer of 200.
+func answer(body any) (*validateOutput, error) {
+	text, err := appendAnswer(nil, body)
+	return &validateOutput{Status: http.StatusOK, ContentType: "application/json", Body: text}, err
 }
 
 func unknownFormat(format, known string) error {

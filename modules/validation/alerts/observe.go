@@ -57,13 +57,23 @@ func (a *Alerts) ObserveIn(tx *gorm.DB, outcomes ...Outcome) error {
 
 // ResolveRule resolves what is open of a rule on a group, which was deleted or switched off; reason says so.
 func (a *Alerts) ResolveRule(ctx context.Context, group, rule, reason string) error {
+	return a.end(ctx, group, rule, func(string) bool { return true }, reason)
+}
+
+// ResolveSubject resolves what is open of a rule on a group and feature ("": on the group), of which nothing will be heard any more; reason
+// says why.
+func (a *Alerts) ResolveSubject(ctx context.Context, group, rule, feature, reason string) error {
+	return a.end(ctx, group, rule, func(of string) bool { return of == feature }, reason)
+}
+
+func (a *Alerts) end(ctx context.Context, group, rule string, about func(feature string) bool, reason string) error {
 	err := a.onBoard(ctx, group, func(b *board) error {
 		for _, alert := range b.alerts {
-			if alert.Rule == rule && alert.State != Resolved {
+			if alert.Rule == rule && about(alert.Feature) && alert.State != Resolved {
 				alert.resolve(reason, alert.Run, b.now, b.tellAt(alert.Run))
 			}
 		}
-		return a.repository.forgetSubjects(b.tx, group, rule)
+		return a.repository.forgetSubjects(b.tx, group, rule, about)
 	})
 	return unavailable(err)
 }

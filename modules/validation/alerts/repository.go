@@ -99,9 +99,15 @@ func (r repository) saveSubjects(tx *gorm.DB, group string, changed map[key]*sub
 	return nil
 }
 
-// forgetSubjects removes what is known of a rule.
-func (r repository) forgetSubjects(tx *gorm.DB, group, rule string) error {
-	return tx.Exec("DELETE FROM validation_alert_subjects WHERE group_name = ? AND rule = ?", group, rule).Error
+// forgetSubjects removes what is known of a rule on those features.
+func (r repository) forgetSubjects(tx *gorm.DB, group, rule string, about func(feature string) bool) error {
+	subjects, err := r.subjects(tx, group)
+	for k := range subjects {
+		if err == nil && k.rule == rule && about(k.feature) {
+			err = tx.Exec("DELETE FROM validation_alert_subjects WHERE group_name = ? AND rule = ? AND feature = ?", group, rule, k.feature).Error
+		}
+	}
+	return err
 }
 
 // current lists a group's alerts that are open or about to be told of, by id.

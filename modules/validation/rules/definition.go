@@ -63,8 +63,9 @@ type Definition struct {
 	Owner       string          `json:"owner,omitempty"`
 	Description string          `json:"description,omitempty"`
 
-	For          int `json:"for,omitempty" minimum:"1" maximum:"1000" doc:"So many bad evaluations in a row open an alert; left out: as alerts.for says"`
-	ResolveAfter int `json:"resolve_after,omitempty" minimum:"1" maximum:"1000" doc:"So many good ones in a row resolve it; left out: as alerts.resolve_after says"`
+	Window       string `json:"window,omitempty" doc:"Which rows it is evaluated on: all, load (what the newest load brought; everything, if there was none), or the last ones by event time, such as 7d. Left out: load for kinds distribution and history, all for the others. Row rules also look at every row on its way in"`
+	For          int    `json:"for,omitempty" minimum:"1" maximum:"1000" doc:"So many bad evaluations in a row open an alert; left out: as alerts.for says"`
+	ResolveAfter int    `json:"resolve_after,omitempty" minimum:"1" maximum:"1000" doc:"So many good ones in a row resolve it; left out: as alerts.resolve_after says"`
 
 	Version int `json:"-"` // of a registered rule: what is quarantined or reported by it says so
 }
@@ -77,6 +78,23 @@ type Field struct {
 	Frequency int64 // µs between observations as the feature promises them; 0: none is promised
 
 	Aliases []string // names that it had before, by which rules may still call it
+}
+
+// Windows that a rule can name, beside durations.
+const (
+	All        = "all"  // everything that is stored
+	NewestLoad = "load" // what the newest load brought, if there was any
+)
+
+// LooksAt is the rule's window: All, NewestLoad, or a duration.
+func (d *Definition) LooksAt() string {
+	switch {
+	case d.Window != "":
+		return d.Window
+	case d.Kind == "distribution" || d.Kind == "history":
+		return NewestLoad
+	}
+	return All
 }
 
 // called tells whether that is the field's name, or was.

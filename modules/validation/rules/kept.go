@@ -95,6 +95,8 @@ func (d *Definition) canonical(name string) (json.RawMessage, error) {
 			return nil, nil
 		}
 		return json.RawMessage("false"), nil
+	case "window":
+		return text(d.Window, "")
 	case "for", "resolve_after":
 		n := d.For
 		if name == "resolve_after" {

@@ -21,7 +21,7 @@ const (
 
 // members are what a definition can say, in the order in which it is written out.
 var members = []string{"name", "group", "kind", "features", "params", "where", "null_policy", "tolerance", "severity", "action", "enabled",
-	"for", "resolve_after", "owner", "description"}
+	"window", "for", "resolve_after", "owner", "description"}
 
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,99}$`)
 
@@ -113,6 +113,8 @@ func (d *Definition) member(name string, r *reader) {
 		d.Action = Action(r.word(string(Record), string(Quarantine), string(RejectBatch)))
 	case "enabled":
 		d.Enabled = r.truth()
+	case "window":
+		d.Window = r.window()
 	case "for":
 		d.For = r.inARow()
 	case "resolve_after":
@@ -184,6 +186,18 @@ func (r *reader) truth() bool {
 
 // maxInARow is how many evaluations in a row a rule can ask for.
 const maxInARow = 1000
+
+// window reads which rows a rule is evaluated on.
+func (r *reader) window() string {
+	text := r.text(maxText)
+	if text == "" || text == All || text == NewestLoad || r.err != nil {
+		return text
+	}
+	if _, err := registry.ParseDuration(text); err != nil {
+		r.found.at(r.at, text, "use all, load, or a duration such as 7d")
+	}
+	return text
+}
 
 func (r *reader) inARow() int {
 	raw, err := r.s.Value()

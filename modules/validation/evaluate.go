@@ -1,0 +1,229 @@
+package validation
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"featurestore/app/fault"
+	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
+	"featurestore/modules/runs"
+	"featurestore/modules/validation/rules"
+)
+
+// job is an evaluation to be made of what is stored.
+type job struct {
+	group      *registry.Group
+	rules      []*rules.Definition // each names features of the group
+	window     *Window             // nil: what each rule is usually evaluated on
+	lookedAt   string              // the window in words
+	way        Way
+	load       int64 // the load that it follows, 0: none
+	evaluation int64
+	revision   int64
+	profile    *Profiling // what is to see the rows of the load; nil: nothing
+	progress   func(rows int64)
+}
+
+// pass is one look at the rows of a window.
+type pass struct {
+	window   Window
+	lookedAt string
+	usual    bool
+	rules    []*rules.Definition
+	profile  *Profiling
+}
+
+// evaluate makes a report, and stores nothing. What cannot be evaluated is a result of status error; an error means that ctx has ended.
+func (v *Validation) evaluate(ctx context.Context, j *job) (*Report, error) {
+	began := v.now()
+	report := &Report{Group: j.group.Name, Way: j.way, Run: j.load, Evaluation: j.evaluation, Window: j.window, StartedAt: began, Revision: j.revision, Results: []Result{}}
+	passes, err := v.passes(ctx, j, began)
+	if err != nil {
+		return nil, err
+	}
+	place := map[string]int{}
+	for i, rule := range j.rules {
+		place[rule.Name] = i
+	}
+	for _, p := range passes {
+		outcomes, err := v.look(ctx, j, p, began)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range outcomes {
+			report.Results = append(report.Results, Result{At: began, Usual: p.usual, LookedAt: p.lookedAt, Outcome: o})
+		}
+	}
+	slices.SortStableFunc(report.Results, func(a, b Result) int { return cmp.Compare(place[a.Rule], place[b.Rule]) })
+	report.Took = v.now().Sub(began)
+	report.conclude()
+	return report, nil
+}
+
+// passes puts rules that look at the same rows together.
+func (v *Validation) passes(ctx context.Context, j *job, now time.Time) ([]*pass, error) {
+	var all []*pass
+	in := func(window Window, lookedAt string) *pass {
+		for _, p := range all {
+			if p.lookedAt == lookedAt {
+				return p
+			}
+		}
+		p := &pass{window: window, lookedAt: lookedAt, usual: j.window == nil}
+		all = append(all, p)
+		return p
+	}
+	load, known := j.load, j.load != 0
+	for _, rule := range j.rules {
+		if j.window != nil {
+			p := in(*j.window, j.lookedAt)
+			p.rules = append(p.rules, rule)
+			continue
+		}
+		window, lookedAt := Window{}, everything
+		switch of := rule.LooksAt(); of {
+		case rules.All:
+		case rules.NewestLoad:
+			if !known {
+				var err error
+				if load, err = v.newestLoad(ctx, j.group); err != nil {
+					return nil, err
+				}
+				known = true
+			}
+			if load != 0 {
+				window, lookedAt = Window{Run: load}, broughtBy(load)
+			}
+		default:
+			last, err := registry.ParseDuration(of)
+			if err != nil {
+				return nil, fmt.Errorf("read the window of rule %s: %w", rule.Name, err)
+			}
+			from := now.Add(-last).UnixMicro()
+			window, lookedAt = Window{From: &from}, theLast(of)
+		}
+		p := in(window, lookedAt)
+		p.rules = append(p.rules, rule)
+	}
+	if j.profile != nil {
+		in(Window{Run: j.load}, broughtBy(j.load)).profile = j.profile
+	}
+	return all, nil
+}
+
+const everything = "everything that is stored"
+
+// newestLoad is the last load of a group that ended well, 0 if none is known.
+func (v *Validation) newestLoad(ctx context.Context, group *registry.Group) (int64, error) {
+	found, err := v.work.List(ctx, runs.Filter{Kind: "load", Subject: group.Name, State: runs.Succeeded, Limit: 1})
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	return found[0].ID, nil
+}
+
+// look evaluates the rules of a pass in one go over its rows.
+func (v *Validation) look(ctx context.Context, j *job, p *pass, now time.Time) ([]rules.Outcome, error) {
+	fields := Fields(j.group)
+	set, broken := compileFitting(p.rules, fields)
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.Name
+	}
+	window := p.window
+	options := rules.Options{
+		Now: now.UnixMicro(), TableColumns: names,
+		Lookup: func(target rules.Reference, values []value.Value) ([]bool, error) {
+			return v.values.Lookup(ctx, target, values)
+		},
+		Entities: func() (int64, error) { return v.values.CountEntities(ctx, j.group.EntityType.Name) },
+		History: func(rule rules.Definition, feature string, most int) ([]float64, error) {
+			return v.repository.measured(ctx, j.group.Name, rule.Name, feature, most)
+		},
+		Distribution: v.profiles.Distributions(ctx, j.group, p.window),
+	}
+	if p.profile == nil {
+		window.Reads = set.Reads()
+	}
+	run := set.Begin(options)
+	var rows int64
+	err := v.values.Scan(ctx, j.group, window, func(b *rules.Batch) error {
+		run.Add(b, nil)
+		if p.profile != nil {
+			p.profile.Add(b)
+		}
+		rows += int64(b.Rows)
+		j.progress(rows)
+		return ctx.Err()
+	})
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	outcomes := run.Finish()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	for i := range outcomes {
+		if err != nil {
+			outcomes[i].Unjudged("the rows could not be read: " + reasonOf(err))
+		}
+		v.nameEntities(j.group, outcomes[i].Examples)
+	}
+	if err != nil {
+		v.log.Warn("rules could not be evaluated", "group", j.group.Name, "error", err)
+	}
+	return append(outcomes, broken...), nil
+}
+
+// nameEntities writes whose rows examples are, and of when.
+func (v *Validation) nameEntities(group *registry.Group, examples []rules.Example) {
+	for i := range examples {
+		if e := &examples[i]; e.EntityID == nil && e.Entity != "" {
+			e.EntityID = v.values.EntityID(group.EntityType, e.Entity)
+			if e.Time != value.NoTime {
+				e.EventTime = string(value.AppendTime(nil, e.Time))
+			}
+		}
+	}
+}
+
+// reasonOf is an error as a person may see it.
+func reasonOf(err error) string {
+	if problem, ok := fault.As(err); ok {
+		return problem.Detail
+	}
+	return "an error of the server, which its log has"
+}
+
+// compileFitting compiles those rules that fit the fields; each of the others is an outcome.
+func compileFitting(of []*rules.Definition, fields []rules.Field) (*rules.Set, []rules.Outcome) {
+	var definitions []rules.Definition
+	for _, rule := range of {
+		d := *rule
+		d.Enabled = true // one that is asked for by name is evaluated although it is switched off
+		definitions = append(definitions, d)
+	}
+	set, wrong := rules.Compile(definitions, fields)
+	if len(wrong) == 0 {
+		return set, nil
+	}
+	var fitting []rules.Definition
+	var broken []rules.Outcome
+	for i, d := range definitions {
+		n := slices.IndexFunc(wrong, func(w rules.Violation) bool { return w.Rule == i })
+		if n < 0 {
+			fitting = append(fitting, d)
+			continue
+		}
+		o := rules.Outcome{Rule: d.Name, Version: d.Version, Kind: d.Kind, Group: d.Group, Features: append([]string{}, d.Features...), Severity: d.Severity,
+			Action: d.Action, Examples: []rules.Example{}}
+		o.Unjudged("the rule does not fit the group: " + wrong[n].String())
+		broken = append(broken, o)
+	}
+	set, _ = rules.Compile(fitting, fields) // each of them fits
+	return set, broken
+}

@@ -1,0 +1,37 @@
+package validation
+
+import (
+	"context"
+
+	"featurestore/modules/registry"
+	"featurestore/modules/validation/rules"
+)
+
+// Loaded reports what the row rules of a group said of a load, under its run, and has the rest judged by a run, which it answers: set rules, and what the
+// rows are like. 0: there is nothing to do.
+func (v *Validation) Loaded(ctx context.Context, group *registry.Group, load int64, stored bool, outcomes []rules.Outcome) (run int64, err error) {
+	if len(outcomes) > 0 {
+		v.counts.count(group.Name, outcomes)
+		now := v.now()
+		report := &Report{Group: group.Name, Way: ByLoad, Run: load, Window: &Window{Run: load}, StartedAt: now, Revision: v.guards.Definitions().Catalog().Revision()}
+		for _, o := range outcomes {
+			v.nameEntities(group, o.Examples)
+			report.Results = append(report.Results, Result{At: now, Usual: true, LookedAt: broughtBy(load), OnTheWay: true, Outcome: o})
+		}
+		report.conclude()
+		err = v.keep(ctx, report, group, nil)
+	}
+	if !stored {
+		return 0, err
+	}
+	submitted, failed := v.work.Submit(ctx, EvaluationKind, group.Name, evaluationRequest{Way: ByLoad, Load: load})
+	if err == nil {
+		err = failed
+	}
+	return submitted.ID, err
+}
+
+func isSetRule(rule *rules.Definition) bool { return rule.Enabled && !rules.IsRow(rule.Kind) }
+
+// Guard is the enabled row rules of a group, of any severity and action; nil: there are none. It is cheap enough for every write.
+func (v *Validation) Guard(group *registry.Group) *rules.Set { return v.guards.Guard(group) }
