@@ -24,7 +24,7 @@ type sentCall struct {
 
 // step is one thing that happens.
 func (r *ruled) step() {
-	switch rapid.IntRange(0, 9).Draw(r.T, "step") {
+	switch rapid.IntRange(0, 10).Draw(r.T, "step") {
 	case 0, 1, 2:
 		r.writeOne()
 	case 3, 4:
@@ -33,21 +33,21 @@ func (r *ruled) step() {
 		r.load()
 	case 7:
 		r.push()
-	case 8:
+	case 8, 9:
 		r.erase()
-	case 9:
+	case 10:
 		r.repeat()
 	}
 }
 
 func (r *ruled) drawEntity() string {
-	return rapid.SampledFrom([]string{"e0", "e1", "e2", "e3"}).Draw(r.T, "entity")
+	return rapid.SampledFrom([]string{"e0", "e1", "e2"}).Draw(r.T, "entity")
 }
 
 // drawTime is a time up to the clock's; each is drawn once, so that a row can be told by its time.
 func (r *ruled) drawTime() int64 {
 	r.moments++
-	return r.world.Now().UnixMicro() - rapid.SampledFrom([]int64{0, 60, 7200}).Draw(r.T, "before")*second - r.moments
+	return r.world.Now().UnixMicro() - rapid.SampledFrom([]int64{0, 60, 7200, 7200}).Draw(r.T, "before")*second - r.moments
 }
 
 // drawRow is a row of the group of features, that observes something.
@@ -317,7 +317,7 @@ func (r *ruled) load() {
 			ids[row.id] = true
 		} else {
 			row = r.drawRow(entity, at, false)
-			row.unreadable = rapid.IntRange(0, 12).Draw(r.T, "readable") == 0
+			row.unreadable = rapid.IntRange(0, 5).Draw(r.T, "readable") == 0
 		}
 		row.observation = i
 		members := row.members("")
