@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -173,6 +174,27 @@ func TestErasedBetweenRulesAndCommit(t *testing.T) {
 		there := slices.ContainsFunc(entries, func(e *store.Quarantined) bool { return e.Key.Encoded == "going" })
 		require.Equal(t, blind, there, "in quarantine")
 		require.Equal(t, blind, !strings.Contains(answer, `"erased":true`), answer)
+	}
+}
+
+// What is remembered of a call under its key outlives the erasure of an entity, so it holds no value.
+func TestRememberedAnswersHoldNoValues(t *testing.T) {
+	s, _ := serveRuled(t)
+	s.Run(t, "testdata/http_rules/1_writes.txt")
+	for call, body := range map[string]string{
+		"POST /store/customer/secretive": `{"purchases:amount": -77.25, "email": "nobody"}`,
+		"POST /store/customer":           `{"rows": [{"entity_id": "secretive", "features": {"purchases:amount": -77.25, "email": "nobody"}}]}`,
+	} {
+		answer := s.Call(t, call, body, "Idempotency-Key: values of "+call)
+		require.Contains(t, answer.Body, "-77.25")
+		require.NotContains(t, answer.Body, "nobody")
+		kept, err := s.offline.Recall(t.Context(), sha256.Sum256([]byte("values of "+call)))
+		require.NoError(t, err)
+		require.NotEmpty(t, kept.Answer)
+		for _, value := range []string{"77.25", "nobody", "secretive"} {
+			require.NotContains(t, string(kept.Answer)+kept.Outcome, value)
+		}
+		require.Equal(t, answer.Body, s.Call(t, call, body, "Idempotency-Key: values of "+call).Body)
 	}
 }
 
