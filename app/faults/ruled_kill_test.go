@@ -1,12 +1,9 @@
 package faults
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,29 +11,34 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"featurestore/app/database"
-	"featurestore/modules/registry"
-	"featurestore/modules/store"
-	"featurestore/modules/store/storetest/servers"
 )
 
 // Calls with keys, a half of which hold a row that goes into quarantine, and loads, are sent until they are answered, while the program is killed:
 // each row is in history or in quarantine, once, and a call sent again is answered with the same entry. The control commits entries
 // apart from the keys: some are there twice.
 func TestKilledProgramQuarantinesOnce(t *testing.T) {
-	t.Run("embedded", func(t *testing.T) { killRuled(t, "", "", count(4, 40)) })
-	t.Run("on PostgreSQL", func(t *testing.T) {
-		url, schema := servers.Postgres(t)
-		killRuled(t, url, schema, count(2, 30))
+	onBothStacks(t, func(t *testing.T, p *program) {
+		if url := p.setting("FEATURESTORE_POSTGRES_URL"); url != "" {
+			killRuled(t, p, ruledProgram(t, ruledPostgres+"="+url, ruledApart+"=1"), count(2, 30))
+		} else {
+			killRuled(t, p, ruledProgram(t, ruledApart+"=1"), count(4, 40))
+		}
 	})
 }
 
-func killRuled(t *testing.T, url, schema string, kills int) {
-	at := []string{ruledPostgres + "=" + url, ruledSchema + "=" + schema}
-	p := ruledProgram(t, at...)
-	sent := p.payRuled(t, kills)
-	found := p.countRuled(t, url, schema)
+// setting is one that the program is started with.
+func (p *program) setting(name string) string {
+	for _, variable := range p.what.Environment {
+		if text, found := strings.CutPrefix(variable, name+"="); found {
+			return text
+		}
+	}
+	return ""
+}
+
+func killRuled(t *testing.T, p, control *program, kills int) {
+	sent := p.payRuled(t, kills, 0)
+	found := p.countRuled(t)
 	for n := range sent.calls {
 		require.Equal(t, 1-n%2, found.rows[fmt.Sprint(n)], "the payment of call %d in history", n)
 		require.Equal(t, n%2, found.entries[fmt.Sprint(n)], "the payment of call %d in quarantine", n)
@@ -56,11 +58,10 @@ func killRuled(t *testing.T, url, schema string, kills int) {
 	}
 	require.Equal(t, sent.calls+sent.loads*ruledLoadRows, total, "received = stored + quarantined")
 
-	control := ruledProgram(t, append(at, ruledApart+"=1", ruledSchema+"="+schema+"_apart")...)
 	twice, calls := 0, 0
 	for round := 0; twice == 0 && round < 20; round++ {
-		calls += control.payRuled(t, 3, calls).calls
-		for _, n := range control.countRuled(t, url, schema+"_apart").entries {
+		calls += control.payRuled(t, 2, calls).calls
+		for _, n := range control.countRuled(t).entries {
 			twice += one01(n > 1)
 		}
 	}
@@ -86,17 +87,17 @@ func ruledLoadRow(load, i int) string { return fmt.Sprintf("load %d row %d", loa
 // sentRuled is how much was sent.
 type sentRuled struct{ calls, loads int }
 
-// payRuled sends calls, and a load, for each of some kills, until all of them are answered; the first call has the number after.
-func (p *program) payRuled(t *testing.T, kills int, after ...int) sentRuled {
-	first := 0
-	if len(after) > 0 {
-		first = after[0]
+// payRuled sends calls, and a load, for each of some kills, until all of them are answered; the first call has that number.
+func (p *program) payRuled(t *testing.T, kills, first int) sentRuled {
+	if p.process == nil {
+		p.start(t)
 	}
-	p.start(t)
 	mustCall(t, "POST", p.registry+"/apply", `{
 	  "entity_types": [{"name": "account", "join_keys": [{"name": "account_id", "value_type": "STRING"}]}],
 	  "groups": [{"name": "payments", "entity_type": "account", "kind": "events", "features": [{"name": "n", "value_type": "STRING"}, {"name": "amount", "value_type": "INTEGER"}]},
-	             {"name": "balances", "entity_type": "account", "features": [{"name": "last", "value_type": "INTEGER"}]}]}`, nil)
+	             {"name": "balances", "entity_type": "account", "features": [{"name": "last", "value_type": "INTEGER"}]}],
+	  "rules": [{"name": "amount_range", "group": "payments", "kind": "range", "features": ["amount"], "params": {"min": 0}, "action": "quarantine"},
+	            {"name": "amount_set", "group": "payments", "kind": "not_null", "features": ["amount"], "action": "reject_batch"}]}`, nil)
 	answers := make([]string, kills*ruledCalls)
 	for kill := range kills {
 		var next, answered atomic.Int64
@@ -134,7 +135,6 @@ func (p *program) payRuled(t *testing.T, kills int, after ...int) sentRuled {
 		require.NoError(t, err)
 		require.Equal(t, wanted, answer, "call %d sent again", first+n)
 	}
-	p.kill(t)
 	return sentRuled{len(answers), kills}
 }
 
@@ -178,9 +178,8 @@ func (p *program) untilAnswered(path, body, contentType, key string, wanted int)
 // foundRuled is how often each row was found.
 type foundRuled struct{ rows, entries, last map[string]int }
 
-// countRuled counts the payments in history and in quarantine, and the rows that came with them, while the program does not run.
-func (p *program) countRuled(t *testing.T, url, schema string) foundRuled {
-	p.start(t)
+// countRuled counts the payments in history and in quarantine, and the rows that came with them.
+func (p *program) countRuled(t *testing.T) foundRuled {
 	found := foundRuled{map[string]int{}, map[string]int{}, map[string]int{}}
 	for column, into := range map[string]map[string]int{"n": found.rows, "last": found.last} {
 		require.NoError(t, p.export(map[string]string{"n": "payments", "last": "balances"}[column], time.Time{}, time.Time{}, func(row map[string]string) error {
@@ -188,24 +187,20 @@ func (p *program) countRuled(t *testing.T, url, schema string) foundRuled {
 			return nil
 		}))
 	}
-	p.kill(t)
-	db, err := database.OpenSQLite(t.Context(), filepath.Join(p.what.Folder, "registry.db"), slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
-	definitions, err := registry.New(db, registry.DefaultConfig(), slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
-	require.NoError(t, definitions.Start(t.Context()))
-	offline, err := openRuled(t.Context(), p.what.Folder, url, schema)
-	require.NoError(t, err)
-	group, _ := definitions.Catalog().Group("payments")
-	all, err := offline.ListQuarantined(t.Context(), store.QuarantineFilter{Groups: []*registry.Group{group}})
-	require.NoError(t, err)
-	for _, e := range all {
-		var document struct{ N string }
-		require.NoError(t, json.Unmarshal(e.Document, &document))
-		found.entries[document.N]++
+	for token := ""; ; {
+		var page struct {
+			Rows []struct {
+				Features struct{ N string }
+			}
+			Next string `json:"next_page_token"`
+		}
+		mustCall(t, "GET", p.store+"/quarantine?group=payments&limit=1000"+token, "", &page)
+		for _, row := range page.Rows {
+			found.entries[row.Features.N]++
+		}
+		if page.Next == "" {
+			return found
+		}
+		token = "&page_token=" + page.Next
 	}
-	require.NoError(t, offline.Close())
-	definitions.Stop()
-	require.NoError(t, database.Close(db))
-	return found
 }

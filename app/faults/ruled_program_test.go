@@ -18,8 +18,9 @@ import (
 	"featurestore/modules/store"
 	"featurestore/modules/store/postgres"
 	"featurestore/modules/store/sqlite"
-	"featurestore/modules/store/storetest"
 	"featurestore/modules/store/storetest/servers"
+	"featurestore/modules/validation"
+	"featurestore/modules/validation/rules"
 )
 
 // Variables by which a test starts this test program as a store with rules, and as a control.
@@ -27,14 +28,15 @@ const (
 	ruledListen   = "FAULTS_TEST_RULED_LISTEN"
 	ruledFolder   = "FAULTS_TEST_RULED_FOLDER"
 	ruledPostgres = "FAULTS_TEST_RULED_POSTGRES" // "": embedded
-	ruledSchema   = "FAULTS_TEST_RULED_SCHEMA"
-	ruledApart    = "FAULTS_TEST_RULED_APART" // the control
+	ruledApart    = "FAULTS_TEST_RULED_APART"    // the control
 )
 
-// ruledRules are what the program's rows are judged by.
-var ruledRules = []string{
-	`{"name": "amount_range", "group": "payments", "kind": "range", "features": ["amount"], "params": {"min": 0}, "action": "quarantine"}`,
-	`{"name": "amount_set", "group": "payments", "kind": "not_null", "features": ["amount"], "action": "reject_batch"}`,
+// registered are the registry's rules; what the store tells of them is lost.
+type registered struct{ *validation.Guards }
+
+func (registered) Written(*registry.Group, []rules.Outcome) {}
+func (registered) Loaded(context.Context, *registry.Group, int64, bool, []rules.Outcome) (int64, error) {
+	return 0, nil
 }
 
 // apart is a control: it commits what goes into quarantine in a transaction of its own, before the rows and the key.
@@ -53,9 +55,9 @@ func (a apart) AppendTogether(ctx context.Context, all *store.Together) error {
 }
 
 // openRuled opens the offline store of the program.
-func openRuled(ctx context.Context, folder, url, schema string) (store.Offline, error) {
-	if url != "" {
-		return postgres.Open(ctx, postgres.Options{URL: url, Schema: schema})
+func openRuled(ctx context.Context, folder string) (store.Offline, error) {
+	if url := os.Getenv(ruledPostgres); url != "" {
+		return postgres.Open(ctx, postgres.Options{URL: url, Schema: "ruled"})
 	}
 	return sqlite.OpenOffline(filepath.Join(folder, "offline.db"), sqlite.Options{Log: slog.Default()})
 }
@@ -73,11 +75,11 @@ func serveRuled() int {
 	if failed(err) || failed(registry.Migrate(ctx, db)) || failed(runs.Migrate(ctx, db)) {
 		return 1
 	}
-	definitions, err := registry.New(db, registry.DefaultConfig(), log)
+	definitions, err := registry.New(db, registry.DefaultConfig(), log, validation.RuleKind(), validation.BaselineKind())
 	if failed(err) || failed(definitions.Start(ctx)) {
 		return 1
 	}
-	offline, err := openRuled(ctx, folder, os.Getenv(ruledPostgres), os.Getenv(ruledSchema))
+	offline, err := openRuled(ctx, folder)
 	if failed(err) {
 		return 1
 	}
@@ -92,11 +94,7 @@ func serveRuled() int {
 	lease.Lease = 3 * time.Second // runs of a dead process are soon known as such
 	work := runs.New(db, lease, time.Now, log)
 	values := store.New(store.DefaultConfig(), definitions, work, offline, online, time.Now, log)
-	literal, err := storetest.NewLiteralRules(ruledRules...)
-	if failed(err) {
-		return 1
-	}
-	values.CheckWith(literal)
+	values.CheckWith(registered{validation.NewGuards(definitions, log)})
 	values.HandleRuns()
 	if failed(values.Start(ctx)) || failed(work.Start(ctx)) {
 		return 1
