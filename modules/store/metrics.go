@@ -32,7 +32,7 @@ var (
 // Describe and Collect make this module's metrics.
 func (s *Store) Describe(to chan<- *prometheus.Desc) {
 	s.compacted.Describe(to)
-	for _, d := range []*prometheus.Desc{erasuresWaiting, erasureTook, erasureTime} {
+	for _, d := range []*prometheus.Desc{erasuresWaiting, erasureTook, erasureTime, quarantineMetric} {
 		to <- d
 	}
 }
@@ -47,4 +47,5 @@ func (s *Store) Collect(to chan<- prometheus.Metric) {
 		gauge(erasureTook, time.Duration(s.erasures.took.Load()).Seconds())
 		gauge(erasureTime, float64(ended)/1e6)
 	}
+	s.collectQuarantine(to)
 }

@@ -54,15 +54,8 @@ var quarantineMetric = prometheus.NewDesc("featurestore_quarantine_entries",
 // metricsTime is how long the offline store is asked for what a metric tells.
 const metricsTime = 5 * time.Second
 
-// Describe says which metrics Collect may give.
-func (s *Store) Describe(to chan<- *prometheus.Desc) {
-	s.compacted.Describe(to)
-	to <- quarantineMetric
-}
-
-// Collect gives what this process counts, and what stands in quarantine. While the offline store cannot be asked, that is left out.
-func (s *Store) Collect(to chan<- prometheus.Metric) {
-	s.compacted.Collect(to)
+// collectQuarantine gives what stands in quarantine. While the offline store cannot be asked, that is left out.
+func (s *Store) collectQuarantine(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(s.background, metricsTime)
 	defer cancel()
 	counts, err := s.offline.CountQuarantined(ctx)
