@@ -138,7 +138,7 @@ func (s *Store) getQuarantined(ctx context.Context, in *quarantinedInput) (*stru
 
 type amendInput struct {
 	httpapi.Payload
-	quarantinedInput
+	ID     string `path:"id"`
 	DryRun bool `query:"dry_run" doc:"Change nothing; answer what the row would be"`
 }
 
