@@ -39,7 +39,8 @@ func (registered) Loaded(context.Context, *registry.Group, int64, bool, []rules.
 	return 0, nil
 }
 
-// apart is a control: it commits what goes into quarantine in a transaction of its own, before the rows and the key.
+// apart is a control: it commits what goes into quarantine in a transaction of its own, before the rows and the key, and that entries were
+// replayed after the rows.
 type apart struct{ store.Offline }
 
 func (a apart) AppendTogether(ctx context.Context, all *store.Together) error {
@@ -51,7 +52,10 @@ func (a apart) AppendTogether(ctx context.Context, all *store.Together) error {
 	if err := a.Offline.AppendTogether(ctx, &store.Together{Entries: all.Entries}); err != nil {
 		return err
 	}
-	return a.Offline.AppendTogether(ctx, &store.Together{Rows: all.Rows, Requests: all.Requests})
+	if err := a.Offline.AppendTogether(ctx, &store.Together{Rows: all.Rows, Requests: all.Requests}); err != nil {
+		return err
+	}
+	return a.Offline.AppendTogether(ctx, &store.Together{Replayed: all.Replayed})
 }
 
 // openRuled opens the offline store of the program.
