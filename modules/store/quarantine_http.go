@@ -139,7 +139,7 @@ func (s *Store) getQuarantined(ctx context.Context, in *quarantinedInput) (*stru
 type amendInput struct {
 	httpapi.Payload
 	ID     string `path:"id"`
-	DryRun bool `query:"dry_run" doc:"Change nothing; answer what the row would be"`
+	DryRun bool   `query:"dry_run" doc:"Change nothing; answer what the row would be"`
 }
 
 func (s *Store) amendQuarantined(ctx context.Context, in *amendInput) (*struct{ Body quarantinedAnswer }, error) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"featurestore/modules/registry"
 	"featurestore/modules/store"
 	"featurestore/modules/store/storetest"
 )
@@ -15,7 +16,7 @@ func TestOlderFilesAreUpgraded(t *testing.T) {
 	o, group := withPurchases(t, Options{})
 	see(t, o, group, seen("x", 1, 1))
 	require.NoError(t, o.writer.do(ctx, bare, func(c *conn) error {
-		return c.run("DROP TABLE __removals; DROP TABLE __removed; DROP TABLE __erasures; ALTER TABLE __store DROP COLUMN erasures; PRAGMA user_version = 1")
+		return c.run("DROP TABLE __removals; DROP TABLE __removed; DROP TABLE __erasures; DROP TABLE __quarantine; DROP TABLE __quarantine_past; ALTER TABLE __store DROP COLUMN erasures; PRAGMA user_version = 1")
 	}))
 	require.NoError(t, o.Close())
 	o = open(t, o.path, Options{})
@@ -23,6 +24,10 @@ func TestOlderFilesAreUpgraded(t *testing.T) {
 	removed, err := o.Remove(ctx, group, store.Selection{Key: &key, At: 1})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, removed.Rows)
+	require.NoError(t, o.AppendTogether(ctx, &store.Together{Entries: []*store.Quarantined{{ID: "one", Group: group, Key: key, Document: []byte("{}")}}}))
+	found, err := o.ListQuarantined(ctx, store.QuarantineFilter{Groups: []*registry.Group{group}})
+	require.NoError(t, err)
+	require.Len(t, found, 1)
 
 	path := filepath.Join(t.TempDir(), "online.db")
 	online, err := OpenOnline(path, Options{})
@@ -40,7 +45,7 @@ func TestOlderFilesAreUpgraded(t *testing.T) {
 	online, err = OpenOnline(path, Options{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, online.Close()) }()
-	found, err := online.State(ctx, group)
+	kept, err := online.State(ctx, group)
 	require.NoError(t, err)
-	require.Equal(t, state, found)
+	require.Equal(t, state, kept)
 }
