@@ -16,7 +16,7 @@ func TestOlderFilesAreUpgraded(t *testing.T) {
 	o, group := withPurchases(t, Options{})
 	see(t, o, group, seen("x", 1, 1))
 	require.NoError(t, o.writer.do(ctx, bare, func(c *conn) error {
-		return c.run("DROP TABLE __removals; DROP TABLE __removed; DROP TABLE __erasures; DROP TABLE __quarantine; DROP TABLE __quarantine_past; ALTER TABLE __store DROP COLUMN erasures; PRAGMA user_version = 1")
+		return c.run("DROP TABLE __removals; DROP TABLE __removed; DROP TABLE __erasures; DROP TABLE __quarantine; DROP TABLE __quarantine_past; DROP TABLE __quarantine_reverted; ALTER TABLE __store DROP COLUMN erasures; PRAGMA user_version = 1")
 	}))
 	require.NoError(t, o.Close())
 	o = open(t, o.path, Options{})

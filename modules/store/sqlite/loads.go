@@ -61,10 +61,14 @@ func (o *Offline) remove(ctx context.Context, load openLoad) error {
 	return o.checkpoint(ctx)
 }
 
-// removeAbandoned begins to remove loads that were open when the file was last closed.
-func (o *Offline) removeAbandoned(loads []openLoad) {
+// removeAbandoned begins to remove loads that were open when the file was last closed, and what is hidden in quarantine.
+func (o *Offline) removeAbandoned(loads []openLoad, reverted []takenRun) {
 	var ctx context.Context
 	ctx, o.removing = context.WithCancel(context.Background())
+	o.open = ctx
+	for _, run := range reverted {
+		o.removeRevertedLater(run)
+	}
 	o.removed.Go(func() {
 		defer close(o.swept)
 		for _, load := range loads {

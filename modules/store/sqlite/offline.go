@@ -66,6 +66,7 @@ type Offline struct {
 	loads map[*load]bool // that have begun and not ended
 	swept chan struct{}  // closed when nothing is left of the loads that a crash broke off, as far as it can be removed
 
+	open     context.Context // until Close: of what is removed meanwhile
 	removing context.CancelFunc
 	removed  sync.WaitGroup
 }
@@ -121,9 +122,13 @@ func OpenOffline(path string, options Options) (*Offline, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())
 	}
+	reverted, err := revertedEntries(c)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())
+	}
 	o.readers = newPool(path, o.options.Readers, "cache_size = -4000")
 	o.writer = newWriter(c, true, hooks{o.save, o.settle})
-	o.removeAbandoned(abandoned)
+	o.removeAbandoned(abandoned, reverted)
 	return o, nil
 }
 

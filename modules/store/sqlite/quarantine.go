@@ -13,17 +13,19 @@ import (
 
 // quarantineSchema is the quarantine of all groups. An entry's number is an ingest id that no row has, so that an open load hides its entries
 // as it hides its rows. entity is null once an entry has ended waiting, as are document and broken; rules has each rule's name between line
-// ends. __quarantine_past counts the entries that are removed, by what became of them. Times are µs.
+// ends. __quarantine_past counts the entries that are removed, by what became of them;
+// __quarantine_reverted names runs whose entries are counted there already, and are being removed. Times are µs.
 const quarantineSchema = `
 CREATE TABLE __quarantine (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, group_id INTEGER NOT NULL, entity BLOB, event_time INTEGER NOT NULL,
 	at INTEGER NOT NULL, way TEXT NOT NULL, run_id INTEGER NOT NULL, file TEXT NOT NULL, row INTEGER NOT NULL, rules TEXT NOT NULL, broken TEXT, document TEXT,
 	state TEXT NOT NULL, version INTEGER NOT NULL, ended INTEGER NOT NULL) STRICT;
 CREATE INDEX __quarantine_by_state ON __quarantine (group_id, state, number);
 CREATE INDEX __quarantine_by_entity ON __quarantine (entity, group_id) WHERE entity IS NOT NULL;
-CREATE INDEX __quarantine_by_run ON __quarantine (run_id) WHERE run_id <> 0;
+CREATE INDEX __quarantine_by_run ON __quarantine (run_id, group_id, state) WHERE run_id <> 0;
 CREATE INDEX __quarantine_waiting ON __quarantine (at) WHERE state = 'waiting';
 CREATE INDEX __quarantine_ended ON __quarantine (ended) WHERE ended <> 0;
-CREATE TABLE __quarantine_past (group_id INTEGER NOT NULL, state TEXT NOT NULL, entries INTEGER NOT NULL, PRIMARY KEY (group_id, state)) STRICT;`
+CREATE TABLE __quarantine_past (group_id INTEGER NOT NULL, state TEXT NOT NULL, entries INTEGER NOT NULL, PRIMARY KEY (group_id, state)) STRICT;
+CREATE TABLE __quarantine_reverted (run_id INTEGER NOT NULL, group_id INTEGER NOT NULL, PRIMARY KEY (run_id, group_id)) STRICT;`
 
 const insertEntry = "INSERT INTO __quarantine (number, id, group_id, entity, event_time, at, way, run_id, file, row, rules, broken, document, state, version, ended) " +
 	"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', 1, 0)"
@@ -61,10 +63,8 @@ func (a *appending) admit(c *conn) error {
 
 // replay marks entries as replayed, in the writer's transaction; false where some of them do not wait as they were read.
 func (a *appending) replay(c *conn) (marked bool, err error) {
-	for _, e := range a.all.Replayed {
-		if waits, err := waitsAs(c, e); err != nil || !waits {
-			return false, err
-		}
+	if waiting, err := waitAs(c, a.all.Replayed); err != nil || !waiting {
+		return false, err
 	}
 	for _, e := range a.all.Replayed {
 		if err := c.exec(endWaiting+"id = +?", string(store.Replayed), a.at, e.ID); err != nil {
@@ -74,18 +74,27 @@ func (a *appending) replay(c *conn) (marked bool, err error) {
 	return true, nil
 }
 
-func waitsAs(c *conn, e *store.Quarantined) (bool, error) {
-	return c.row(make([]driver.Value, 1), "SELECT 1 FROM __quarantine WHERE id = +? AND state = 'waiting' AND version = +?", e.ID, int64(e.Version))
+// waitAs tells whether all of the entries wait as they were read.
+func waitAs(c *conn, entries []*store.Quarantined) (bool, error) {
+	hidden, err := hiddenEntries(c, "")
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries {
+		waits, err := c.row(make([]driver.Value, 1), "SELECT 1 FROM __quarantine WHERE id = +? AND state = 'waiting' AND version = +?"+hidden, e.ID, int64(e.Version))
+		if err != nil || !waits {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // AmendQuarantined is a single write.
 func (o *Offline) AmendQuarantined(ctx context.Context, entries []*store.Quarantined) error {
 	waiting := true
 	err := o.writer.do(ctx, single, func(c *conn) (err error) {
-		for _, e := range entries {
-			if waiting, err = waitsAs(c, e); err != nil || !waiting {
-				return err
-			}
+		if waiting, err = waitAs(c, entries); err != nil || !waiting {
+			return err
 		}
 		for _, e := range entries {
 			rules, broken, err := store.EncodeBroken(e.Broken)
@@ -111,8 +120,12 @@ func (o *Offline) AmendQuarantined(ctx context.Context, entries []*store.Quarant
 func (o *Offline) DiscardQuarantined(ctx context.Context, ids []string) (discarded int, err error) {
 	err = o.writer.do(ctx, single, func(c *conn) error {
 		discarded = 0
+		hidden, err := hiddenEntries(c, "")
+		if err != nil {
+			return err
+		}
 		for _, id := range ids {
-			err := c.each(make([]driver.Value, 1), func() error { discarded++; return nil }, endWaiting+"id = +? RETURNING 1", string(store.Discarded), o.clock.time(), id)
+			err := c.each(make([]driver.Value, 1), func() error { discarded++; return nil }, endWaiting+"id = +?"+hidden+" RETURNING 1", string(store.Discarded), o.clock.time(), id)
 			if err != nil {
 				return err
 			}
@@ -147,7 +160,11 @@ func (o *Offline) ExpireQuarantined(ctx context.Context, keep time.Duration, lim
 // ForgetQuarantined is a single write: keep limit small, others wait for it.
 func (o *Offline) ForgetQuarantined(ctx context.Context, keep time.Duration, limit int) (forgotten int, err error) {
 	err = o.writer.do(ctx, single, func(c *conn) error {
-		gone, err := removeEntries(c, "number IN (SELECT number FROM __quarantine WHERE ended <> 0 AND ended < ? ORDER BY ended LIMIT +?)", o.clock.time()-keep.Microseconds(), int64(limit))
+		hidden, err := hiddenEntries(c, "")
+		if err != nil {
+			return err
+		}
+		gone, err := removeEntries(c, "number IN (SELECT number FROM __quarantine WHERE ended <> 0 AND ended < ?"+hidden+" ORDER BY ended LIMIT +?)", o.clock.time()-keep.Microseconds(), int64(limit))
 		if err != nil {
 			return err
 		}
@@ -229,6 +246,10 @@ func (r *removing) release(c *conn) error {
 	if err != nil {
 		return err
 	}
+	// What a revert is about to remove was counted then.
+	if err := c.exec("DELETE FROM __quarantine WHERE "+condition+" AND (run_id, group_id) IN (SELECT run_id, group_id FROM __quarantine_reverted)", args...); err != nil {
+		return err
+	}
 	r.removed.Quarantined = gone.waited
 	if r.what.UpTo {
 		return gone.count(c, store.QuarantineErased)
@@ -236,30 +257,28 @@ func (r *removing) release(c *conn) error {
 	return gone.count(c, store.QuarantineReverted)
 }
 
-// ofRun is the condition that an entry came with a load of a group.
-const ofRun = "run_id = +? AND run_id <> 0 AND group_id = +?"
-
-// releaseRun takes all from the quarantine that a run brought, and answers how many entries they were.
-func (r *removing) releaseRun(c *conn) (released int, err error) {
-	gone, err := removeEntries(c, ofRun, r.what.Run, r.group.ID)
-	if err != nil {
-		return 0, err
-	}
-	r.removed.Quarantined = gone.waited
-	return gone.entries, gone.count(c, store.QuarantineReverted)
-}
-
 // waits tells whether anything of a group waits in quarantine.
 func (c *conn) waits(group int64) (bool, error) {
-	return c.row(make([]driver.Value, 1), "SELECT 1 FROM __quarantine WHERE group_id = +? AND state = 'waiting' LIMIT 1", group)
+	hidden, err := hiddenEntries(c, "")
+	if err != nil {
+		return false, err
+	}
+	return c.row(make([]driver.Value, 1), "SELECT 1 FROM __quarantine WHERE group_id = +? AND state = 'waiting'"+hidden+" LIMIT 1", group)
 }
 
-// hiddenEntries is the condition that an entry is of no open load, to be put after others.
+// hiddenEntries is the condition that an entry is neither of an open load nor of a run that was reverted, to be put after others.
 func hiddenEntries(c *conn, prefix string) (string, error) {
 	loads, err := openLoads(c)
+	if err != nil {
+		return "", err
+	}
 	b := []byte(nil)
 	for _, load := range loads {
 		b = fmt.Appendf(b, " AND %snumber NOT BETWEEN %d AND %d", prefix, load.first, load.last)
+	}
+	reverted, err := revertedEntries(c)
+	for _, run := range reverted {
+		b = fmt.Appendf(b, " AND NOT (%srun_id = %d AND %sgroup_id = %d)", prefix, run.run, prefix, run.group)
 	}
 	return string(b), err
 }

@@ -55,7 +55,7 @@ func (o *Offline) removeRun(ctx context.Context, r *removing) error {
 			return err
 		}
 		r.removed = removed
-		released := 0
+		released := int64(0)
 		err = o.writer.do(ctx, alone, func(c *conn) (err error) {
 			if removed.Any() && !noted {
 				if err := r.run(c); err != nil {
@@ -65,6 +65,9 @@ func (o *Offline) removeRun(ctx context.Context, r *removing) error {
 			released, err = r.releaseRun(c)
 			return err
 		})
+		if err == nil && released > 0 {
+			o.removeRevertedLater(takenRun{r.group.ID, r.what.Run})
+		}
 		quarantined += r.removed.Quarantined
 		r.removed.Quarantined = quarantined
 		if err != nil || removed.Any() || released == 0 {
