@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -75,7 +76,7 @@ func prefersAsync(header string) bool {
 
 // read answers a stored profile with some features; nil: with all.
 func (p *Profiles) read(ctx context.Context, id int64, ordinals []uint16) (*ProfileAnswer, error) {
-	row, err := p.repository.get(ctx, id)
+	row, err := p.repository.get(ctx, id, "path.id")
 	if err != nil {
 		return nil, err
 	}
@@ -182,31 +183,29 @@ func (p *Profiles) listProfiles(ctx context.Context, in *profilesInput) (*profil
 // merged answers stored profiles as one.
 func (p *Profiles) merged(ctx context.Context, group *registry.Group, filter profileFilter, ordinals []uint16) (*MergedAnswer, error) {
 	answer := &MergedAnswer{Group: group.Name, Merged: []int64{}, LeftOut: []leftOut{}, Features: []FeatureProfile{}}
-	var m merger
-	err := p.repository.atomically(ctx, func(tx *gorm.DB) error {
-		all, err := p.repository.list(tx, filter)
+	var chosen []profileRow
+	m, err := p.steady(ctx, ordinals, func(db *gorm.DB) (_ []profileRow, err error) {
+		all, err := p.repository.list(db, filter)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		chosen, left := apart(all)
-		answer.LeftOut = append(answer.LeftOut, left...)
-		for _, row := range chosen {
-			if err := m.add(p.repository, tx, row.ID, ordinals); err != nil {
-				return err
-			}
-			answer.Merged = append(answer.Merged, row.ID)
-			answer.Rows += row.RowCount
-			if first := timeOf(row.FirstAt); first != nil && (answer.FirstEventTime == nil || first.Before(*answer.FirstEventTime)) {
-				answer.FirstEventTime = first
-			}
-			if last := timeOf(row.LastAt); last != nil && (answer.LastEventTime == nil || last.After(*answer.LastEventTime)) {
-				answer.LastEventTime = last
-			}
-		}
-		return nil
+		var left []leftOut
+		chosen, left = apart(all)
+		answer.LeftOut = append([]leftOut{}, left...)
+		return chosen, nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	for _, row := range chosen {
+		answer.Merged = append(answer.Merged, row.ID)
+		answer.Rows += row.RowCount
+		if first := timeOf(row.FirstAt); first != nil && (answer.FirstEventTime == nil || first.Before(*answer.FirstEventTime)) {
+			answer.FirstEventTime = first
+		}
+		if last := timeOf(row.LastAt); last != nil && (answer.LastEventTime == nil || last.After(*answer.LastEventTime)) {
+			answer.LastEventTime = last
+		}
 	}
 	for _, f := range group.Stored() {
 		if made := m.of[f.Ordinal]; made != nil {
@@ -214,6 +213,29 @@ func (p *Profiles) merged(ctx context.Context, group *registry.Group, filter pro
 		}
 	}
 	return answer, nil
+}
+
+// steady merges the profiles that choose finds, which it asks again afterwards: what was replaced meanwhile is merged anew. No transaction holds
+// others up for so long.
+func (p *Profiles) steady(ctx context.Context, ordinals []uint16, choose func(db *gorm.DB) ([]profileRow, error)) (*merger, error) {
+	db := p.repository.db.WithContext(ctx)
+	chosen, err := choose(db)
+	for range maxTries {
+		if err != nil {
+			return nil, err
+		}
+		m := &merger{}
+		for _, row := range chosen {
+			if err := m.add(p.repository, db, row.ID, ordinals); err != nil {
+				return nil, err
+			}
+		}
+		before := chosen
+		if chosen, err = choose(db); err == nil && slices.EqualFunc(before, chosen, func(a, b profileRow) bool { return a.ID == b.ID }) {
+			return m, nil
+		}
+	}
+	return nil, fault.New(fault.Busy, "profiles-changing", "the profiles kept changing while they were being merged: try again")
 }
 
 type getProfileOutput struct{ Body ProfileAnswer }

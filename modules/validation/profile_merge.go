@@ -110,7 +110,7 @@ func (row *profileRow) width() float64 {
 // overlaps tells whether two profiles can have a row in common.
 func (row *profileRow) overlaps(o profileRow) bool {
 	if row.Kind != ofWindow || o.Kind != ofWindow {
-		return false // a row is of one load
+		return row.ID == o.ID // a row is of one load
 	}
 	from, to := row.ends()
 	otherFrom, otherTo := o.ends()

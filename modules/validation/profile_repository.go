@@ -111,8 +111,8 @@ func (r profileRepository) empty(tx *gorm.DB, ids []int64) error {
 	return tx.Delete(&profileFeatureRow{}, "profile_id IN ?", ids).Error
 }
 
-// get reads a profile without its features.
-func (r profileRepository) get(ctx context.Context, id int64) (profileRow, error) {
+// get reads a profile without its features; at is where its id stands.
+func (r profileRepository) get(ctx context.Context, id int64, at string) (profileRow, error) {
 	var row profileRow
 	found := r.db.WithContext(ctx).Limit(1).Find(&row, "id = ?", id)
 	if found.Error != nil {
@@ -120,7 +120,7 @@ func (r profileRepository) get(ctx context.Context, id int64) (profileRow, error
 	}
 	if found.RowsAffected == 0 {
 		return row, fault.New(fault.NotFound, "unknown-profile", "there is no profile %d; they are kept for validation.profile_keep, and those of the same window replace each other", id).
-			At("path.id", fmt.Sprint(id), "is no profile")
+			At(at, fmt.Sprint(id), "is no profile")
 	}
 	return row, nil
 }

@@ -3,7 +3,6 @@ package validation
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -47,26 +46,37 @@ func (p *Profiles) forgetBefore(ctx context.Context, before int64) error {
 
 func (p *Profiles) tidyGroup(ctx context.Context, id int64, before int64) error {
 	group, known := p.definitions.Catalog().GroupByID(id)
-	return p.repository.atomically(ctx, func(tx *gorm.DB) error {
-		if _, err := p.repository.removals(tx, id, true); err != nil { // locks the group
+	if known {
+		if err := p.locking(ctx, id, func(tx *gorm.DB) error { return p.hide(tx, group) }); err != nil {
 			return err
 		}
-		if !known {
-			all, err := p.repository.list(tx, profileFilter{group: id})
-			if err != nil {
-				return err
-			}
-			ids := make([]int64, len(all))
-			for i := range all {
-				ids[i] = all[i].ID
-			}
-			return p.repository.remove(tx, ids)
-		}
-		if err := p.hide(tx, group); err != nil {
+		return p.mergeLoads(ctx, id, before)
+	}
+	return p.locking(ctx, id, func(tx *gorm.DB) error {
+		all, err := p.repository.list(tx, profileFilter{group: id})
+		if err != nil {
 			return err
 		}
-		return p.mergeLoads(tx, id, before)
+		return p.repository.remove(tx, idsOf(all))
 	})
+}
+
+// locking changes a group's profiles in a transaction in which nobody else does.
+func (p *Profiles) locking(ctx context.Context, group int64, change func(tx *gorm.DB) error) error {
+	return p.repository.atomically(ctx, func(tx *gorm.DB) error {
+		if _, err := p.repository.removals(tx, group, true); err != nil {
+			return err
+		}
+		return change(tx)
+	})
+}
+
+func idsOf(rows []profileRow) []int64 {
+	ids := make([]int64, len(rows))
+	for i := range rows {
+		ids[i] = rows[i].ID
+	}
+	return ids
 }
 
 // hide takes values out of what was profiled before the feature was tagged pii.
@@ -105,37 +115,50 @@ func (p *Profiles) hide(tx *gorm.DB, group *registry.Group) error {
 // loadsApart is how long profiles of loads stand each for itself.
 const loadsApart = 7 * 24 * time.Hour
 
+// mergedAtOnce is how many profiles are merged in one transaction, so that it holds others up for a moment only.
+const mergedAtOnce = 50
+
 // mergeLoads puts one profile in the place of those of the loads of each day that ended before a time.
-func (p *Profiles) mergeLoads(tx *gorm.DB, group int64, before int64) error {
-	all, err := p.repository.list(tx, profileFilter{group: group, kinds: []string{ofLoad, ofLoads}})
-	if err != nil {
-		return err
-	}
+func (p *Profiles) mergeLoads(ctx context.Context, group int64, before int64) error {
 	const day = 86_400_000_000
-	byDay := map[int64][]profileRow{}
-	for _, row := range all {
-		if d := int64(row.ComputedAt) / day; (d+1)*day <= before && !row.Outdated {
-			byDay[d] = append(byDay[d], row)
-		}
-	}
-	for _, rows := range byDay {
-		if len(rows) < 2 {
-			continue
-		}
-		slices.Reverse(rows) // the oldest first
-		if err := p.mergeDay(tx, rows); err != nil {
+	for more := true; more; {
+		all, err := p.repository.list(p.repository.db.WithContext(ctx), profileFilter{group: group, kinds: []string{ofLoad, ofLoads}})
+		if err != nil {
 			return err
+		}
+		byDay := map[int64][]profileRow{}
+		for _, row := range all {
+			if d := int64(row.ComputedAt) / day; (d+1)*day <= before && !row.Outdated {
+				byDay[d] = append(byDay[d], row)
+			}
+		}
+		more = false
+		for _, rows := range byDay {
+			if len(rows) < 2 {
+				continue
+			}
+			more = more || len(rows) > mergedAtOnce
+			rows = rows[len(rows)-min(len(rows), mergedAtOnce):]
+			if err := p.locking(ctx, group, func(tx *gorm.DB) error { return p.mergeDay(tx, idsOf(rows)) }); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (p *Profiles) mergeDay(tx *gorm.DB, rows []profileRow) error {
+// mergeDay merges profiles, unless some of them have changed.
+func (p *Profiles) mergeDay(tx *gorm.DB, ids []int64) error {
+	var rows []profileRow
+	if err := tx.Where("id IN ? AND outdated = ?", ids, false).Order("id").Find(&rows).Error; err != nil {
+		return fmt.Errorf("read the profiles of a day's loads: %w", err)
+	}
+	if len(rows) != len(ids) {
+		return nil
+	}
 	merged := rows[0]
 	merged.ID, merged.Kind = 0, ofLoads
-	ids := []int64{rows[0].ID}
 	for _, row := range rows[1:] {
-		ids = append(ids, row.ID)
 		merged.FirstRun, merged.LastRun = min(merged.FirstRun, row.FirstRun), max(merged.LastRun, row.LastRun)
 		merged.Loads += row.Loads
 		merged.RowCount += row.RowCount
@@ -148,8 +171,8 @@ func (p *Profiles) mergeDay(tx *gorm.DB, rows []profileRow) error {
 		}
 	}
 	m := merger{}
-	for _, id := range ids {
-		if err := m.add(p.repository, tx, id, nil); err != nil {
+	for _, row := range rows {
+		if err := m.add(p.repository, tx, row.ID, nil); err != nil {
 			return err
 		}
 	}

@@ -20,6 +20,10 @@ type Registered interface {
 
 // Profiles says what stored values are like: it makes profiles of windows and loads and keeps them, proposes rules from them, freezes
 // baselines, and compares what is stored with these. Its methods are safe for concurrent use, in any number of processes.
+//
+// A profile is of a window or of a load (profiling.go); it is kept for Config.ProfileKeep, and those of loads are merged day by day after a week
+// (profile_tidy.go). A baseline is frozen as bins with the reference's counts, so that windows, whose rows are counted while they stream by, add
+// up (baseline_freeze.go, distribution.go). Neither holds an entity's key; what is left of rows that are taken out is told in profile_taken_out.go.
 type Profiles struct {
 	config      Config
 	repository  profileRepository

@@ -304,6 +304,24 @@ func TestProfilesAreTidied(t *testing.T) {
 	})
 }
 
+// However many loads a day has, one profile is left of them.
+func TestManyLoadsOfADay(t *testing.T) {
+	w := newWorld(t, databasetest.SQLite(t)(), &rowsInMemory{})
+	w.apply(shop)
+	group := w.named("orders")
+	const loads = 2*mergedAtOnce + 7
+	for run := range int64(loads) {
+		w.stored.add(group, order(0, run, run+1))
+		w.profile(group, Window{Run: run + 1})
+	}
+	w.tidyAt(t, dayOne+80*day)
+	rows, err := w.repository.list(w.repository.db, profileFilter{group: group.ID})
+	require.NoError(t, err)
+	require.Len(t, rows, 1)
+	require.Equal(t, loads, rows[0].Loads)
+	require.EqualValues(t, loads, w.readProfile(rows[0].ID).of(t, "country").Count)
+}
+
 // tidyAt tidies as of a moment.
 func (w *world) tidyAt(t *testing.T, now int64) {
 	ctx := t.Context()

@@ -103,33 +103,28 @@ func (p *Profiles) propose(ctx context.Context, in *proposeInput) (*proposeOutpu
 
 // mergedOf merges stored profiles of a group that have no row in common.
 func (p *Profiles) mergedOf(ctx context.Context, group *registry.Group, ids []int64, rows *int64) (*merger, error) {
-	m := &merger{}
-	var all []profileRow
-	for i, id := range ids {
-		at := fmt.Sprintf("body.profiles[%d]", i)
-		row, err := p.repository.get(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		if row.GroupID != group.ID {
-			return nil, fault.New(fault.Unprocessable, "profile-of-another-group", "profile %d is not of %s", id, group.Name).At(at, fmt.Sprint(id), "is of another group")
-		}
-		all = append(all, row)
-		*rows += row.RowCount
-	}
-	if _, left := apart(all); len(left) > 0 {
-		return nil, fault.New(fault.Unprocessable, "profiles-overlap", "profile %d cannot be merged with the others: %s", left[0].ID, left[0].Reason).
-			At("body.profiles", fmt.Sprint(left[0].ID), "%s", left[0].Reason)
-	}
-	err := p.repository.atomically(ctx, func(tx *gorm.DB) error {
-		for _, row := range all {
-			if err := m.add(p.repository, tx, row.ID, nil); err != nil {
-				return err
+	return p.steady(ctx, nil, func(*gorm.DB) ([]profileRow, error) {
+		var all []profileRow
+		*rows = 0
+		for i, id := range ids {
+			at := fmt.Sprintf("body.profiles[%d]", i)
+			row, err := p.repository.get(ctx, id, at)
+			if err != nil {
+				return nil, err
 			}
+			if row.GroupID != group.ID {
+				return nil, fault.New(fault.Unprocessable, "profile-of-another-group", "profile %d is not of %s", id, group.Name).
+					At(at, fmt.Sprint(id), "is of another group")
+			}
+			all = append(all, row)
+			*rows += row.RowCount
 		}
-		return nil
+		if _, left := apart(all); len(left) > 0 {
+			return nil, fault.New(fault.Unprocessable, "profiles-overlap", "profile %d cannot be merged with the others: %s", left[0].ID, left[0].Reason).
+				At("body.profiles", fmt.Sprint(left[0].ID), "%s", left[0].Reason)
+		}
+		return all, nil
 	})
-	return m, err
 }
 
 // proposals makes definitions of what profiles propose.

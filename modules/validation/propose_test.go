@@ -115,6 +115,13 @@ func TestProposeFromProfiles(t *testing.T) {
 	in.Body.Group, in.Body.Profiles = "orders", []int64{a, all}
 	_, err := w.propose(t.Context(), in)
 	require.ErrorContains(t, err, "cannot be merged with the others")
+	load := w.profile(group, Window{Run: 1})
+	in.Body.Profiles = []int64{load, load}
+	_, err = w.propose(t.Context(), in)
+	require.ErrorContains(t, err, "cannot be merged with the others", "none is counted twice")
+	in.Body.Profiles = []int64{4711}
+	_, err = w.propose(t.Context(), in)
+	require.ErrorContains(t, err, "there is no profile 4711")
 	few := w.proposals(func(in *proposeInput) { in.Body.Window = &WindowRequest{From: "2026-01-09T00:00:00Z"} })
 	require.Empty(t, few.Rules, "there are no rows")
 }
