@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 
@@ -43,6 +42,36 @@ func (c caller) settled(run any) {
 	c.t.Helper()
 	answer := c.call(200, "GET", fmt.Sprintf("/runs/%v?wait=60s", run), "")
 	require.Equal(c.t, "succeeded", answer["state"], "%v", answer)
+}
+
+// allSettled waits for all runs that look at what is stored.
+func (c caller) allSettled() {
+	c.t.Helper()
+	for _, kind := range []string{"validate", "profile"} {
+		for _, run := range c.call(200, "GET", "/runs?kind="+kind, "")["runs"].([]any) {
+			c.settled(run.(map[string]any)["id"])
+		}
+	}
+}
+
+// profilesOf lists profiles with a feature.
+func (c caller) profilesOf(feature string) (all []map[string]any) {
+	c.t.Helper()
+	for _, p := range c.call(200, "GET", "/profiles?group=orders&feature="+feature, "")["profiles"].([]any) {
+		all = append(all, p.(map[string]any))
+	}
+	return all
+}
+
+// profileOf is the profile of a load, or with run nil a profile of a window; nil if there is none.
+func (c caller) profileOf(kind string, run any) map[string]any {
+	c.t.Helper()
+	for _, p := range c.profilesOf("amount") {
+		if p["kind"] == kind && p["run_id"] == run {
+			return p
+		}
+	}
+	return nil
 }
 
 // featureIn is a feature of an answer's list.
@@ -84,7 +113,7 @@ baselines:
 		require.EqualValues(t, 999999, featureIn(t, january, "amount")["max"])
 		run := api.call(202, "POST", "/profiles", fmt.Sprintf(`{"group": "orders", "window": {"run": %v}}`, load), "Prefer: respond-async")
 		api.settled(run["id"])
-		merged := api.call(200, "GET", "/profiles?group=orders&kind=load&merge=true", "")
+		merged := api.call(200, "GET", "/profiles?group=orders&kind=load&merge=true&from=2026-02-01T00:00:00Z", "")
 		require.EqualValues(t, 201, merged["rows"])
 
 		drifted := api.call(200, "POST", "/drift", `{"group": "orders", "baseline": "january", "window": {"from": "2026-02-01T00:00:00Z"}}`)
@@ -110,23 +139,19 @@ baselines:
 
 		erased := api.call(202, "DELETE", "/store/customer/mallory", "")
 		api.settled(erased["id"])
-		for _, run := range api.call(200, "GET", "/runs?kind=profile", "")["runs"].([]any) {
-			api.settled(run.(map[string]any)["id"])
-		}
-		profiles := api.call(200, "GET", "/profiles?group=orders&feature=amount", "")["profiles"].([]any)
-		require.Len(t, profiles, 2)
-		for _, p := range profiles {
-			p := p.(map[string]any)
+		api.allSettled()
+		for _, p := range api.profilesOf("amount") {
 			require.EqualValues(t, 200, p["rows"])
 			require.EqualValues(t, 49.5, featureIn(t, p, "amount")["max"])
 		}
+		require.NotNil(t, api.profileOf("window", nil))
+		require.NotNil(t, api.profileOf("load", load))
 		require.EqualValues(t, 0, featureIn(t, api.call(200, "GET", "/baselines/training/frozen", ""), "amount")["sample"])
 
 		revert := api.call(202, "POST", fmt.Sprintf("/runs/%v/revert", load), "")
 		api.settled(revert["id"])
-		for _, run := range api.call(200, "GET", "/runs?kind=profile", "")["runs"].([]any) {
-			api.settled(run.(map[string]any)["id"])
-		}
-		require.Len(t, api.call(200, "GET", "/profiles?group=orders&kind="+url.QueryEscape("load"), "")["profiles"], 0)
+		api.allSettled()
+		require.NotNil(t, api.profileOf("window", nil))
+		require.Nil(t, api.profileOf("load", load), "what a load was like goes with its rows")
 	})
 }
