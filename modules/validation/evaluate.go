@@ -156,8 +156,10 @@ func (v *Validation) look(ctx context.Context, j *job, p *pass, now time.Time) (
 		if p.profile != nil {
 			p.profile.Add(b)
 		}
+		if rows > 0 { // one batch is no progress
+			j.progress(rows)
+		}
 		rows += int64(b.Rows)
-		j.progress(rows)
 		return ctx.Err()
 	})
 	if ctx.Err() != nil {
