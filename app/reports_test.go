@@ -32,7 +32,7 @@ func TestReports(t *testing.T) {
 // is shown by no report.
 func TestReportsOfSingleWrites(t *testing.T) {
 	on(t, func(t *testing.T, c *config.Config) {
-		c.Validation.WriteReportEvery = time.Hour
+		c.Validation.WriteReportEvery, c.Validation.Every = time.Hour, 0
 		a := start(t, c)
 		api := caller{t, "http://" + a.Addresses()[0]}
 		api.call(200, "POST", "/apply", `
