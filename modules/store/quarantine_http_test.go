@@ -11,6 +11,7 @@ import (
 
 	"featurestore/modules/registry"
 	"featurestore/modules/store"
+	"featurestore/modules/store/storetest"
 )
 
 func TestHTTPQuarantine(t *testing.T) {
@@ -29,9 +30,12 @@ func (s *served) waitingNow(t *testing.T, group string) []*store.Quarantined {
 
 // Replays go by the rules of the day, and of the group as it is defined then.
 func TestReplaysFollowRulesAndDefinitions(t *testing.T) {
-	s, rules := serveRuled(t)
-	s.Run(t, "testdata/http_rules/1_writes.txt")
-	s.Call(t, "POST /quarantine/discard", `{"all": true}`)
+	rules, err := storetest.NewLiteralRules(`{"name": "amount_range", "group": "purchases", "kind": "range", "features": ["amount"], "params": {"min": 0}, "action": "quarantine"}`)
+	require.NoError(t, err)
+	s := serveChecking(t, func(*registry.Registry) store.Rules { return rules }, store.DefaultHistory())
+	apply(t, s, `{"entity_types": [{"name": "customer", "join_keys": [{"name": "customer_id", "value_type": "STRING"}]}],
+		"groups": [{"name": "purchases", "entity_type": "customer", "features": [{"name": "amount", "value_type": "FLOAT"}, {"name": "quantity", "value_type": "INTEGER"},
+			{"name": "place", "value_type": "STRING"}]}]}`, "purchases")
 	bar := func(entity, body string) {
 		t.Helper()
 		answer := s.Call(t, "POST /store/customer/"+entity+"?event_time=2026-05-20T10:00:00Z", body)
