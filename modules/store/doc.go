@@ -14,6 +14,9 @@
 // rows and the key that came with it, and a rule with action reject_batch refuses all of a call or load. What is repeated since definitions or
 // the ledger have changed is judged again, and told of once.
 //
+// The way out of quarantine (quarantine_replay.go): today's rules look at what waits again; what keeps them is stored in one transaction with the
+// mark that it was replayed, so once. What is amended, discarded or expires stays counted; erasing and reverting take what waits.
+//
 // The way to the past (known_at.go): a training set's token says what its snapshot showed and by which revision of the definitions. A later
 // snapshot is limited to that (Snapshot.AsKnown) and read by the definitions of then. Its age counts from the oldest write that was under
 // way, so that whatever it does not show came in within the horizon (horizon.go).
