@@ -12,9 +12,7 @@ func (p *planner) drop(e *edit, w *wanted) {
 	p.name(e, w)
 	switch e.kind {
 	case entityTypeKind:
-		if groups := p.before.groupsOf(e.after.id); len(groups) > 0 {
-			p.inUseBy(e, named(groups))
-		}
+		p.inUseBy(e, append(named(p.before.groupsOf(e.after.id)), p.before.users(Named{kindEntityType, e.label}, p.kinds)...))
 	case groupKind:
 		p.dropGroup(e)
 	case featureKind:

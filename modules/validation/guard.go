@@ -57,11 +57,7 @@ func (g *Guards) Judged(group *registry.Group) *Judged {
 		guarded.once.Do(func() { guarded.judged = guarded.compile(group, g.log) })
 		return guarded.judged
 	}
-	if known, ok := guarded.former.Load(group); ok {
-		return known.(*Judged)
-	}
-	known, _ := guarded.former.LoadOrStore(group, guarded.compile(group, slog.New(slog.DiscardHandler)))
-	return known.(*Judged)
+	return guarded.elsewhere(group)
 }
 
 // guardIndex is the rules of one catalog by group.
@@ -76,7 +72,30 @@ type guarded struct {
 	rules  []*rules.Definition
 	once   sync.Once
 	judged *Judged
-	former sync.Map // *registry.Group of other catalogs → *Judged
+
+	making sync.Mutex // held while others is looked at
+	others []other    // the group as it is in other catalogs, the last one made first
+}
+
+// other is a group as another catalog has it.
+type other struct {
+	group  *registry.Group
+	judged *Judged
+}
+
+// maxOthers is how many are kept: writes under way hold the last one or two, loads that would register features one each.
+const maxOthers = 4
+
+// elsewhere is the rules over the group of another catalog.
+func (g *guarded) elsewhere(group *registry.Group) *Judged {
+	g.making.Lock()
+	defer g.making.Unlock()
+	i := slices.IndexFunc(g.others, func(o other) bool { return o.group == group })
+	if i < 0 {
+		g.others = append([]other{{group, g.compile(group, slog.New(slog.DiscardHandler))}}, g.others[:min(len(g.others), maxOthers-1)]...)
+		i = 0
+	}
+	return g.others[i].judged
 }
 
 // now is the index of the newest catalog.

@@ -98,6 +98,14 @@ rules: [{name: discount_range, group: orders, kind: range, features: [discount],
 	require.Equal(t, "discount_range", guards.Judged(orders).Broken[0].Rule.Name)
 	require.Contains(t, guards.Judged(orders).Broken[0].Reason, `features[0]: there is no feature "discount"`)
 
+	// What loads that are only planned would make of the group is not kept for ever.
+	for i := range 2 * maxOthers {
+		planned, err := definitions.RegisterInGroup(context.Background(), after, []registry.Unregistered{{Name: fmt.Sprint("planned_", i), ValueType: value.Float}}, true)
+		require.NoError(t, err)
+		require.Len(t, guards.Guard(groupOf(t, planned, "orders")).Fields(), 5)
+	}
+	require.Len(t, guards.now().groups["orders"].others, maxOthers)
+
 	// All switched off.
 	for _, name := range []string{"amount_range", "known_country", "discount_range", "mean_amount"} {
 		apply(t, definitions, `rules: [{name: `+name+`, enabled: false}]`)

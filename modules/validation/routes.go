@@ -81,7 +81,7 @@ func (v *Validation) definitionRoutes(api huma.API) {
 		OperationID: "list-rules", Method: http.MethodGet, Path: "/rules", Tags: []string{"validation"}, Summary: "List rules",
 	}, v.listRules)
 	registry.DefinitionRoutes(api, v.definitions, registry.Calls[RuleAnswer]{Kind: kindRule, Path: "/rules", Tag: "validation", Show: ruleAnswer,
-		Doc: "A rule is about one group; what it can say is its kind's: see GET /rules/kinds. A rule of severity error with action quarantine or reject_batch keeps rows out from the next write on."})
+		Doc: "A rule is about one group; what it can say is its kind's: see GET /rules/kinds. A rule of severity error with action quarantine or reject_batch keeps rows out from the next write on, in other processes from a second later on."})
 	httpapi.Register(api, huma.Operation{
 		OperationID: "list-baselines", Method: http.MethodGet, Path: "/baselines", Tags: []string{"validation"}, Summary: "List baselines",
 	}, v.listBaselines)

@@ -186,6 +186,13 @@ func TestWhatRulesReadIsKept(t *testing.T) {
 		}
 	}
 
+	apply(t, definitions, `{"entity_types": [{"name": "courier"}], "rules": [{"name": "couriers", "group": "purchases", "kind": "reference", "features": ["currency"], "params": {"entity_type": "courier"}}]}`)
+	_, err := definitions.Delete(ctx, "entity_type", "courier", registry.Options{})
+	require.True(t, fault.Is(err, "in-use"), "%v", err)
+	require.Contains(t, err.Error(), "rule couriers")
+	_, err = definitions.Apply(ctx, []byte(`entity_types: [{name: courier, join_keys: [{name: courier_id, value_type: INTEGER}]}]`), "", registry.Options{})
+	require.Contains(t, wordsOf(t, err)[0], "entity_types[0]: the rule couriers would not be valid any more")
+
 	r := refusals{t, definitions, false}
 	r.refused(`groups: [{name: purchases, features: [{name: amount, value_type: STRING}]}]`, "breaking-change", "would break baseline january, rule amounts, rule sums, rule drift")
 	r.refused(`groups: [{name: purchases, features: [{name: quantity, value_type: STRING}]}]`, "breaking-change", "would break rule amounts")
@@ -199,7 +206,7 @@ func TestWhatRulesReadIsKept(t *testing.T) {
 	r.refused(`baselines: [{name: january, features: [quantity]}]`, "invalid-definition", "baselines[0]: the rule drift would not be valid any more, change it as well: params.baseline: the baseline leaves out amount")
 
 	// Together with its rules a feature can change, and one that is switched off does not mind.
-	_, err := definitions.Apply(ctx, []byte(`
+	_, err = definitions.Apply(ctx, []byte(`
 groups: [{name: purchases, features: [{name: amount, value_type: STRING}, {name: quantity, value_type: FLOAT}]}]
 rules: [{name: amounts, enabled: false}, {name: sums, params: {expr: "amount != ''"}}]`), "", registry.Options{AllowBreaking: true})
 	require.NoError(t, err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/parser"
@@ -67,7 +68,7 @@ func (d *Definition) canonical(name string) (json.RawMessage, error) {
 	case "kind":
 		return text(d.Kind, "")
 	case "where":
-		return text(d.Where, "")
+		return text(strings.TrimSpace(d.Where), "")
 	case "null_policy":
 		return text(string(d.NullPolicy), string(usual.NullPolicy))
 	case "severity":
