@@ -11,7 +11,7 @@ import (
 // Answer is a run as the API shows it.
 type Answer struct {
 	ID              int64           `json:"id"`
-	Kind            string          `json:"kind" doc:"load, materialization, check, revert, compaction or erasure"`
+	Kind            string          `json:"kind" doc:"load, materialization, check, revert, compaction, erasure, validate or profile"`
 	Subject         string          `json:"subject" doc:"What it is about: a group"`
 	State           State           `json:"state" enum:"queued,running,succeeded,failed,cancelled"`
 	Parameters      json.RawMessage `json:"parameters,omitempty"`

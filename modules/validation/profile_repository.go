@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -90,25 +91,40 @@ func (r profileRepository) createFeatures(tx *gorm.DB, features []profileFeature
 
 // remove deletes profiles.
 func (r profileRepository) remove(tx *gorm.DB, ids []int64) error {
-	if len(ids) == 0 {
+	return inParts(ids, func(ids []int64) error {
+		err := tx.Delete(&profileFeatureRow{}, "profile_id IN ?", ids).Error
+		if err == nil {
+			err = tx.Delete(&profileRow{}, "id IN ?", ids).Error
+		}
+		if err != nil {
+			return fmt.Errorf("delete profiles: %w", err)
+		}
 		return nil
-	}
-	err := r.empty(tx, ids)
-	if err == nil {
-		err = tx.Delete(&profileRow{}, "id IN ?", ids).Error
-	}
-	if err != nil {
-		return fmt.Errorf("delete profiles: %w", err)
-	}
-	return nil
+	})
 }
 
-// empty deletes what profiles hold.
-func (r profileRepository) empty(tx *gorm.DB, ids []int64) error {
-	if len(ids) == 0 {
+// outdate deletes what profiles hold, and notes that they are to be computed again.
+func (r profileRepository) outdate(tx *gorm.DB, ids []int64) error {
+	return inParts(ids, func(ids []int64) error {
+		err := tx.Delete(&profileFeatureRow{}, "profile_id IN ?", ids).Error
+		if err == nil {
+			err = tx.Model(&profileRow{}).Where("id IN ?", ids).Update("outdated", true).Error
+		}
+		if err != nil {
+			return fmt.Errorf("take out what profiles hold: %w", err)
+		}
 		return nil
+	})
+}
+
+// inParts does something to so many at a time as a statement takes.
+func inParts(ids []int64, do func(ids []int64) error) error {
+	for part := range slices.Chunk(ids, 1000) {
+		if err := do(part); err != nil {
+			return err
+		}
 	}
-	return tx.Delete(&profileFeatureRow{}, "profile_id IN ?", ids).Error
+	return nil
 }
 
 // get reads a profile without its features; at is where its id stands.

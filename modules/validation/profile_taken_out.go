@@ -53,13 +53,7 @@ func (p *Profiles) TakenOut(ctx context.Context, group *registry.Group, run int6
 				return err
 			}
 		}
-		if left == 0 {
-			return nil
-		}
-		if err := p.repository.empty(tx, outdated); err != nil {
-			return err
-		}
-		return tx.Model(&profileRow{}).Where("id IN ?", outdated).Update("outdated", true).Error
+		return p.repository.outdate(tx, outdated)
 	})
 	if err == nil && run == 0 {
 		err = p.scrub(ctx)
