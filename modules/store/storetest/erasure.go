@@ -36,7 +36,7 @@ func (w *World) erased(id int64) (erased store.Erased) {
 	defer cancel()
 	run, err := w.Runs.Wait(ctx, id)
 	require.NoError(w, err)
-	require.Equal(w, runs.Succeeded, run.State, run.Reason)
+	require.Equal(w, runs.Succeeded, run.State, "%s %s", run.Reason, run.Progress)
 	require.NoError(w, json.Unmarshal(run.Result, &erased))
 	return erased
 }
