@@ -73,8 +73,11 @@ func RunCompactionBehind(t *testing.T, pair Pair) {
 
 	supersede("y")
 	online.off.Store(false)
-	w.Materialize(materialization.Incremental, group)
-	done = compact()
+	for done.Superseded == 0 { // a transaction of somebody else on the server holds the watermark back for as long as it is open
+		require.NoError(t, w.ctx.Err())
+		w.Materialize(materialization.Incremental, group)
+		done = compact()
+	}
 	require.EqualValues(t, 1, done.Superseded)
 	require.Empty(t, done.Reason)
 	require.True(t, read("y").IsNull())

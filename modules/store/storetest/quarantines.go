@@ -46,6 +46,9 @@ func RunQuarantines(t *testing.T, pair Pair, checks int) {
 		total[store.Waiting] += int64(len(q.waiting))
 	})
 	t.Logf("measured: %d rounds, what became of entries: %v", number, total)
+	if number < 20 { // too few for everything to have become of some
+		return
+	}
 	for _, state := range []store.QuarantineState{store.Waiting, store.Replayed, store.Discarded, store.Expired, store.QuarantineErased, store.QuarantineReverted} {
 		require.Positive(t, total[state], "%s", state)
 	}
