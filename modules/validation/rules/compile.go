@@ -27,6 +27,7 @@ type judge struct {
 	begin     func(*Run) accumulator                              // of all rows
 	fresh     func() func([]value.Value, []int) (verdict, string) // row, made anew for each run since it has memory of its own; with the reason of unknown
 	reads     []int                                               // of the set's fields, where that is not the rule's features
+	asks      func(*Run, *unit) *asked                            // by measures in place of rows; nil: it cannot, and so if it gives nil
 	takesNull bool
 	expected  string // what was expected, in words: "0 <= amount <= 10"
 }

@@ -2,6 +2,8 @@ package rules
 
 import (
 	"math"
+	"math/big"
+	"math/bits"
 	"slices"
 
 	"featurestore/modules/registry/value"
@@ -51,16 +53,20 @@ func newMeasurer(name string, p *params) measurer {
 
 var interpolations = []string{"linear", "lower", "higher", "midpoint", "nearest"}
 
-const noValues = "there are no values"
+const (
+	noValues = "there are no values"
+	oneValue = "a standard deviation needs two values"
+)
 
 func notNumber(v *value.Value) string { return v.Type().String() + " is no number" }
 
-// summer adds up: integers exactly as long as 64 bits hold them, floats with Neumaier's compensation.
+// summer adds up: integers exactly, floats with Neumaier's compensation. In which order makes no difference to integers.
 type summer struct {
 	mean       bool
 	n          int64
-	integers   int64
-	inexact    bool // there was a float, or 64 bits were too few
+	high       int64 // of the sum of integers, in 128 bits
+	low        uint64
+	floats     bool
 	sum, error float64
 }
 
@@ -70,18 +76,12 @@ func (s *summer) add(v *value.Value) (bool, string) {
 		return false, notNumber(v)
 	}
 	s.n++
-	switch t := v.Type(); {
-	case s.inexact:
-	case t == value.Float:
-		s.inexact = true
-	default:
-		i := boolInt(v)
-		if t == value.Integer {
-			i = v.Int()
-		}
-		next := s.integers + i
-		s.inexact = (next > s.integers) != (i > 0) && i != 0
-		s.integers = next
+	if v.Type() == value.Float {
+		s.floats = true
+	} else {
+		i := v.Int() // of a boolean, 0 or 1
+		low, carry := bits.Add64(s.low, uint64(i), 0)
+		s.low, s.high = low, s.high+i>>63+int64(carry)
 	}
 	total := s.sum + f
 	if math.Abs(s.sum) >= math.Abs(f) {
@@ -94,23 +94,42 @@ func (s *summer) add(v *value.Value) (bool, string) {
 }
 
 func (s *summer) result(*tally) (value.Value, string) {
-	sum := s.sum + s.error
-	switch {
-	case s.n == 0 && s.mean:
-		return value.Value{}, noValues
-	case s.n == 0:
-		return value.OfInt(0), noValues
-	case math.IsInf(sum, 0) || math.IsNaN(sum):
-		return value.Value{}, "the sum is beyond the range of FLOAT"
-	case s.mean:
-		if !s.inexact {
-			return value.OfFloat(float64(s.integers) / float64(s.n)), ""
-		}
-		return value.OfFloat(sum / float64(s.n)), ""
-	case !s.inexact:
-		return value.OfInt(s.integers), ""
+	sum := value.OfFloat(s.sum + s.error)
+	if !s.floats {
+		sum = integerOf(s.high, s.low)
 	}
-	return value.OfFloat(sum), ""
+	return sumResult(sum, s.n, s.mean)
+}
+
+// integerOf is a sum of integers in 128 bits as a value.
+func integerOf(high int64, low uint64) value.Value {
+	sum := new(big.Int).Lsh(big.NewInt(high), 64)
+	return SumOf(sum.Add(sum, new(big.Int).SetUint64(low)))
+}
+
+// SumOf is a sum of integers as a value: a FLOAT where 64 bits are too few.
+func SumOf(sum *big.Int) value.Value {
+	if sum.IsInt64() {
+		return value.OfInt(sum.Int64())
+	}
+	f, _ := new(big.Float).SetInt(sum).Float64()
+	return value.OfFloat(f)
+}
+
+// sumResult is the sum of n values, or their mean.
+func sumResult(sum value.Value, n int64, mean bool) (value.Value, string) {
+	f, _ := number(&sum)
+	switch {
+	case n == 0 && mean:
+		return value.Value{}, noValues
+	case n == 0:
+		return value.OfInt(0), noValues
+	case math.IsInf(f, 0) || math.IsNaN(f):
+		return value.Value{}, "the sum is beyond the range of FLOAT"
+	case mean:
+		return value.OfFloat(f / float64(n)), ""
+	}
+	return sum, ""
 }
 
 // extreme is the least (sign −1) or greatest (1) value.
@@ -171,10 +190,15 @@ func (h *holder) result(*tally) (value.Value, string) {
 		slices.Sort(h.values)
 	}
 	f, reason := h.of(h.values)
-	switch {
-	case reason != "":
+	if reason != "" {
 		return value.Value{}, reason
-	case math.IsNaN(f) || math.IsInf(f, 0):
+	}
+	return finite(f)
+}
+
+// finite is a result, unless it is none.
+func finite(f float64) (value.Value, string) {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return value.Value{}, "the result is beyond the range of FLOAT"
 	}
 	return value.OfFloat(f), ""
@@ -193,7 +217,7 @@ func meanOf(values []float64) float64 {
 // deviation is the sample standard deviation, by n − 1.
 func deviation(values []float64) (float64, string) {
 	if len(values) < 2 {
-		return 0, "a standard deviation needs two values"
+		return 0, oneValue
 	}
 	mean := meanOf(values)
 	squares := 0.0
@@ -205,28 +229,38 @@ func deviation(values []float64) (float64, string) {
 
 // quantile is the q-quantile of sorted values at the position q × (n − 1), in between as how says (numpy's names).
 func quantile(sorted []float64, q float64, how string) float64 {
-	position := q * float64(len(sorted)-1)
-	low := int(math.Floor(position))
-	high := int(math.Ceil(position))
-	low, high = max(0, min(low, len(sorted)-1)), max(0, min(high, len(sorted)-1))
+	return quantileOf(len(sorted), func(i int) float64 { return sorted[i] }, q, how)
+}
+
+// around are the positions on both sides of the q-quantile of n values.
+func around(n int, q float64) (low, high int) {
+	position := q * float64(n-1)
+	return max(0, min(int(math.Floor(position)), n-1)), max(0, min(int(math.Ceil(position)), n-1))
+}
+
+// quantileOf is quantile of n values, of which it asks for those around.
+func quantileOf(n int, sorted func(i int) float64, q float64, how string) float64 {
+	position := q * float64(n-1)
+	at, next := around(n, q)
+	low, high := sorted(at), sorted(next)
 	part := position - math.Floor(position)
 	switch how {
 	case "lower":
-		return sorted[low]
+		return low
 	case "higher":
-		return sorted[high]
+		return high
 	case "midpoint":
-		return sorted[low]/2 + sorted[high]/2
+		return low/2 + high/2
 	case "nearest":
-		return sorted[max(0, min(int(math.RoundToEven(position)), len(sorted)-1))]
+		return sorted(max(0, min(int(math.RoundToEven(position)), n-1)))
 	}
-	if sorted[low] == sorted[high] {
-		return sorted[low]
+	if low == high {
+		return low
 	}
 	if part >= 0.5 { // as numpy does, so that the same ends give the same numbers
-		return sorted[high] - (sorted[high]-sorted[low])*(1-part)
+		return high - (high-low)*(1-part)
 	}
-	return sorted[low] + (sorted[high]-sorted[low])*part
+	return low + (high-low)*part
 }
 
 // distincts counts values that differ.
@@ -247,17 +281,18 @@ func (d *distincts) add(v *value.Value) (bool, string) {
 }
 
 func (d *distincts) result(*tally) (value.Value, string) {
-	reason := ""
-	if d.n == 0 {
-		reason = noValues
+	return distinctResult(int64(len(d.seen)), d.n, d.ratio)
+}
+
+// distinctResult is how many different values there are among n, or their share.
+func distinctResult(distinct, n int64, ratio bool) (value.Value, string) {
+	switch {
+	case n == 0:
+		return value.OfInt(0), noValues
+	case ratio:
+		return value.OfFloat(float64(distinct) / float64(n)), ""
 	}
-	if !d.ratio {
-		return value.OfInt(int64(len(d.seen))), reason
-	}
-	if d.n == 0 {
-		return value.OfInt(0), reason
-	}
-	return value.OfFloat(float64(len(d.seen)) / float64(d.n)), ""
+	return value.OfInt(distinct), ""
 }
 
 // completeness is the share of rows that are not null.

@@ -58,12 +58,14 @@ func compileUnique(c *compiler) {
 	if c.kind.each {
 		c.expect("values of %s differ", c.feature().Name)
 		c.out.begin = func(*Run) accumulator { return &uniqueness{one: map[value.Value]*occurrence{}} }
+		c.out.asks = askUnique("")
 		return
 	}
-	isNull := c.nullWhen()
+	isNull, when := c.nullWhen(), c.word("null_when", "all", "any", "never")
 	if !c.has("null_when") {
 		isNull = allNull
 	}
+	c.out.asks = askUnique(when)
 	c.expect("values of %s together differ", strings.Join(c.rule.Features, ", "))
 	c.out.begin = func(*Run) accumulator { return &uniqueness{many: map[string]*occurrence{}, isNull: isNull} }
 }
@@ -221,10 +223,14 @@ func spreadOf(numbers []float64, method string) (center, spread float64) {
 	return center, 1.4826 * quantile(numbers, 0.5, "linear")
 }
 
+// step is what inOrder is made of.
+func (c *compiler) step() Step {
+	return Step{Decreasing: c.word("direction", "increasing", "decreasing") == "decreasing", Strict: c.truth("strict")}
+}
+
 // inOrder tells whether a value may follow another one.
 func (c *compiler) inOrder() func(before, after *held) bool {
-	decreasing := c.word("direction", "increasing", "decreasing") == "decreasing"
-	strict := c.truth("strict")
+	decreasing, strict := c.step().Decreasing, c.step().Strict
 	return func(before, after *held) bool {
 		order, ok := compare(&after.value, &before.value)
 		if decreasing {
@@ -253,6 +259,7 @@ func compileMonotonic(c *compiler) {
 	var fine func(before, after *held) bool
 	if c.kind.Name == "monotonic" {
 		fine = c.inOrder()
+		c.out.asks = askSteps(c.step())
 		c.expect("%s of an entity is %s", name, c.word("direction", "increasing", "decreasing"))
 	} else {
 		absolute, hasAbsolute := c.atLeast("max_absolute", 0)
@@ -260,13 +267,17 @@ func compileMonotonic(c *compiler) {
 		if !c.has("max_absolute") && !c.has("max_relative") {
 			c.found.at("params", "", "max_absolute or max_relative must be given")
 		}
+		step := Step{Change: true}
 		var limits []string
 		if hasAbsolute {
+			step.Absolute = &absolute
 			limits = append(limits, c.given["max_absolute"])
 		}
 		if hasRelative {
+			step.Relative = &relative
 			limits = append(limits, c.given["max_relative"]+" × its value before")
 		}
+		c.out.asks = askSteps(step)
 		c.expect("change of %s of an entity <= %s", name, strings.Join(limits, " and "))
 		fine = func(before, after *held) bool {
 			change := math.Abs(after.number - before.number)

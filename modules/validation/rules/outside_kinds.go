@@ -26,6 +26,14 @@ func compileFreshness(c *compiler) {
 	}
 	c.expect("newest event at most %s old", durationText(most))
 	rule := c.rule
+	judge := func(newest, now int64, o *Outcome) {
+		age := max(0, now-newest)
+		o.Measured = value.OfTime(newest)
+		o.Observed = []byte(show(o.Measured))
+		o.Details = []byte(fmt.Sprintf(`{"age_seconds":%d}`, age/1_000_000))
+		o.conclude(rule, age > most, warns && age > warn)
+	}
+	c.out.asks = askNewest(judge)
 	c.out.begin = func(r *Run) accumulator {
 		newest := int64(math.MinInt64)
 		return &simple{take: func(w *window) {
@@ -42,14 +50,9 @@ func compileFreshness(c *compiler) {
 				newest = max(newest, w.EventTimes[i])
 			})
 		}, end: func(t *tally, o *Outcome) {
-			if t.reason != "" || t.considered == 0 {
-				return
+			if t.reason == "" && t.considered > 0 {
+				judge(newest, r.options.Now, o)
 			}
-			age := max(0, r.options.Now-newest)
-			o.Measured = value.OfTime(newest)
-			o.Observed = []byte(show(o.Measured))
-			o.Details = []byte(fmt.Sprintf(`{"age_seconds":%d}`, age/1_000_000))
-			o.conclude(rule, age > most, warns && age > warn)
 		}}
 	}
 }
@@ -58,6 +61,22 @@ func compileEntities(c *compiler) {
 	accepted, warns := c.accepted(value.Float)
 	c.expect("%s", accepted.text("share of entities with "+c.feature().Name))
 	rule := c.rule
+	judge := func(r *Run, seen int64, o *Outcome) {
+		if r.options.Entities == nil {
+			o.fail("the entities cannot be counted here: it needs what is stored")
+			return
+		}
+		all, err := r.options.Entities()
+		switch {
+		case err != nil:
+			o.fail("%s", sentence(err, "the entities cannot be counted"))
+		case all == 0:
+			o.skip("there are no entities")
+		default:
+			o.measured(value.OfFloat(float64(seen)/float64(all)), "", rule, accepted, warns, false)
+		}
+	}
+	c.out.asks = askEntities(judge)
 	c.out.begin = func(r *Run) accumulator {
 		seen := map[string]struct{}{}
 		return &simple{take: func(w *window) {
@@ -78,21 +97,8 @@ func compileEntities(c *compiler) {
 				}
 			})
 		}, end: func(t *tally, o *Outcome) {
-			if t.reason != "" {
-				return
-			}
-			if r.options.Entities == nil {
-				o.fail("the entities cannot be counted here: it needs what is stored")
-				return
-			}
-			all, err := r.options.Entities()
-			switch {
-			case err != nil:
-				o.fail("%s", sentence(err, "the entities cannot be counted"))
-			case all == 0:
-				o.skip("there are no entities")
-			default:
-				o.measured(value.OfFloat(float64(len(seen))/float64(all)), "", rule, accepted, warns, false)
+			if t.reason == "" {
+				judge(r, int64(len(seen)), o)
 			}
 		}}
 	}
@@ -126,59 +132,60 @@ func compileHistory(c *compiler) {
 	}
 	c.expect("%s as in its last runs", metric)
 	rule, feature := *c.rule, c.feature().Name
+	judge := func(v value.Value, reason string, r *Run, _ *tally, o *Outcome) {
+		if v.IsAbsent() || reason != "" {
+			o.skip("%s", reason)
+			return
+		}
+		now, _ := number(&v)
+		o.Measured = value.OfFloat(now)
+		o.Observed = []byte(show(o.Measured))
+		if r.options.History == nil {
+			o.fail("what was measured before is not known here: it needs what is stored")
+			return
+		}
+		past, err := r.options.History(rule, feature, int(runs))
+		if err != nil {
+			o.fail("%s", sentence(err, "what was measured before cannot be read"))
+			return
+		}
+		past = past[:min(len(past), int(runs))]
+		if len(past) == 0 || !hasChange && len(past) < 2 {
+			o.skip("there are %d earlier runs to compare with", len(past))
+			return
+		}
+		broken := hasChange && math.Abs(now-past[0]) > change*math.Abs(past[0])
+		o.Expected = fmt.Sprintf("last run %s", show(value.OfFloat(past[0])))
+		if hasDeviations && len(past) >= 2 {
+			mean := meanOf(past)
+			spread, _ := deviation(slices.Clone(past))
+			broken = broken || math.Abs(now-mean) > deviations*spread
+			o.Expected += fmt.Sprintf(", mean of %d runs %s ± %s", len(past), show(value.OfFloat(mean)), show(value.OfFloat(deviations*spread)))
+		}
+		o.conclude(&rule, broken, false)
+	}
+	if metric == "row_count" {
+		c.rows(func(r *Run, t *tally, o *Outcome) {
+			if t.considered > 0 {
+				judge(value.OfInt(t.considered), "", r, t, o)
+			}
+		})
+		return
+	}
 	c.out.begin = func(r *Run) accumulator {
 		m := newMeasurer(metric, c.params)
-		return &simple{take: func(w *window) {
-			w.failNulls = false
-			if m == nil {
-				w.each(func(int, []value.Value) { w.considered++ })
-				return
-			}
-			w.values(func(i int, v *value.Value, _ []value.Value) {
-				if ok, reason := m.add(v); !ok {
-					w.reason = reason
-				}
-			})
-		}, end: func(t *tally, o *Outcome) {
-			if t.reason != "" || t.considered+t.null == 0 {
-				return
-			}
-			now := float64(t.considered)
-			if m != nil {
+		return &simple{take: func(w *window) { w.measure(m) }, end: func(t *tally, o *Outcome) {
+			if t.reason == "" && t.considered+t.null > 0 {
 				v, reason := m.result(t)
-				if v.IsAbsent() || reason != "" {
-					o.skip("%s", reason)
-					return
-				}
-				now, _ = number(&v)
+				judge(v, reason, r, t, o)
 			}
-			o.Measured = value.OfFloat(now)
-			o.Observed = []byte(show(o.Measured))
-			if r.options.History == nil {
-				o.fail("what was measured before is not known here: it needs what is stored")
-				return
-			}
-			past, err := r.options.History(rule, feature, int(runs))
-			if err != nil {
-				o.fail("%s", sentence(err, "what was measured before cannot be read"))
-				return
-			}
-			past = past[:min(len(past), int(runs))]
-			if len(past) == 0 || !hasChange && len(past) < 2 {
-				o.skip("there are %d earlier runs to compare with", len(past))
-				return
-			}
-			broken := hasChange && math.Abs(now-past[0]) > change*math.Abs(past[0])
-			o.Expected = fmt.Sprintf("last run %s", show(value.OfFloat(past[0])))
-			if hasDeviations && len(past) >= 2 {
-				mean := meanOf(past)
-				spread, _ := deviation(slices.Clone(past))
-				broken = broken || math.Abs(now-mean) > deviations*spread
-				o.Expected += fmt.Sprintf(", mean of %d runs %s ± %s", len(past), show(value.OfFloat(mean)), show(value.OfFloat(deviations*spread)))
-			}
-			o.conclude(&rule, broken, false)
 		}}
 	}
+	c.out.asks = askMetric(metric, c.params, func(v value.Value, reason string, r *Run, t *tally, o *Outcome) {
+		if t.considered+t.null > 0 {
+			judge(v, reason, r, t, o)
+		}
+	})
 }
 
 // distributionMetrics are what a distribution can be judged by, the default first.

@@ -36,27 +36,30 @@ func compileQuantiles(c *compiler) {
 	}
 	c.expect("quantiles %s of %s in %s", c.given["q"], c.feature().Name, c.given["ranges"])
 	rule := c.rule
+	judge := func(n int, sorted func(i int) float64, o *Outcome) {
+		broken := false
+		values, success := make([]float64, len(ranges)), make([]bool, len(ranges))
+		for i, r := range ranges {
+			f := quantileOf(n, sorted, r.q, how)
+			values[i] = f
+			success[i] = near(f, r.least, within) || near(f, r.most, within) || f >= r.least && f <= r.most
+			broken = broken || !success[i]
+		}
+		details, _ := json.Marshal(map[string][]bool{"success_details": success})
+		o.Observed = json.RawMessage(`{"quantiles":` + c.given["q"] + `,"values":` + string(numbersOf(values)) + "}")
+		o.Details = details
+		o.conclude(rule, broken, false)
+	}
 	c.out.begin = func(*Run) accumulator {
 		h := &holder{}
 		return &simple{take: func(w *window) { w.measure(h) }, end: func(t *tally, o *Outcome) {
-			if t.reason != "" || len(h.values) == 0 {
-				return
+			if t.reason == "" && len(h.values) > 0 {
+				slices.Sort(h.values)
+				judge(len(h.values), func(i int) float64 { return h.values[i] }, o)
 			}
-			slices.Sort(h.values)
-			broken := false
-			values, success := make([]float64, len(ranges)), make([]bool, len(ranges))
-			for i, r := range ranges {
-				f := quantile(h.values, r.q, how)
-				values[i] = f
-				success[i] = near(f, r.least, within) || near(f, r.most, within) || f >= r.least && f <= r.most
-				broken = broken || !success[i]
-			}
-			details, _ := json.Marshal(map[string][]bool{"success_details": success})
-			o.Observed = json.RawMessage(`{"quantiles":` + c.given["q"] + `,"values":` + string(numbersOf(values)) + "}")
-			o.Details = details
-			o.conclude(rule, broken, false)
 		}}
 	}
+	c.out.asks = askQuantiles(ranges, judge)
 }
 
 // near tells whether f misses an end by no more than the share within of it and 1e-8.

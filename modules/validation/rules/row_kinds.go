@@ -19,6 +19,7 @@ func rowKinds() []Kind {
 			func(c *compiler) {
 				c.out.takesNull = true
 				c.expect("not null")
+				c.out.asks = askCounts(func(c *Measured) int64 { return c.Nulls })
 				c.out.one = func(v *value.Value) verdict { return badIf(v.IsNull()) }
 			}),
 		each(true, "null", "any", anyType,
@@ -26,6 +27,7 @@ func rowKinds() []Kind {
 			func(c *compiler) {
 				c.out.takesNull = true
 				c.expect("null")
+				c.out.asks = askCounts(func(c *Measured) int64 { return c.Values })
 				c.out.one = func(v *value.Value) verdict { return badIf(!v.IsNull()) }
 			}),
 		each(true, "range", "numbers, BOOLEAN (0 and 1), STRING (by bytes), TIMESTAMP", ordered,
@@ -39,6 +41,7 @@ func rowKinds() []Kind {
 			"A value is bad if it is an infinity or not a number. The store refuses such, so that this is for data from elsewhere.",
 			func(c *compiler) {
 				c.expect("a finite number")
+				c.out.asks = askEnds
 				c.out.one = func(v *value.Value) verdict {
 					f, ok := number(v)
 					return orUnknown(ok, !math.IsInf(f, 0) && !math.IsNaN(f))
@@ -102,6 +105,7 @@ func compileRange(c *compiler) {
 	}
 	c.expect("%s", n.text(c.feature().Name))
 	c.out.one = rangeCheck(n, c.feature().Type)
+	c.out.asks = askEnds
 }
 
 // rangeCheck takes the short way where values and ends are of one sort of number.
@@ -157,6 +161,7 @@ func compilePositive(c *compiler) {
 	if zero {
 		c.expect("%s >= 0", c.feature().Name)
 	}
+	c.out.asks = askEnds
 	c.out.one = func(v *value.Value) verdict {
 		f, ok := number(v)
 		return orUnknown(ok, f > 0 || zero && f == 0)
@@ -173,6 +178,7 @@ func compileMembership(c *compiler, in bool) {
 	if !in {
 		c.expect("none of %s", listed(values))
 	}
+	c.out.asks = askEach
 	if c.feature().Type == value.Float || c.feature().Type == value.Invalid {
 		c.out.one = func(v *value.Value) verdict {
 			_, found := set[same(*v)]

@@ -147,8 +147,9 @@ type Run struct {
 	sets       []accumulator
 	conditions []*evaluation
 	chosen     [][]bool
-	broken     []string // why a where could not be evaluated
-	columns    []bool   // which fields some batch has had
+	broken     []string   // why a where could not be evaluated
+	columns    []bool     // which fields some batch has had
+	settled    []*settled // by unit, what measures told; nil: nothing was measured
 	at         []int
 }
 
@@ -200,6 +201,9 @@ func (r *Run) Add(b *Batch, broke func(*Bad)) {
 	}
 	var one Bad
 	for i := range r.set.units {
+		if !r.scans(i) {
+			continue
+		}
 		u := &r.set.units[i]
 		w := window{Batch: b, tally: &r.tallies[i], first: r.seen}
 		w.rows += int64(b.Rows)
@@ -325,7 +329,12 @@ func (r *Run) Finish() []Outcome {
 		if o.Features == nil {
 			o.Features = []string{}
 		}
-		if r.sets[i] != nil {
+		switch settled := r.measured(i); {
+		case settled != nil:
+			if t = &settled.tally; settled.end != nil {
+				settled.end(t, &o)
+			}
+		case r.sets[i] != nil:
 			r.sets[i].finish(t, &o)
 		}
 		o.Rows, o.Considered, o.Null, o.Bad = t.rows, t.considered, t.null, t.bad

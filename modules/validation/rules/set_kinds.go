@@ -76,6 +76,9 @@ func compileMeasure(c *compiler) {
 	c.out.begin = func(r *Run) accumulator {
 		return &measuring{measurer: newMeasurer(name, p), rule: rule, accepted: accepted, warns: warns, empty: r.options.Empty}
 	}
+	c.out.asks = askMetric(name, p, func(v value.Value, reason string, r *Run, _ *tally, o *Outcome) {
+		o.measured(v, reason, rule, accepted, warns, r.options.Empty)
+	})
 }
 
 // accepted reads min, max, warn_min and warn_max for results of type t.
@@ -147,20 +150,59 @@ func compileDistinctSet(c *compiler) {
 	words := map[string]string{"distinct_in": "values in ", "distinct_contain": "values contain ", "distinct_equal": "values are ", "most_common": "most common value in "}
 	name, rule := c.kind.Name, c.rule
 	c.expect("%s%s", words[name], listed(values))
-	c.out.begin = func(r *Run) accumulator {
-		return &distinctSet{distincts: distincts{seen: map[value.Value]int64{}}, name: name, rule: rule, wanted: wanted, ties: ties,
-			empty: r.options.Empty, listed: r.options.Listed}
+	begin := func(r *Run) *distinctSet {
+		return &distinctSet{occurring: occurring{name: name, wanted: wanted, listed: r.options.Listed}, rule: rule, ties: ties, empty: r.options.Empty,
+			distincts: distincts{seen: map[value.Value]int64{}}}
+	}
+	c.out.begin = func(r *Run) accumulator { return begin(r) }
+	c.out.asks = func(r *Run, u *unit) *asked {
+		d := begin(r)
+		return &asked{needs: func(*known) []Measure {
+			return []Measure{{Of: Counts, Fields: u.fields}, {Of: Occurrences, Fields: u.fields, Take: func(v value.Value, rows int64) { d.take(same(v), rows) }}}
+		}, count: func(k *known, t *tally) bool {
+			t.considered, t.null = k.counts(u.fields[0]).Values, k.counts(u.fields[0]).Nulls
+			return true
+		}, end: d.judge}
+	}
+}
+
+// occurring notes which values occur: those that count, in their order.
+type occurring struct {
+	name   string
+	wanted map[value.Value]struct{}
+	listed int
+
+	most  int64 // rows of one value
+	all   int   // values
+	found int   // of wanted
+	shown []value.Value
+	rows  []int64 // of those
+}
+
+// take is told of each value once, in ascending order.
+func (c *occurring) take(v value.Value, rows int64) {
+	if c.name == "most_common" && rows < c.most {
+		return
+	}
+	if c.name == "most_common" && rows > c.most {
+		c.all, c.found, c.shown, c.rows = 0, 0, nil, nil
+	}
+	c.most = max(c.most, rows)
+	c.all++
+	if _, ok := c.wanted[v]; ok {
+		c.found++
+	}
+	if len(c.shown) < c.listed {
+		c.shown, c.rows = append(c.shown, v), append(c.rows, rows)
 	}
 }
 
 // distinctSet judges which values occur.
 type distinctSet struct {
 	distincts
-	name        string
+	occurring
 	rule        *Definition
-	wanted      map[value.Value]struct{}
 	ties, empty bool
-	listed      int
 }
 
 func (d *distinctSet) add(w *window) {
@@ -176,41 +218,37 @@ func (d *distinctSet) finish(t *tally, o *Outcome) {
 	if t.reason != "" {
 		return
 	}
-	occurring := make([]value.Value, 0, len(d.seen))
-	most := int64(0)
-	for v, n := range d.seen {
-		occurring = append(occurring, v)
-		most = max(most, n)
+	values := make([]value.Value, 0, len(d.seen))
+	for v := range d.seen {
+		values = append(values, v)
 	}
-	if d.name == "most_common" {
-		occurring = slices.DeleteFunc(occurring, func(v value.Value) bool { return d.seen[v] < most })
+	slices.SortFunc(values, order)
+	for _, v := range values {
+		d.take(v, d.seen[v])
 	}
-	slices.SortFunc(occurring, order)
-	wanted := 0
-	for _, v := range occurring {
-		if _, ok := d.wanted[v]; ok {
-			wanted++
-		}
-	}
-	shown := occurring[:min(len(occurring), d.listed)]
-	o.Observed = listOf(shown)
+	d.judge(t, o)
+}
+
+// judge concludes from what occurs.
+func (d *distinctSet) judge(t *tally, o *Outcome) {
+	o.Observed = listOf(d.shown)
 	if d.name != "most_common" {
-		o.Details = d.counts(shown, len(occurring))
+		o.Details = d.counts()
 	}
-	if d.n == 0 && !d.empty {
+	if d.all == 0 && !d.empty {
 		o.skip("%s", t.nothing())
 		return
 	}
 	fine := false
 	switch d.name {
 	case "distinct_in":
-		fine = wanted == len(occurring)
+		fine = d.found == d.all
 	case "distinct_contain":
-		fine = wanted == len(d.wanted)
+		fine = d.found == len(d.wanted)
 	case "distinct_equal":
-		fine = wanted == len(d.wanted) && wanted == len(occurring)
+		fine = d.found == len(d.wanted) && d.found == d.all
 	case "most_common":
-		fine = wanted > 0 && (d.ties || len(occurring) == 1)
+		fine = d.found > 0 && (d.ties || d.all == 1)
 	}
 	o.conclude(d.rule, !fine, false)
 }
@@ -234,19 +272,19 @@ func listOf(values []value.Value) json.RawMessage {
 	return append(b, ']')
 }
 
-// counts shows how often each of some values occurs, and how many there are in all.
-func (d *distinctSet) counts(shown []value.Value, all int) json.RawMessage {
+// counts shows how often each of the values that are shown occurs, and how many there are in all.
+func (c *occurring) counts() json.RawMessage {
 	b := []byte(`{"distinct":`)
-	b = strconv.AppendInt(b, int64(all), 10)
+	b = strconv.AppendInt(b, int64(c.all), 10)
 	b = append(b, `,"value_counts":[`...)
-	for i, v := range shown {
+	for i, v := range c.shown {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = append(b, `{"value":`...)
 		b = appendJSON(b, v)
 		b = append(b, `,"count":`...)
-		b = strconv.AppendInt(b, d.seen[v], 10)
+		b = strconv.AppendInt(b, c.rows[i], 10)
 		b = append(b, '}')
 	}
 	return append(b, "]}"...)

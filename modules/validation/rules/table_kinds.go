@@ -75,20 +75,22 @@ func (s *simple) finish(t *tally, o *Outcome) { s.end(t, o) }
 func compileCount(c *compiler) {
 	accepted, warns := c.accepted(value.Invalid)
 	c.expect("%s", accepted.text(c.kind.Name))
-	rule := c.rule
-	if c.kind.Name == "column_count" {
-		c.out.begin = func(r *Run) accumulator {
-			return &simple{take: func(w *window) { w.each(func(int, []value.Value) { w.considered++ }) }, end: func(t *tally, o *Outcome) {
-				o.measured(value.OfInt(int64(len(r.tableColumns()))), "", rule, accepted, warns, true)
-			}}
+	rule, columns := c.rule, c.kind.Name == "column_count"
+	c.rows(func(r *Run, t *tally, o *Outcome) {
+		n := t.considered
+		if columns {
+			n = int64(len(r.tableColumns()))
 		}
-		return
-	}
+		o.measured(value.OfInt(n), "", rule, accepted, warns, true) // no row at all can be too few
+	})
+}
+
+// rows completes a kind that counts the rows and then judges something else, or their number.
+func (c *compiler) rows(end func(r *Run, t *tally, o *Outcome)) {
 	c.out.begin = func(r *Run) accumulator {
-		return &simple{take: func(w *window) { w.each(func(int, []value.Value) { w.considered++ }) }, end: func(t *tally, o *Outcome) {
-			o.measured(value.OfInt(t.considered), "", rule, accepted, warns, true) // no row at all can be too few
-		}}
+		return &simple{take: func(w *window) { w.each(func(int, []value.Value) { w.considered++ }) }, end: func(t *tally, o *Outcome) { end(r, t, o) }}
 	}
+	c.out.asks = askRows(end)
 }
 
 // tableColumns are the columns that the data have.
@@ -118,24 +120,22 @@ func compileColumns(c *compiler) {
 		c.expect("columns are %s", quoted)
 	}
 	rule := c.rule
-	c.out.begin = func(r *Run) accumulator {
-		return &simple{take: func(w *window) { w.each(func(int, []value.Value) { w.considered++ }) }, end: func(t *tally, o *Outcome) {
-			columns := r.tableColumns()
-			missing, others := without(names, columns), without(columns, names)
-			broken := len(missing) > 0
-			switch {
-			case placed:
-				broken = broken || position >= int64(len(columns)) || columns[position] != names[0]
-			case inOrder:
-				broken = !slices.Equal(columns, names)
-			case exact:
-				broken = broken || len(others) > 0
-			}
-			o.Observed = value.AppendJSONStrings(nil, columns)
-			o.Details = json.RawMessage(fmt.Sprintf(`{"missing":%s,"unexpected":%s}`, value.AppendJSONStrings(nil, missing), value.AppendJSONStrings(nil, others)))
-			o.conclude(rule, broken, false)
-		}}
-	}
+	c.rows(func(r *Run, _ *tally, o *Outcome) {
+		columns := r.tableColumns()
+		missing, others := without(names, columns), without(columns, names)
+		broken := len(missing) > 0
+		switch {
+		case placed:
+			broken = broken || position >= int64(len(columns)) || columns[position] != names[0]
+		case inOrder:
+			broken = !slices.Equal(columns, names)
+		case exact:
+			broken = broken || len(others) > 0
+		}
+		o.Observed = value.AppendJSONStrings(nil, columns)
+		o.Details = json.RawMessage(fmt.Sprintf(`{"missing":%s,"unexpected":%s}`, value.AppendJSONStrings(nil, missing), value.AppendJSONStrings(nil, others)))
+		o.conclude(rule, broken, false)
+	})
 }
 
 // without are the names that are not among others, in their order, each once.
