@@ -154,6 +154,9 @@ type Snapshot interface {
 	// Existence is about what there is.
 	Existence
 
+	// Measurement is about many rows at once.
+	Measurement
+
 	// Sample answers up to n entities of the group, each once, chosen at random from all over it: all of them if its table has no more
 	// than n rows. It costs about as much as n look-ups, however large the group is. Any entity can be chosen, but one of many
 	// observations is the likelier.

@@ -28,6 +28,7 @@ type snapshot struct {
 	known    *store.Known     // nil: all that is in the snapshot
 	twin     *snapshot        // a second connection to it; nil: not yet, or none to be had
 	alone    bool             // there is none to be had
+	merged   map[string]int64 // what was counted for Measure
 }
 
 // Snapshot opens a transaction that sees what is committed now. Sorting is made unattractive: every read that has an order

@@ -23,7 +23,8 @@ type snapshot struct {
 	next    int64 // the ingest id that comes next
 	loads   []openLoad
 	taken   []takenRun
-	known   *store.Known // nil: all that is in the snapshot
+	known   *store.Known     // nil: all that is in the snapshot
+	merged  map[string]int64 // what was counted for Measure
 }
 
 // Snapshot waits for a connection, if all are in use.
