@@ -25,9 +25,14 @@ func (s values) Scan(ctx context.Context, group *registry.Group, window validati
 		return err
 	}
 	defer snapshot.Close()
+	return scanned(ctx, snapshot, groups[0], group, window, yield)
+}
+
+// scanned is Scan of a snapshot, in which the group is defined as stored.
+func scanned(ctx context.Context, snapshot Snapshot, stored, group *registry.Group, window validation.Window, yield func(*rules.Batch) error) error {
 	sc := &scan{yield: yield, batch: rules.Batch{Columns: make([]int, len(group.Features))}}
 	var features []*registry.Feature
-	for _, f := range groups[0].Stored() { // a generation that has been followed by another one meanwhile is read nevertheless
+	for _, f := range stored.Stored() { // a generation that has been followed by another one meanwhile is read nevertheless
 		i := slices.IndexFunc(group.Features, func(g *registry.Feature) bool { return same(f, g) })
 		if i >= 0 && (window.Reads == nil || window.Reads[i]) {
 			features = append(features, f)
@@ -36,15 +41,25 @@ func (s values) Scan(ctx context.Context, group *registry.Group, window validati
 	for i, f := range group.Features {
 		sc.batch.Columns[i] = slices.IndexFunc(features, func(g *registry.Feature) bool { return same(f, g) })
 	}
-	of := Range{From: window.From, To: window.To, Run: window.Run, Ordered: group.Kind == registry.Features && window.Run == 0}
+	of := rangeOf(window)
+	of.Ordered = merges(group, window)
 	take := sc.take
 	if of.Ordered {
 		take = sc.merge
 	}
-	if err := snapshot.Observations(ctx, groups[0], features, of, take); err != nil {
+	if err := snapshot.Observations(ctx, stored, features, of, take); err != nil {
 		return unavailable("scan "+group.Name, err)
 	}
 	return sc.flush()
+}
+
+func rangeOf(window validation.Window) Range {
+	return Range{From: window.From, To: window.To, Run: window.Run}
+}
+
+// merges tells whether the rows of one entity and event time are one.
+func merges(group *registry.Group, window validation.Window) bool {
+	return group.Kind == registry.Features && window.Run == 0
 }
 
 // scan hands rows on as batches.

@@ -134,7 +134,6 @@ func (v *Validation) look(ctx context.Context, j *job, p *pass, now time.Time) (
 	for i, f := range fields {
 		names[i] = f.Name
 	}
-	window := p.window
 	options := rules.Options{
 		Now: now.UnixMicro(), TableColumns: names,
 		Lookup: func(target rules.Reference, values []value.Value) ([]bool, error) {
@@ -146,28 +145,23 @@ func (v *Validation) look(ctx context.Context, j *job, p *pass, now time.Time) (
 		},
 		Distribution: v.profiles.Distributions(ctx, j.group, p.window),
 	}
-	if p.profile == nil {
-		window.Reads = set.Reads()
-	}
-	run := set.Begin(options)
-	var rows int64
-	err := v.values.Scan(ctx, j.group, window, func(b *rules.Batch) error {
-		run.Add(b, nil)
-		if p.profile != nil {
-			p.profile.Add(b)
+	var outcomes []rules.Outcome
+	err := v.values.Read(ctx, j.group, p.window, func(rows rules.Source) (err error) {
+		watched := &watching{Source: rows, profile: p.profile, progress: j.progress}
+		if p.profile == nil {
+			outcomes, err = set.Evaluate(ctx, options, watched)
+			return err
 		}
-		if rows > 0 { // one batch is no progress
-			j.progress(rows)
-		}
-		rows += int64(b.Rows)
-		return ctx.Err()
+		run := set.Begin(options) // the profile sees all rows, and so do the rules
+		err = watched.Scan(ctx, nil, func(b *rules.Batch) error { run.Add(b, nil); return nil })
+		outcomes = run.Finish()
+		return err
 	})
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	outcomes := run.Finish()
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	if err != nil && outcomes == nil {
+		outcomes = set.Begin(options).Finish()
 	}
 	for i := range outcomes {
 		if err != nil {
@@ -179,6 +173,30 @@ func (v *Validation) look(ctx context.Context, j *job, p *pass, now time.Time) (
 		v.log.Warn("rules could not be evaluated", "group", j.group.Name, "error", err)
 	}
 	return append(outcomes, broken...), nil
+}
+
+// watching is rows that are counted, and profiled, on their way to rules.
+type watching struct {
+	rules.Source
+	profile  *Profiling // nil: there is none
+	progress func(rows int64)
+	rows     int64
+}
+
+func (w *watching) Scan(ctx context.Context, reads []bool, yield func(*rules.Batch) error) error {
+	return w.Source.Scan(ctx, reads, func(b *rules.Batch) error {
+		if err := yield(b); err != nil {
+			return err
+		}
+		if w.profile != nil {
+			w.profile.Add(b)
+		}
+		if w.rows > 0 { // one batch is no progress
+			w.progress(w.rows)
+		}
+		w.rows += int64(b.Rows)
+		return ctx.Err()
+	})
 }
 
 // nameEntities writes whose rows examples are, and of when.

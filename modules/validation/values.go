@@ -17,6 +17,10 @@ type Values interface {
 	// row as it came in. What a batch holds is valid until yield returns.
 	Scan(ctx context.Context, group *registry.Group, window Window, yield func(*rules.Batch) error) error
 
+	// Read gives use what a window holds, as it is at one moment: rows that are scanned as by Scan, and the same measured by the engine. Of the
+	// window, Reads means nothing to it.
+	Read(ctx context.Context, group *registry.Group, window Window, use func(rules.Source) error) error
+
 	// Lookup tells for each of some values whether it exists: as an entity of the type, or as an observed value of the group's feature.
 	// A target that is not defined is a fault of kind NotFound.
 	Lookup(ctx context.Context, target rules.Reference, values []value.Value) ([]bool, error)
