@@ -16,5 +16,5 @@ type Measurement interface {
 	Measure(ctx context.Context, group *registry.Group, features []*registry.Feature, of Range, merged bool, measures []rules.Measure) ([]rules.Measured, error)
 }
 
-// TooManyMerged tells whether too many of the times of a group's entities have several rows to measure them.
+// TooManyMerged tells whether several of all rows, which share entity and event time with another one, are too many to measure the group.
 func TooManyMerged(several, all int64) bool { return several > 1000 && several > all/10 }

@@ -31,8 +31,8 @@ func RunMeasures(t *testing.T, engine OfflineEngine, checks int) {
 	rapid.Check(t, func(t *rapid.T) {
 		groups++
 		w := &weighing{T: t, ctx: context.Background(), store: opened, group: groups}
-		w.grow()
 		defer w.close()
+		w.grow()
 		for range 2 {
 			a, b := w.compare(ends)
 			judged, scanned = judged+a, scanned+b
@@ -51,7 +51,7 @@ type weighing struct {
 	store  store.Offline
 	group  int64
 	newest *registry.Group
-	open   []store.Load
+	open   []store.Load // some of them are committed
 }
 
 func (w *weighing) close() {
@@ -79,18 +79,18 @@ func (w *weighing) grow() {
 		case "append":
 			require.NoError(w, w.store.Append(w.ctx, []*store.Rows{w.rows()}))
 		case "load", "open":
-			load, err := w.store.Load(w.ctx, w.newest, w.run(int64(n%3)))
-			require.NoError(w, err)
 			rows := w.rows()
-			rows.Run = w.run(int64(n % 3))
+			rows.Run = w.run(int64(n))
+			load, err := w.store.Load(w.ctx, w.newest, rows.Run)
+			require.NoError(w, err)
+			w.open = append(w.open, load)
 			require.NoError(w, load.Add(w.ctx, rows))
-			if len(w.open) == 0 && n > 4 {
-				w.open = append(w.open, load) // the layout cannot change any more
-				return
+			if n > 4 {
+				return // the layout cannot change any more
 			}
 			require.NoError(w, load.Commit(w.ctx))
 		case "remove":
-			_, err := w.store.Remove(w.ctx, w.newest, store.Selection{Run: w.run(rapid.Int64Range(0, 2).Draw(w.T, "removed run"))})
+			_, err := w.store.Remove(w.ctx, w.newest, store.Selection{Run: w.run(rapid.Int64Range(0, int64(n)).Draw(w.T, "removed run"))})
 			require.NoError(w, err)
 		case "column":
 			w.newest = WithColumn(w.newest, Column{fmt.Sprintf("added%d", n), rapid.SampledFrom(valuetest.Types).Draw(w.T, "added")})
@@ -261,7 +261,7 @@ func (w *weighing) compare(ends map[rules.Status]int) (outcomes, scans int) {
 	source := &weighed{snapshot: snapshot, group: w.newest, merged: rapid.Bool().Draw(w.T, "merged")}
 	switch rapid.IntRange(0, 4).Draw(w.T, "range") {
 	case 0:
-		source.of.Run, source.merged = w.run(rapid.Int64Range(0, 2).Draw(w.T, "run")), false
+		source.of.Run, source.merged = w.run(rapid.Int64Range(0, 4).Draw(w.T, "run")), false
 	case 1:
 		source.of.From = new(noon + rapid.Int64Range(0, 3).Draw(w.T, "from"))
 	case 2:

@@ -118,6 +118,8 @@ func RunOffline(t *testing.T, engine OfflineEngine) {
 		{"HasValues tells of many values whether a row observes them", (*offline).hasValues},
 		{"CountEntities counts those of several groups once", (*offline).countEntities},
 		{"Observations at most", (*offline).observationsLimit},
+		{"Measure says of rows what there is to count, add up and order", (*offline).measures},
+		{"Measure merges the rows of one entity and time, unless there are too many", (*offline).measuresMerged},
 		{"Observations of many rows come in batches", (*offline).observationsMany},
 		{"Remove takes back what a run brought", (*offline).removeRun},
 		{"Remove takes back an observation, whole or some of its features", (*offline).removeOne},
