@@ -137,7 +137,8 @@ func (a *Alert) resolve(reason string, run int64, now, tellAt time.Time) {
 	a.SilenceID, a.MutedBy = 0, 0
 }
 
-// schedule sets when receivers are to be told of an open alert: what waits already keeps its time, a repeat does not wait.
+// schedule sets when receivers are to be told of an open alert: what waits already keeps its time, even if only a repeat is left of it;
+// what is a repeat from the start does not wait.
 func (a *Alert) schedule(now time.Time, repeat time.Duration, tellAt time.Time) {
 	if a.State == Resolved {
 		return

@@ -10,7 +10,8 @@
 // class source is open in the same group: that one is muted until a bad outcome comes in while the source works. What was told as firing
 // is told as resolved, silenced or not. A notification says how things are when it is made out, GroupWait after the first thing to tell of
 // its group and run; with it goes what else there is to tell of the two. So an alert that fires and is resolved within that time is told
-// once, as resolved.
+// once, as resolved; and one whose severity rises and falls back within it is told at its end as a repeat, if one is due by then. A repeat
+// that comes alone does not wait.
 //
 // What is to be told is a mark in the alert's own row (tell_at), written with the change that makes it worth telling. Making out
 // notifications takes the marks away, notes in the alerts what receivers now know, and queues a delivery for each receiver, in one

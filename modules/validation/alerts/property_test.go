@@ -32,7 +32,8 @@ type modelAlert struct {
 	acknowledged       Severity // "": it is not
 	muted              bool
 	resolved, finished bool // finished: there is nothing more to tell
-	toldAt, owedSince  time.Time
+	toldAt             time.Time
+	due                time.Time // when it is made out; zero: there is nothing to tell
 }
 
 // streak counts the outcomes of a key at the end that are all bad, or all good; skipped ones are passed over.
@@ -101,7 +102,7 @@ func (m *model) resolve(a *modelAlert, run int64) {
 	a.resolved, a.run = true, run
 }
 
-// settle mutes, and notes since when there is something to tell.
+// settle mutes, and notes when what there is to tell is made out.
 func (m *model) settle(bad map[*modelAlert]bool) {
 	source := slices.ContainsFunc(m.alerts, func(a *modelAlert) bool { return a.class == Source && !a.resolved })
 	for _, a := range m.alerts {
@@ -110,13 +111,18 @@ func (m *model) settle(bad map[*modelAlert]bool) {
 		}
 	}
 	for _, a := range m.alerts {
-		if m.wants(a) == "" {
-			a.owedSince = time.Time{}
-		} else if a.owedSince.IsZero() {
-			a.owedSince = m.now
+		event := m.wants(a)
+		switch {
+		case event == "":
+			a.due = time.Time{}
+		case !a.due.IsZero(): // it waits already, and goes on to, whatever has become of it
+		case event == EventRepeated:
+			a.due = m.now
+		default:
+			a.due = m.now.Add(30 * time.Second)
 			for _, other := range m.alerts { // of one run, what waits is told with the first
-				if other != a && other.run == a.run && m.wants(other) != "" && !other.owedSince.IsZero() && other.owedSince.Before(a.owedSince) {
-					a.owedSince = other.owedSince
+				if other.run == a.run && m.wants(other) != "" && !other.due.IsZero() && other.due.Before(a.due) {
+					a.due = other.due
 				}
 			}
 		}
@@ -128,8 +134,7 @@ func (m *model) tell() (lines []string) {
 	for {
 		var first *modelAlert
 		for _, a := range m.alerts {
-			due := m.wants(a) != "" && !m.now.Before(a.owedSince.Add(30*time.Second)) || m.wants(a) == EventRepeated
-			if due && (first == nil || a.owedSince.Before(first.owedSince)) {
+			if !a.due.IsZero() && !m.now.Before(a.due) && (first == nil || a.due.Before(first.due)) {
 				first = a
 			}
 		}
@@ -140,7 +145,7 @@ func (m *model) tell() (lines []string) {
 		for _, a := range m.alerts {
 			if event := m.wants(a); event != "" && a.run == first.run {
 				items = append(items, fmt.Sprintf("%s %s %s", event, a.key.rule, a.severity))
-				a.toldAt, a.told, a.owedSince, a.finished = m.now, a.severity, time.Time{}, a.resolved
+				a.toldAt, a.told, a.due, a.finished = m.now, a.severity, time.Time{}, a.resolved
 			}
 		}
 		lines = append(lines, fmt.Sprintf("all run=%d: %s", first.run, strings.Join(items, ", ")))
