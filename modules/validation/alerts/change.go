@@ -45,7 +45,7 @@ func (a *Alerts) Acknowledge(ctx context.Context, id int64, by, note string, dry
 // of kind Conflict.
 func (a *Alerts) Resolve(ctx context.Context, id int64, by, reason string, dryRun bool) (*Alert, error) {
 	return a.changeOne(ctx, id, dryRun, func(b *board, alert *Alert) {
-		alert.resolve(by+": "+reason, alert.Run, b.now, b.tellAt(alert.Run))
+		alert.resolve(by+": "+reason, alert.Run, b.now, b.tellAt())
 	})
 }
 

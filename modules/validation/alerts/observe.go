@@ -70,7 +70,7 @@ func (a *Alerts) end(ctx context.Context, group, rule string, about func(feature
 	err := a.onBoard(ctx, group, func(b *board) error {
 		for _, alert := range b.alerts {
 			if alert.Rule == rule && about(alert.Feature) && alert.State != Resolved {
-				alert.resolve(reason, alert.Run, b.now, b.tellAt(alert.Run))
+				alert.resolve(reason, alert.Run, b.now, b.tellAt())
 			}
 		}
 		return a.repository.forgetSubjects(b.tx, group, rule, about)
@@ -154,7 +154,7 @@ func (b *board) observe(outcomes []Outcome) error {
 			alert.worsen(o)
 			bad[alert] = true
 		case alert != nil && o.Status == Passed && s.good >= orDefault(o.ResolveAfter, b.config.ResolveAfter):
-			alert.resolve("recovered: the rule passes again", o.Run, b.now, b.tellAt(o.Run))
+			alert.resolve("recovered: the rule passes again", o.Run, b.now, b.tellAt())
 			if err := b.repository.save(b.tx, alert); err != nil { // before another one of the same key is opened
 				return err
 			}
@@ -184,15 +184,24 @@ func (b *board) open(k key) *Alert {
 	return nil
 }
 
-// tellAt is when what a run brings up now is told: with what waits of the same run already, or after the group's wait.
-func (b *board) tellAt(run int64) time.Time {
-	at := b.now.Add(b.config.GroupWait)
+// tellAt is when that is told at the latest which comes up now.
+func (b *board) tellAt() time.Time { return b.now.Add(b.config.GroupWait) }
+
+// schedule sets when receivers are told of what came up just now: with what waits of the same run already, or after the group's wait.
+// It is decided when the change is over, so that the order of what is found together does not matter.
+func (b *board) schedule() {
+	first := map[int64]time.Time{} // of a run
 	for _, alert := range b.alerts {
-		if alert.Run == run && !alert.TellAt.IsZero() && alert.TellAt.Before(at) {
-			at = alert.TellAt
+		alert.schedule(b.now, b.config.RepeatInterval, b.tellAt())
+		if earliest := first[alert.Run]; !alert.TellAt.IsZero() && (earliest.IsZero() || alert.TellAt.Before(earliest)) {
+			first[alert.Run] = alert.TellAt
 		}
 	}
-	return at
+	for _, alert := range b.alerts {
+		if alert.TellAt.Equal(b.tellAt()) {
+			alert.TellAt = first[alert.Run]
+		}
+	}
 }
 
 // save settles what silences and the group's source mean for the open alerts, and writes all. bad are those that were found bad just
@@ -215,8 +224,10 @@ func (b *board) save(bad map[*Alert]bool) error {
 			case bad[alert]:
 				alert.MutedBy = 0
 			}
-			alert.schedule(b.now, b.config.RepeatInterval, b.tellAt(alert.Run))
 		}
+	}
+	b.schedule()
+	for _, alert := range b.alerts {
 		if err := b.repository.save(b.tx, alert); err != nil {
 			return err
 		}

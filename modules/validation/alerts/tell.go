@@ -43,9 +43,9 @@ func (a *Alerts) tell(ctx context.Context) (bool, error) {
 		for _, alert := range b.alerts {
 			if alert.State != Resolved {
 				alert.silence(b.silences)
-				alert.schedule(b.now, b.config.RepeatInterval, b.tellAt(alert.Run))
 			}
 		}
+		b.schedule()
 		return b.tell(run)
 	})
 	if err != nil {
