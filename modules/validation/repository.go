@@ -185,10 +185,11 @@ func (r repository) standing(ctx context.Context) (standing []newestRow, err err
 	return standing, unavailable(err)
 }
 
-// end notes that nothing more will be heard of a rule and feature, unless something came in since they were read.
-func (r repository) end(ctx context.Context, s newestRow) error {
-	return unavailable(r.db.WithContext(ctx).Exec("UPDATE validation_newest SET ended = ? WHERE group_name = ? AND rule = ? AND feature = ? AND result_id = ?",
-		true, s.GroupName, s.Rule, s.Feature, s.ResultID).Error)
+// end notes that nothing more will be heard of a rule and feature. Where something came in since they were read, it does not, and answers false.
+func (r repository) end(ctx context.Context, s newestRow) (bool, error) {
+	done := r.db.WithContext(ctx).Exec("UPDATE validation_newest SET ended = ? WHERE group_name = ? AND rule = ? AND feature = ? AND result_id = ?",
+		true, s.GroupName, s.Rule, s.Feature, s.ResultID)
+	return done.RowsAffected > 0, unavailable(done.Error)
 }
 
 // forget removes results from before a time, but for the newest of each rule and feature, and the reports that are left without any.

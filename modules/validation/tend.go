@@ -105,8 +105,8 @@ func (t *Ticker) tick(ctx context.Context) {
 		}
 		// A result of an older definition may come in behind: so it is looked now and then although nothing has changed.
 		if revision := v.definitions.Catalog().Revision(); revision != t.looked || now.Sub(swept) >= time.Minute {
-			err := v.endRules(ctx)
-			if errs = append(errs, err); err == nil {
+			whole, err := v.endRules(ctx)
+			if errs = append(errs, err); whole && err == nil {
 				t.looked, swept = revision, now
 			}
 		}
@@ -164,12 +164,14 @@ func (v *Validation) evaluateOnTime(ctx context.Context, group *registry.Group) 
 	return soon, err
 }
 
-// endRules resolves the alerts of rules that were deleted, switched off, or are about something else now.
-func (v *Validation) endRules(ctx context.Context) error {
+// endRules resolves the alerts of rules that were deleted, switched off, or are about something else now. It answers false if a result of one of
+// them came in meanwhile.
+func (v *Validation) endRules(ctx context.Context) (whole bool, err error) {
 	standing, err := v.repository.standing(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
+	whole = true
 	definitions := v.guards.Definitions()
 	for _, s := range standing {
 		reason := definitions.Ended(s.GroupName, s.Rule, s.Feature)
@@ -177,11 +179,13 @@ func (v *Validation) endRules(ctx context.Context) error {
 			continue
 		}
 		if err := v.told.ResolveSubject(ctx, s.GroupName, s.Rule, s.Feature, reason); err != nil {
-			return err
+			return false, err
 		}
-		if err := v.repository.end(ctx, s); err != nil {
-			return err
+		ended, err := v.repository.end(ctx, s)
+		if err != nil {
+			return false, err
 		}
+		whole = whole && ended
 	}
-	return nil
+	return whole, nil
 }
