@@ -235,3 +235,24 @@ func (w *world) days(group *registry.Group, from, to int64) {
 func (w *world) listen() *httpapitest.Server {
 	return httpapitest.Listen(w.t, httpapitest.Serve(slog.New(slog.DiscardHandler), w.Routes))
 }
+
+// unmeasured is a window of values that can only be scanned.
+type unmeasured struct {
+	values Values
+	group  *registry.Group
+	window Window
+}
+
+func (u *unmeasured) Measure(context.Context, []rules.Measure) ([]rules.Measured, error) {
+	return nil, rules.ErrUnmeasured
+}
+
+func (u *unmeasured) Scan(ctx context.Context, reads []bool, yield func(*rules.Batch) error) error {
+	window := u.window
+	window.Reads = reads
+	return u.values.Scan(ctx, u.group, window, yield)
+}
+
+func (m *rowsInMemory) Read(_ context.Context, group *registry.Group, window Window, use func(rules.Source) error) error {
+	return use(&unmeasured{m, group, window})
+}

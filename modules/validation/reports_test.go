@@ -59,6 +59,10 @@ func (n *named) Scan(ctx context.Context, group *registry.Group, window Window, 
 	})
 }
 
+func (n *named) Read(_ context.Context, group *registry.Group, window Window, use func(rules.Source) error) error {
+	return use(&unmeasured{n, group, window})
+}
+
 func (n *named) EntityID(_ *registry.EntityType, encoded string) json.RawMessage {
 	text, _ := json.Marshal(encoded)
 	return text
