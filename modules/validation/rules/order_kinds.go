@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"encoding/binary"
 	"math"
 	"slices"
 	"strings"
@@ -14,11 +15,14 @@ func orderKinds() []Kind {
 	rows := func(k Kind) Kind { k.Rows = true; return k }
 	direction := Param{"direction", "increasing or decreasing", false, "increasing is the default"}
 	strict := Param{"strict", "boolean", false, "Equal values in succession are bad too"}
+	among := Param{"among", "all, entity or observation", false, "Which rows count as another: all is the default; entity: those of the same entity; observation: those of the same entity and " +
+		"event time, such as an event that was sent twice"}
 	return []Kind{
-		rows(each(false, "unique", "any but arrays", scalar, "A row is bad if another row has the same value; all of them are. Nulls are left out.", compileUnique)),
+		rows(each(false, "unique", "any but arrays", scalar, "A row is bad if another row has the same value; all of them are. Nulls are left out.", compileUnique, among)),
 		rows(together(false, "unique_together", 2, maxFeatures, "any but arrays", scalar,
 			"A row is bad if another row has the same values in all of the features; all of them are. A null equals a null.", compileUnique,
-			Param{"null_when", "all, any or never", false, "Which rows count as null: all (the default) if all of the features are null, any if one is, never: none"})),
+			Param{"null_when", "all, any or never", false, "Which rows count as null: all (the default) if all of the features are null, any if one is, never: none"},
+			among)),
 		rows(each(false, "outliers", "numbers", numeric,
 			"A row is bad if its value lies too far from the others. zscore: (value − mean) ÷ standard deviation (by n − 1); mad: (value − median) ÷ (1.4826 × the "+
 				"median of distances from the median). Bad is what is not below threshold. Where more than half of the values are the same, whatever differs from them is an outlier to mad.",
@@ -44,7 +48,10 @@ func orderKinds() []Kind {
 type uniqueness struct {
 	one    map[value.Value]*occurrence
 	many   map[string]*occurrence
+	each   bool // of many: by one feature, whose nulls are left out
 	isNull func(row []value.Value, at []int) bool
+	entity bool // only rows of the same entity are alike
+	time   bool // and of the same event time
 	key    []byte
 }
 
@@ -55,19 +62,31 @@ type occurrence struct {
 }
 
 func compileUnique(c *compiler) {
-	if c.kind.each {
-		c.expect("values of %s differ", c.feature().Name)
-		c.out.begin = func(*Run) accumulator { return &uniqueness{one: map[value.Value]*occurrence{}} }
-		c.out.asks = askUnique("")
-		return
+	among := c.word("among", "all", "entity", "observation")
+	u := uniqueness{each: c.kind.each, entity: among != "all", time: among == "observation"}
+	of := map[string]string{"entity": " among rows of one entity", "observation": " among rows of one entity and event time"}[among]
+	when := ""
+	if u.each {
+		c.expect("values of %s differ%s", c.feature().Name, of)
+	} else {
+		u.isNull, when = c.nullWhen(), c.word("null_when", "all", "any", "never")
+		if !c.has("null_when") {
+			u.isNull = allNull
+		}
+		c.expect("values of %s together differ%s", strings.Join(c.rule.Features, ", "), of)
 	}
-	isNull, when := c.nullWhen(), c.word("null_when", "all", "any", "never")
-	if !c.has("null_when") {
-		isNull = allNull
+	if !u.entity {
+		c.out.asks = askUnique(when)
 	}
-	c.out.asks = askUnique(when)
-	c.expect("values of %s together differ", strings.Join(c.rule.Features, ", "))
-	c.out.begin = func(*Run) accumulator { return &uniqueness{many: map[string]*occurrence{}, isNull: isNull} }
+	c.out.begin = func(*Run) accumulator {
+		u := u
+		if u.each && !u.entity {
+			u.one = map[value.Value]*occurrence{}
+		} else {
+			u.many = map[string]*occurrence{}
+		}
+		return &u
+	}
 }
 
 func (u *uniqueness) add(w *window) {
@@ -93,7 +112,18 @@ func (u *uniqueness) add(w *window) {
 		}
 		return o
 	}
-	if u.one != nil {
+	look := func(i int, row []value.Value) {
+		u.keyOf(w, i, row)
+		if first := u.many[string(u.key)]; first != nil {
+			again(i, row, first)
+		} else if w.reason == "" {
+			u.many[string(u.key)] = begin(i, row)
+		}
+	}
+	switch {
+	case u.entity && w.Rows > 0 && (w.Entity == nil || u.time && w.EventTimes == nil):
+		w.reason = "the data say neither whose the values are nor of when: it needs entities and event times"
+	case u.one != nil:
 		w.values(func(i int, v *value.Value, row []value.Value) {
 			key := same(*v)
 			if first := u.one[key]; first != nil {
@@ -102,25 +132,34 @@ func (u *uniqueness) add(w *window) {
 				u.one[key] = begin(i, row)
 			}
 		})
-		return
+	case u.each:
+		w.values(func(i int, _ *value.Value, row []value.Value) { look(i, row) })
+	default:
+		w.each(func(i int, row []value.Value) {
+			if u.isNull(row, w.at) {
+				w.null++
+				return
+			}
+			w.considered++
+			look(i, row)
+		})
 	}
-	w.each(func(i int, row []value.Value) {
-		if u.isNull(row, w.at) {
-			w.null++
-			return
-		}
-		w.considered++
-		u.key = u.key[:0]
-		for _, at := range w.at {
-			v := same(row[at])
-			u.key = append(appendJSON(append(u.key, byte(v.Type())), v), 0)
-		}
-		if first := u.many[string(u.key)]; first != nil {
-			again(i, row, first)
-		} else if w.reason == "" {
-			u.many[string(u.key)] = begin(i, row)
-		}
-	})
+}
+
+// keyOf makes the key that rows have in common which are alike.
+func (u *uniqueness) keyOf(w *window, i int, row []value.Value) {
+	u.key = u.key[:0]
+	if u.entity {
+		entity := w.Entity(i)
+		u.key = append(binary.AppendUvarint(u.key, uint64(len(entity))), entity...)
+	}
+	if u.time {
+		u.key = binary.BigEndian.AppendUint64(u.key, uint64(w.EventTimes[i]))
+	}
+	for _, at := range w.at {
+		v := same(row[at])
+		u.key = append(appendJSON(append(u.key, byte(v.Type())), v), 0)
+	}
 }
 
 func (u *uniqueness) finish(*tally, *Outcome) {}
