@@ -208,6 +208,12 @@ func (s values) populated(name string) (*registry.EntityType, []*registry.Group,
 	return entityType, groupsOfType(catalog, entityType.ID), nil
 }
 
+// Waiting asks for one entry.
+func (s values) Waiting(ctx context.Context, group *registry.Group) (bool, error) {
+	found, err := s.offline.ListQuarantined(ctx, QuarantineFilter{Groups: []*registry.Group{group}, State: Waiting, Limit: 1})
+	return len(found) > 0, unavailable("read the quarantine", err)
+}
+
 // CountEntities counts what the engine finds in all groups of the type.
 func (s values) CountEntities(ctx context.Context, name string) (int64, error) {
 	_, groups, err := s.populated(name)

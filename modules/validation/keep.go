@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -27,7 +28,11 @@ func (v *Validation) keep(ctx context.Context, report *Report, group *registry.G
 	if _, err := v.withoutErased(ctx, group, report); err != nil {
 		return err
 	}
-	err := v.repository.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	told, err := v.outcomes(ctx, report, group)
+	if err != nil {
+		return err
+	}
+	err = v.repository.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := v.repository.insert(tx, report); err != nil {
 			return err
 		}
@@ -36,7 +41,7 @@ func (v *Validation) keep(ctx context.Context, report *Report, group *registry.G
 				return err
 			}
 		}
-		return v.told.ObserveIn(tx, v.outcomes(report, group)...)
+		return v.told.ObserveIn(tx, told...)
 	})
 	if errors.Is(err, errReported) {
 		report.ID = 0
@@ -56,14 +61,23 @@ func (v *Validation) keep(ctx context.Context, report *Report, group *registry.G
 	return nil
 }
 
-// outcomes are the results that alerts are raised and resolved by.
-func (v *Validation) outcomes(report *Report, group *registry.Group) []alerts.Outcome {
+// outcomes are the results that alerts are raised and resolved by. That a row rule holds on what is stored says nothing as long as rows of the
+// group wait in quarantine: what it may have broken on is not there.
+func (v *Validation) outcomes(ctx context.Context, report *Report, group *registry.Group) ([]alerts.Outcome, error) {
 	definitions := v.guards.Definitions()
+	withoutWaiting := func(r *Result) bool { return !r.OnTheWay && r.Status == rules.Pass && rules.IsRow(r.Kind) }
+	waiting := false
+	if slices.ContainsFunc(report.Results, func(r Result) bool { return r.Usual && withoutWaiting(&r) }) {
+		var err error
+		if waiting, err = v.values.Waiting(ctx, group); err != nil {
+			return nil, err
+		}
+	}
 	var told []alerts.Outcome
 	for i := range report.Results {
 		r := &report.Results[i]
 		rule, err := definitions.Rule(r.Rule)
-		if !r.Usual || err != nil || definitions.Ended(group.Name, r.Rule, r.Feature()) != "" {
+		if !r.Usual || err != nil || definitions.Ended(group.Name, r.Rule, r.Feature()) != "" || waiting && withoutWaiting(r) {
 			continue
 		}
 		run := report.Run
@@ -76,7 +90,7 @@ func (v *Validation) outcomes(report *Report, group *registry.Group) []alerts.Ou
 			Run: run, At: r.At, For: rule.For, ResolveAfter: rule.ResolveAfter,
 		})
 	}
-	return told
+	return told, nil
 }
 
 // ownerOf is who should hear of a rule on a feature: the rule's owner, else the feature's, else the group's.

@@ -2,6 +2,7 @@ package validation
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -22,9 +23,18 @@ func (r *Result) found() string {
 	case r.Status == rules.Failed || r.Status == rules.Skipped:
 		return r.Reason
 	case len(r.Observed) > 0 && r.Bad == 0:
-		return string(r.Observed)
+		return rounded(r.Observed)
 	}
 	return flagged(r.Bad, r.Considered)
+}
+
+// rounded is a JSON value as a person reads it: fractions have six digits.
+func rounded(observed []byte) string {
+	text := string(observed)
+	if f, err := strconv.ParseFloat(text, 64); err == nil && strings.ContainsAny(text, ".eE") && f != math.Trunc(f) {
+		return strconv.FormatFloat(f, 'g', 6, 64)
+	}
+	return text
 }
 
 // sentence says what came of an evaluation, and of the rows.
@@ -39,7 +49,7 @@ func (r *Result) sentence() string {
 	}
 	text := fmt.Sprintf("The rule %s is broken on %s, looking at %s", r.Rule, r.about(), r.LookedAt)
 	if len(r.Observed) > 0 && r.Bad == 0 {
-		return fmt.Sprintf("%s: observed %s, expected %s.", text, r.Observed, r.Expected)
+		return fmt.Sprintf("%s: observed %s, expected %s.", text, rounded(r.Observed), r.Expected)
 	}
 	text = fmt.Sprintf("%s: bad are %s; expected %s.", text, flagged(r.Bad, r.Considered), r.Expected)
 	switch {

@@ -250,9 +250,9 @@ func would(r *Result) string {
 	case r.Status == rules.Failed || r.Status == rules.Skipped:
 		return "says nothing: " + r.Reason
 	case len(r.Observed) > 0 && r.Bad == 0 && r.Status == rules.Pass:
-		return fmt.Sprintf("would have passed: observed %s, expected %s", r.Observed, r.Expected)
+		return fmt.Sprintf("would have passed: observed %s, expected %s", rounded(r.Observed), r.Expected)
 	case len(r.Observed) > 0 && r.Bad == 0:
-		return fmt.Sprintf("would have said %s: observed %s, expected %s", r.Status, r.Observed, r.Expected)
+		return fmt.Sprintf("would have said %s: observed %s, expected %s", r.Status, rounded(r.Observed), r.Expected)
 	}
 	return "would have flagged " + flagged(r.Bad, r.Considered)
 }

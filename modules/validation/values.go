@@ -28,6 +28,9 @@ type Values interface {
 	// CountEntities counts the entities of a type that have a row in any group.
 	CountEntities(ctx context.Context, entityType string) (int64, error)
 
+	// Waiting tells whether rows of a group wait in quarantine.
+	Waiting(ctx context.Context, group *registry.Group) (bool, error)
+
 	// Erased tells for each of some entities, by their encoded keys, whether it has ever been erased.
 	Erased(ctx context.Context, entityType *registry.EntityType, encoded []string) ([]bool, error)
 
