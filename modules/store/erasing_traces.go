@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"featurestore/modules/registry"
+	"featurestore/modules/registry/value"
 	"featurestore/modules/runs"
 	"featurestore/modules/validation"
 )
@@ -113,8 +114,7 @@ func withoutEntities(text json.RawMessage, gone func(name string) bool) (json.Ra
 				if !ok || object["entity_id"] == nil {
 					return false
 				}
-				name, err := json.Marshal(object["entity_id"])
-				found := err == nil && gone(string(name))
+				found := gone(asNamed(object["entity_id"]))
 				changed = changed || found
 				return found
 			})
@@ -127,6 +127,17 @@ func withoutEntities(text json.RawMessage, gone func(name string) bool) (json.Ra
 	}
 	out, err := json.Marshal(v)
 	return out, true, err
+}
+
+// asNamed is a member entity_id, as it was decoded, in the spelling of appendEntityID: the encoder of runs has others for some characters.
+func asNamed(id any) string {
+	switch id := id.(type) {
+	case string:
+		return string(value.AppendJSONString(nil, id))
+	case json.Number:
+		return id.String()
+	}
+	return fmt.Sprint(id)
 }
 
 // scrub takes what was deleted out of the files. What an earlier run has scrubbed since an entry was done is not scrubbed again.
