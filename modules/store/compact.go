@@ -113,7 +113,7 @@ func (s *Store) compaction(ctx context.Context, group *registry.Group) (Compacti
 			return Compaction{}, err
 		}
 	}
-	first, found, err := s.runs.Earliest(ctx, "load", group.Name, s.runs.Now().Add(-s.past.Horizon-s.past.unsure()))
+	first, found, err := s.runs.Earliest(ctx, loadKind, group.Name, s.runs.Now().Add(-s.past.Horizon-s.past.unsure()))
 	if err != nil {
 		return Compaction{}, err
 	}

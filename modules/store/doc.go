@@ -34,7 +34,7 @@
 // removed by runs, in steps: Offline.Compact. Which rows those are is decided in one place, the Sieve. What stands for a row that goes has
 // been brought online before (compact_online.go): else, taken back, it would leave the removed row there for ever.
 //
-// What validation asks (scan.go): the rows of a window, in which corrections are put together as rule 1 has it, and what exists, in bulk.
+// What validation asks (scan.go): the rows of a window, those of a load from the position where its run began (load_place.go), in which corrections are put together as rule 1 has it, and what exists, in bulk.
 //
 // Invariants: what is acknowledged is committed offline; an online value is never older than one that was answered "written";
 // while a group's marker is absent, nothing is concluded from its online rows; within a group commit no request fails its

@@ -153,7 +153,7 @@ type loadColumn struct {
 }
 
 func (l *loading) begin(ctx context.Context) error {
-	active, err := l.store.runs.Begin(ctx, "load", l.group.Name, map[string]any{"group": l.group.Name})
+	active, err := l.store.runs.Begin(ctx, loadKind, l.group.Name, l.store.placed(ctx, l.group.Name))
 	if err != nil {
 		return unavailable("begin a load", err)
 	}

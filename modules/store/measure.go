@@ -9,7 +9,7 @@ import (
 
 // Measurement is what a Snapshot computes over many rows of a group, in place of yielding them.
 type Measurement interface {
-	// Measure answers each of the measures over the observations that of says, which has no Key, After or Limit; their Fields are indices into
+	// Measure answers each of the measures over the observations that of says, which has no Key or Limit; their Fields are indices into
 	// features. merged: rows of one entity and event time count as one, with the value of each feature that came in last. Memory does not
 	// grow with the group. Where so many rows were followed by others of their entity and event time that yielding them is
 	// cheaper, nothing is measured: rules.ErrUnmeasured.

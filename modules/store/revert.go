@@ -90,7 +90,7 @@ func (s *Store) revertable(ctx context.Context, id int64) (*registry.Group, erro
 // revertGroup finds the group that a run brought rows to, whenever that was.
 func (s *Store) revertGroup(run runs.Run) (*registry.Group, error) {
 	id := run.ID
-	if run.Kind != "load" {
+	if run.Kind != loadKind {
 		return nil, fault.New(fault.Conflict, "run-without-rows", "run %d is a %s: only a load brings rows that can be taken back", id, run.Kind).
 			At("path.id", fmt.Sprint(id), "is no load")
 	}

@@ -18,31 +18,35 @@ func (s *Store) Values() validation.Values { return values{s} }
 
 type values struct{ *Store }
 
-// Scan reads the group in the order of entities, where the rows of one time have to be put together, and else as its rows came in.
+// Scan reads the group in the order of entities, where the rows of one time have to be put together, and else as its rows came in: those of a run
+// from where the run began.
 func (s values) Scan(ctx context.Context, group *registry.Group, window validation.Window, yield func(*rules.Batch) error) error {
 	snapshot, groups, err := s.view(ctx, "scan "+group.Name, []*registry.Group{group})
 	if err != nil {
 		return err
 	}
 	defer snapshot.Close()
-	return scanned(ctx, snapshot, groups[0], group, window, yield)
+	of, err := s.rangeOf(ctx, window)
+	if err != nil {
+		return unavailable("scan "+group.Name, err)
+	}
+	return scanned(ctx, snapshot, groups[0], group, of, window.Reads, yield)
 }
 
 // scanned is Scan of a snapshot, in which the group is defined as stored.
-func scanned(ctx context.Context, snapshot Snapshot, stored, group *registry.Group, window validation.Window, yield func(*rules.Batch) error) error {
+func scanned(ctx context.Context, snapshot Snapshot, stored, group *registry.Group, of Range, reads []bool, yield func(*rules.Batch) error) error {
 	sc := &scan{yield: yield, batch: rules.Batch{Columns: make([]int, len(group.Features))}}
 	var features []*registry.Feature
 	for _, f := range stored.Stored() { // a generation that has been followed by another one meanwhile is read nevertheless
 		i := slices.IndexFunc(group.Features, func(g *registry.Feature) bool { return same(f, g) })
-		if i >= 0 && (window.Reads == nil || window.Reads[i]) {
+		if i >= 0 && (reads == nil || reads[i]) {
 			features = append(features, f)
 		}
 	}
 	for i, f := range group.Features {
 		sc.batch.Columns[i] = slices.IndexFunc(features, func(g *registry.Feature) bool { return same(f, g) })
 	}
-	of := rangeOf(window)
-	of.Ordered = merges(group, window)
+	of.Ordered = merges(group, of)
 	take := sc.take
 	if of.Ordered {
 		take = sc.merge
@@ -53,13 +57,18 @@ func scanned(ctx context.Context, snapshot Snapshot, stored, group *registry.Gro
 	return sc.flush()
 }
 
-func rangeOf(window validation.Window) Range {
-	return Range{From: window.From, To: window.To, Run: window.Run}
+// rangeOf is which observations are in a window, in a snapshot that is open already.
+func (s values) rangeOf(ctx context.Context, window validation.Window) (of Range, err error) {
+	of = Range{From: window.From, To: window.To, Run: window.Run}
+	if of.Run != 0 {
+		of.After, err = s.since(ctx, of.Run)
+	}
+	return of, err
 }
 
 // merges tells whether the rows of one entity and event time are one.
-func merges(group *registry.Group, window validation.Window) bool {
-	return group.Kind == registry.Features && window.Run == 0
+func merges(group *registry.Group, of Range) bool {
+	return group.Kind == registry.Features && of.Run == 0
 }
 
 // scan hands rows on as batches.

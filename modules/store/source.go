@@ -17,7 +17,11 @@ func (s values) Read(ctx context.Context, group *registry.Group, window validati
 		return err
 	}
 	defer snapshot.Close()
-	return use(&source{snapshot, groups[0], group, window})
+	of, err := s.rangeOf(ctx, window)
+	if err != nil {
+		return unavailable("read "+group.Name, err)
+	}
+	return use(&source{snapshot, groups[0], group, of})
 }
 
 // source is what a window holds of a group, which is defined in the snapshot as stored.
@@ -25,7 +29,7 @@ type source struct {
 	snapshot Snapshot
 	stored   *registry.Group
 	group    *registry.Group
-	window   validation.Window
+	of       Range
 }
 
 func (s *source) Measure(ctx context.Context, measures []rules.Measure) ([]rules.Measured, error) {
@@ -37,7 +41,7 @@ func (s *source) Measure(ctx context.Context, measures []rules.Measure) ([]rules
 		}
 		features[i] = stored[at]
 	}
-	measured, err := s.snapshot.Measure(ctx, s.stored, features, rangeOf(s.window), merges(s.group, s.window), measures)
+	measured, err := s.snapshot.Measure(ctx, s.stored, features, s.of, merges(s.group, s.of), measures)
 	if errors.Is(err, rules.ErrUnmeasured) {
 		return nil, err
 	}
@@ -45,7 +49,5 @@ func (s *source) Measure(ctx context.Context, measures []rules.Measure) ([]rules
 }
 
 func (s *source) Scan(ctx context.Context, reads []bool, yield func(*rules.Batch) error) error {
-	window := s.window
-	window.Reads = reads
-	return scanned(ctx, s.snapshot, s.stored, s.group, window, yield)
+	return scanned(ctx, s.snapshot, s.stored, s.group, s.of, reads, yield)
 }

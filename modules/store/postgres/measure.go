@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"featurestore/modules/registry"
@@ -19,8 +20,8 @@ func (s *snapshot) Measure(ctx context.Context, group *registry.Group, features 
 	}
 	l, err := s.layout(ctx, group)
 	if err == nil && l.table != "" {
-		m := &measuring{snapshot: s, ctx: ctx, layout: l, features: features, keys: keyColumns(group, "o."), table: s.rows(group, l), where: within(of)}
-		if merged {
+		m := &measuring{snapshot: s, ctx: ctx, layout: l, features: features, keys: keyColumns(group, "o."), table: s.rows(group, l)}
+		if m.where, err = within(of); err == nil && merged {
 			err = m.merge()
 		}
 		if err == nil {
@@ -34,7 +35,7 @@ func (s *snapshot) Measure(ctx context.Context, group *registry.Group, features 
 }
 
 // within is the condition that a row is in a range.
-func within(of store.Range) string {
+func within(of store.Range) (string, error) {
 	conditions := []string{"true"}
 	if of.From != nil {
 		conditions = append(conditions, "o.event_time >= "+timeLiteral(*of.From))
@@ -45,7 +46,14 @@ func within(of store.Range) string {
 	if of.Run != 0 {
 		conditions = append(conditions, fmt.Sprintf("o.run_id = %d", of.Run))
 	}
-	return strings.Join(conditions, " AND ")
+	if of.After != "" {
+		position, err := strconv.ParseUint(string(of.After), 10, 63)
+		if err != nil {
+			return "", fmt.Errorf("%q is no position of this store: %w", of.After, err)
+		}
+		conditions = append(conditions, fmt.Sprintf("o.ingest_xid >= %d", position))
+	}
+	return strings.Join(conditions, " AND "), nil
 }
 
 // measuring is one call of Measure. The rows that it looks at are r in its SQL: k0, k1 and so on are the join keys, at the event time, id the

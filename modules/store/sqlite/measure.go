@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"featurestore/modules/registry"
@@ -20,8 +21,8 @@ func (s *snapshot) Measure(ctx context.Context, group *registry.Group, features 
 	}
 	src, err := s.source(group, features)
 	if err == nil && src != nil {
-		m := &measuring{source: src, ctx: ctx, conn: s.conn, where: src.within(of)}
-		if merged {
+		m := &measuring{source: src, ctx: ctx, conn: s.conn}
+		if m.where, err = src.within(of); err == nil && merged {
 			m.several, err = s.several(ctx, src, m.where)
 		}
 		if err == nil {
@@ -35,7 +36,7 @@ func (s *snapshot) Measure(ctx context.Context, group *registry.Group, features 
 }
 
 // within is the condition that a row is visible and in a range.
-func (src *source) within(of store.Range) string {
+func (src *source) within(of store.Range) (string, error) {
 	b := []byte("true")
 	if of.From != nil {
 		b = fmt.Appendf(b, " AND t.event_time >= %d", *of.From)
@@ -46,7 +47,14 @@ func (src *source) within(of store.Range) string {
 	if of.Run != 0 {
 		b = fmt.Appendf(b, " AND t.run_id = %d", of.Run)
 	}
-	return string(b) + src.visible()
+	if of.After != "" {
+		after, err := strconv.ParseInt(string(of.After), 10, 64)
+		if err != nil {
+			return "", fmt.Errorf("%q is no position of this store", of.After)
+		}
+		b = fmt.Appendf(b, " AND t.ingest_id >= %d", after)
+	}
+	return string(b) + src.visible(), nil
 }
 
 // several tells whether some entity has several rows of one event time. It reads the index, once for what is asked of one snapshot.

@@ -247,6 +247,30 @@ func plannedOnce(t *testing.T, c *conn) error {
 	return nil
 }
 
+// What a run brought is read from where it began, and not the whole table.
+func TestRowsOfARunAreReadFromAPosition(t *testing.T) {
+	o, group := withPurchases(t, Options{})
+	see(t, o, group, seen("x", 1, 1))
+	opened, err := o.Snapshot(ctx)
+	require.NoError(t, err)
+	defer closed(t, opened)
+	s := opened.(*snapshot)
+	src, err := s.source(group, group.Features)
+	require.NoError(t, err)
+	plan := func(of store.Range) (steps []string) {
+		query, args, err := src.observations(of)
+		require.NoError(t, err)
+		dest := make([]driver.Value, 4)
+		require.NoError(t, s.conn.each(dest, func() error {
+			steps = append(steps, text(dest[3]))
+			return nil
+		}, "EXPLAIN QUERY PLAN "+query, args...))
+		return steps
+	}
+	require.Equal(t, []string{"SEARCH t USING INTEGER PRIMARY KEY (rowid>?)"}, plan(store.Range{Run: 5, After: s.Position()}))
+	require.Equal(t, []string{"SCAN t"}, plan(store.Range{Run: 5}), "the control")
+}
+
 // A scan that finds nothing for long must not keep a stopping process waiting.
 func TestScansEndWithTheirContext(t *testing.T) {
 	o, group := withPurchases(t, Options{})

@@ -52,6 +52,7 @@ type weighing struct {
 	group  int64
 	newest *registry.Group
 	open   []store.Load // some of them are committed
+	places []store.Position
 }
 
 func (w *weighing) close() {
@@ -75,6 +76,10 @@ func (w *weighing) grow() {
 	}
 	w.ensure()
 	for n := range rapid.IntRange(0, 7).Draw(w.T, "steps") {
+		snapshot, err := w.store.Snapshot(w.ctx)
+		require.NoError(w, err)
+		w.places = append(w.places, snapshot.Position())
+		require.NoError(w, snapshot.Close())
 		switch rapid.SampledFrom([]string{"append", "append", "append", "load", "open", "remove", "column", "retype", "widen"}).Draw(w.T, "step") {
 		case "append":
 			require.NoError(w, w.store.Append(w.ctx, []*store.Rows{w.rows()}))
@@ -259,13 +264,21 @@ func (w *weighing) compare(ends map[rules.Status]int) (outcomes, scans int) {
 		snapshot.AsKnown(known)
 	}
 	source := &weighed{snapshot: snapshot, group: w.newest, merged: rapid.Bool().Draw(w.T, "merged")}
-	switch rapid.IntRange(0, 4).Draw(w.T, "range") {
+	switch rapid.IntRange(0, 5).Draw(w.T, "range") {
 	case 0:
-		source.of.Run, source.merged = w.run(rapid.Int64Range(0, 4).Draw(w.T, "run")), false
+		n := rapid.Int64Range(0, 4).Draw(w.T, "run")
+		source.of.Run, source.merged = w.run(n), false
+		if n < int64(len(w.places)) {
+			source.of.After = w.places[n]
+		}
 	case 1:
 		source.of.From = new(noon + rapid.Int64Range(0, 3).Draw(w.T, "from"))
 	case 2:
 		source.of.From, source.of.To = new(noon+1), new(noon+rapid.Int64Range(1, 5).Draw(w.T, "to"))
+	case 3:
+		if len(w.places) > 0 {
+			source.of.After, source.merged = rapid.SampledFrom(w.places).Draw(w.T, "after"), false
+		}
 	}
 	options := rules.Options{Now: noon + rapid.SampledFrom([]int64{3, 7_000_000, 2_000_000_000}).Draw(w.T, "now"), TableColumns: names,
 		Entities: func() (int64, error) { return 5, nil },

@@ -113,6 +113,7 @@ func RunOffline(t *testing.T, engine OfflineEngine) {
 		{"Observations of a key, newest first", (*offline).observationsOfKey},
 		{"Observations from, to", (*offline).observationsRange},
 		{"Observations of a run", (*offline).observationsOfRun},
+		{"Observations of a run from where it began, under loads, writes, replays and removals", (*offline).observationsOfLoads},
 		{"Observations in the order of entities", (*offline).observationsOrdered},
 		{"HasEntities tells of many entities whether they have a row", (*offline).hasEntities},
 		{"HasValues tells of many values whether a row observes them", (*offline).hasValues},

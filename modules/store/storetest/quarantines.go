@@ -281,6 +281,15 @@ func (q *quarantines) compare(t *rapid.T) {
 	}))
 	require.NoError(t, snapshot.Close())
 	require.ElementsMatch(t, wanted, found, "in history")
+	for _, run := range q.runs {
+		brought := 0
+		for _, row := range q.rows {
+			if row.run == run {
+				brought++
+			}
+		}
+		require.Equal(t, brought, q.world.scanned(group, run), "of run %d, with what was replayed of it", run)
+	}
 	wanted, found = nil, nil
 	for _, row := range q.waiting {
 		wanted = append(wanted, show(row.entity, row.at, int64(row.n)))
