@@ -14,7 +14,6 @@ import (
 	"gorm.io/gorm"
 
 	"featurestore/app/httpapi"
-	"featurestore/app/httpapi/httpapitest"
 	"featurestore/modules/registry"
 	"featurestore/modules/registry/value"
 	"featurestore/modules/runs"
@@ -230,10 +229,6 @@ func (w *world) days(group *registry.Group, from, to int64) {
 			w.stored.add(group, order(d, i, d+1))
 		}
 	}
-}
-
-func (w *world) listen() *httpapitest.Server {
-	return httpapitest.Listen(w.t, httpapitest.Serve(slog.New(slog.DiscardHandler), w.Routes))
 }
 
 // unmeasured is a window of values that can only be scanned.

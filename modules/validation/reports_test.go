@@ -39,9 +39,10 @@ const judgedFile = `{"entity_types": [{"name": "customer", "join_keys": [{"name"
 // named are values of a test with entities, which are called by their keys.
 type named struct {
 	rowsInMemory
-	fails  error
-	erased func(entity string) bool
-	scan   func(ctx context.Context) error // before each scan
+	fails   error
+	erased  func(entity string) bool
+	scan    func(ctx context.Context) error // before each scan
+	waiting bool                            // rows are in quarantine
 }
 
 func (n *named) Scan(ctx context.Context, group *registry.Group, window Window, yield func(*rules.Batch) error) error {
@@ -62,6 +63,8 @@ func (n *named) Scan(ctx context.Context, group *registry.Group, window Window, 
 func (n *named) Read(_ context.Context, group *registry.Group, window Window, use func(rules.Source) error) error {
 	return use(&unmeasured{n, group, window})
 }
+
+func (n *named) Waiting(context.Context, *registry.Group) (bool, error) { return n.waiting, nil }
 
 func (n *named) EntityID(_ *registry.EntityType, encoded string) json.RawMessage {
 	text, _ := json.Marshal(encoded)
@@ -266,11 +269,15 @@ func TestErrorsAreResults(t *testing.T) {
 		require.Equal(t, "finance", j.openAlerts(t)["mean"].Owner)
 		require.Equal(t, "shop", j.openAlerts(t)["rows"].Owner)
 
-		values.fails = nil
+		values.fails, values.waiting = nil, true
 		values.add(j.group, row{at: time.Now().UnixMicro(), values: []value.Value{number(4)}}, row{values: []value.Value{number(-40)}})
 		report = j.run(t, evaluationRequest{Way: ByCall})
 		require.Equal(t, map[string]rules.Status{"range": rules.Pass, "rows": rules.Fail, "mean": rules.Pass}, statuses(report), "each in its own window")
 		require.Equal(t, "the last 1d", report.Results[2].LookedAt)
+		require.Contains(t, j.openAlerts(t), "range", "that a row rule holds on what is stored says nothing while rows wait in quarantine")
+		require.NotContains(t, j.openAlerts(t), "mean")
+		values.waiting = false
+		j.run(t, evaluationRequest{Way: ByCall})
 		require.Len(t, j.openAlerts(t), 1)
 		require.Equal(t, alerts.Error, j.openAlerts(t)["rows"].Severity)
 
@@ -280,7 +287,7 @@ func TestErrorsAreResults(t *testing.T) {
 		require.Len(t, j.openAlerts(t), 1)
 		measured, err := j.repository.measured(t.Context(), "orders", "mean", "amount", 10)
 		require.NoError(t, err)
-		require.Equal(t, []float64{4}, measured)
+		require.Equal(t, []float64{4, 4}, measured)
 	})
 }
 

@@ -20,7 +20,6 @@ type written struct {
 type tally struct {
 	group *registry.Group
 	since time.Time
-	rows  int64
 	order []subject
 	found map[subject]*rules.Outcome
 }
