@@ -47,7 +47,7 @@ func drifts(s *subject) error {
 		return err
 	}
 	return s.inTurns(bulkWork{
-		name: fmt.Sprintf("drift of %d features over %d rows", driftFeatures, rows), rows: rows, wanted: 0.6,
+		name: fmt.Sprintf("drift of %d features over %d rows", driftFeatures, rows), rows: rows, turns: s.turns, wanted: 0.6,
 		ours: func(int) (time.Duration, error) {
 			began := time.Now()
 			answer, err := post(s.base+"/drift", "application/json", strings.NewReader(`{"group": "drifted", "baseline": "first_days"}`))
