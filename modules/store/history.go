@@ -25,15 +25,7 @@ func (s *Store) History(ctx context.Context, request HistoryRequest, yield func(
 		return err
 	}
 	defer snapshot.Close()
-	kept, err := s.retained(ctx, snapshot, shares, request.Moment)
-	if err != nil {
-		return err
-	}
-	from := int64(value.NoTime)
-	if request.From != nil {
-		from = *request.From
-	}
-	if err := kept.reach(from); err != nil {
+	if err := s.reachFrom(ctx, snapshot, shares, request.Moment, request.From); err != nil {
 		return err
 	}
 	for _, sh := range shares {
@@ -73,15 +65,7 @@ func (s *Store) Export(ctx context.Context, request ExportRequest, begin func([]
 		e.now = request.Moment.since
 	}
 	if !request.Latest { // of what is retained nothing goes that is the newest of anything
-		kept, err := s.retained(ctx, snapshot, shares, request.Moment)
-		if err != nil {
-			return err
-		}
-		from := int64(value.NoTime)
-		if request.From != nil {
-			from = *request.From
-		}
-		if err := kept.reach(from); err != nil {
+		if err := s.reachFrom(ctx, snapshot, shares, request.Moment, request.From); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -238,27 +237,8 @@ func (s *Store) settle(ctx context.Context, group []*write) {
 	}
 }
 
-const (
-	forgetInterval = time.Minute
-	forgetStep     = 500 // requests removed in one transaction
-)
-
-// forgetRequests removes requests whose time is over, until the store is stopped.
-func (s *Store) forgetRequests() {
-	defer s.lanes.Done()
-	ticker := time.NewTicker(forgetInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-s.stopped:
-			return
-		case <-ticker.C:
-		}
-		if err := s.ForgetRequests(s.background); err != nil && !errors.Is(err, context.Canceled) {
-			s.log.Warn("old idempotency keys could not be removed; it is tried again", "error", err)
-		}
-	}
-}
+// forgetStep is how many requests are removed in one transaction.
+const forgetStep = 500
 
 // ForgetRequests removes all requests whose time is over, a step at a time.
 func (s *Store) ForgetRequests(ctx context.Context) error {

@@ -2,30 +2,10 @@ package store
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
-
-// quarantineInterval is how often it is looked for entries that have waited long enough.
-const quarantineInterval = time.Minute
-
-// tendQuarantine has entries expire until the store is stopped.
-func (s *Store) tendQuarantine() {
-	ticker := time.NewTicker(quarantineInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-s.stopped:
-			return
-		case <-ticker.C:
-		}
-		if err := s.ExpireQuarantine(s.background); err != nil && !errors.Is(err, context.Canceled) {
-			s.log.Warn("rows in quarantine that have waited long enough could not be removed; it is tried again", "error", err)
-		}
-	}
-}
 
 // ExpireQuarantine ends waiting of all entries that came in longer than the set time ago, and removes what is left of those that ended waiting
 // as long ago, a step at a time.

@@ -32,6 +32,18 @@ func (s *Store) retained(ctx context.Context, snapshot Snapshot, shares []share,
 	return r, nil
 }
 
+// reachFrom answers a fault of kind Gone where an answer that begins at a time, nil: at the beginning, asks for what is not retained.
+func (s *Store) reachFrom(ctx context.Context, snapshot Snapshot, shares []share, m *Moment, from *int64) error {
+	kept, err := s.retained(ctx, snapshot, shares, m)
+	if err != nil {
+		return err
+	}
+	if from == nil {
+		return kept.reach(value.NoTime)
+	}
+	return kept.reach(*from)
+}
+
 // reach answers a fault of kind Gone where one of the times is before that; value.NoTime is before all.
 func (r retained) reach(times ...int64) error {
 	if r.group == "" || len(times) == 0 {

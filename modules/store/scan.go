@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"slices"
 
 	"featurestore/app/fault"
 	"featurestore/modules/registry"
@@ -18,43 +17,9 @@ func (s *Store) Values() validation.Values { return values{s} }
 
 type values struct{ *Store }
 
-// Scan reads the group in the order of entities, where the rows of one time have to be put together, and else as its rows came in: those of a run
-// from where the run began.
+// Scan is a scan of a snapshot of its own.
 func (s values) Scan(ctx context.Context, group *registry.Group, window validation.Window, yield func(*rules.Batch) error) error {
-	snapshot, groups, err := s.view(ctx, "scan "+group.Name, []*registry.Group{group})
-	if err != nil {
-		return err
-	}
-	defer snapshot.Close()
-	of, err := s.rangeOf(ctx, window)
-	if err != nil {
-		return unavailable("scan "+group.Name, err)
-	}
-	return scanned(ctx, snapshot, groups[0], group, of, window.Reads, yield)
-}
-
-// scanned is Scan of a snapshot, in which the group is defined as stored.
-func scanned(ctx context.Context, snapshot Snapshot, stored, group *registry.Group, of Range, reads []bool, yield func(*rules.Batch) error) error {
-	sc := &scan{yield: yield, batch: rules.Batch{Columns: make([]int, len(group.Features))}}
-	var features []*registry.Feature
-	for _, f := range stored.Stored() { // a generation that has been followed by another one meanwhile is read nevertheless
-		i := slices.IndexFunc(group.Features, func(g *registry.Feature) bool { return same(f, g) })
-		if i >= 0 && (reads == nil || reads[i]) {
-			features = append(features, f)
-		}
-	}
-	for i, f := range group.Features {
-		sc.batch.Columns[i] = slices.IndexFunc(features, func(g *registry.Feature) bool { return same(f, g) })
-	}
-	of.Ordered = merges(group, of)
-	take := sc.take
-	if of.Ordered {
-		take = sc.merge
-	}
-	if err := snapshot.Observations(ctx, stored, features, of, take); err != nil {
-		return unavailable("scan "+group.Name, err)
-	}
-	return sc.flush()
+	return s.Read(ctx, group, window, func(of rules.Source) error { return of.Scan(ctx, window.Reads, yield) })
 }
 
 // rangeOf is which observations are in a window, in a snapshot that is open already.

@@ -48,6 +48,28 @@ func (s *source) Measure(ctx context.Context, measures []rules.Measure) ([]rules
 	return measured, unavailable("measure "+s.group.Name, err)
 }
 
+// Scan reads the group in the order of entities, where the rows of one time have to be put together, and else as its rows came in: those of a run
+// from where the run began.
 func (s *source) Scan(ctx context.Context, reads []bool, yield func(*rules.Batch) error) error {
-	return scanned(ctx, s.snapshot, s.stored, s.group, s.of, reads, yield)
+	sc := &scan{yield: yield, batch: rules.Batch{Columns: make([]int, len(s.group.Features))}}
+	var features []*registry.Feature
+	for _, f := range s.stored.Stored() { // a generation that has been followed by another one meanwhile is read nevertheless
+		i := slices.IndexFunc(s.group.Features, func(g *registry.Feature) bool { return same(f, g) })
+		if i >= 0 && (reads == nil || reads[i]) {
+			features = append(features, f)
+		}
+	}
+	for i, f := range s.group.Features {
+		sc.batch.Columns[i] = slices.IndexFunc(features, func(g *registry.Feature) bool { return same(f, g) })
+	}
+	of := s.of
+	of.Ordered = merges(s.group, of)
+	take := sc.take
+	if of.Ordered {
+		take = sc.merge
+	}
+	if err := s.snapshot.Observations(ctx, s.stored, features, of, take); err != nil {
+		return unavailable("scan "+s.group.Name, err)
+	}
+	return sc.flush()
 }

@@ -112,13 +112,30 @@ func (s *Store) Start(ctx context.Context) error {
 		s.lanes.Add(1)
 		go s.writeLane()
 	}
-	s.lanes.Add(1)
-	go s.forgetRequests()
+	s.lanes.Go(func() { s.eachMinute("old idempotency keys could not be removed; it is tried again", s.ForgetRequests) })
+	s.lanes.Go(func() {
+		s.eachMinute("rows in quarantine that have waited long enough could not be removed; it is tried again", s.ExpireQuarantine)
+	})
 	s.lanes.Go(s.repay)
 	s.lanes.Go(s.compactOnTime)
 	s.lanes.Go(s.tendLedger)
-	s.lanes.Go(s.tendQuarantine)
 	return nil
+}
+
+// eachMinute does something until the store is stopped; failed is logged where it fails.
+func (s *Store) eachMinute(failed string, do func(context.Context) error) {
+	ticker := time.NewTicker(time.Minute)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.stopped:
+			return
+		case <-ticker.C:
+		}
+		if err := do(s.background); err != nil && !errors.Is(err, context.Canceled) {
+			s.log.Warn(failed, "error", err)
+		}
+	}
 }
 
 // Stop breaks off the loads that nobody waits for, which leaves nothing of them, and ends the writers after everything that waits has
