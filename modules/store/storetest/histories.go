@@ -27,11 +27,7 @@ const perCheck = 50
 // materialization runs.
 func RunHistories(t *testing.T, pair Pair, histories int) {
 	checks := (histories + perCheck - 1) / perCheck
-	if testing.Short() {
-		checks *= 5 // rapid makes a fifth of what it is told then; histories is what is wanted
-	}
-	setFlag(t, "rapid.checks", strconv.Itoa(checks))
-	setFlag(t, "rapid.nofailfile", "true") // the seed that is printed is enough
+	setChecks(t, checks)
 	world := NewWorld(t, pair)
 	var told, observations, questions atomic.Int64
 	number, failure := 0, ""
@@ -84,6 +80,16 @@ func (h *telling) Errorf(format string, args ...any) {
 }
 
 // setFlag sets a flag of the test program until the test ends.
+// setChecks has rapid make so many checks, with -short too, when it makes a fifth of what it is told, and keep no file of a failure: the seed that
+// it prints is enough.
+func setChecks(t *testing.T, checks int) {
+	if testing.Short() {
+		checks *= 5
+	}
+	setFlag(t, "rapid.checks", strconv.Itoa(checks))
+	setFlag(t, "rapid.nofailfile", "true")
+}
+
 func setFlag(t *testing.T, name, text string) {
 	set := flag.Lookup(name).Value
 	before := set.String()

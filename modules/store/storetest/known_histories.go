@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,7 +24,6 @@ import (
 // again, by the same names: it must be the same to the byte. The control, which forgets what was under way when a token was made, must get
 // others.
 func RunKnownHistories(t *testing.T, pair Pair, histories int) {
-	setFlag(t, "rapid.nofailfile", "true")
 	world := NewWorld(t, pair)
 	number, failure := 0, ""
 	var answers, without atomic.Int64
@@ -35,10 +33,7 @@ func RunKnownHistories(t *testing.T, pair Pair, histories int) {
 		}
 	}()
 	tell := func(n int) {
-		if testing.Short() {
-			n *= 5 // as in RunHistories
-		}
-		setFlag(t, "rapid.checks", strconv.Itoa(n))
+		setChecks(t, n)
 		rapid.Check(t, func(t *rapid.T) {
 			number++
 			h := &remembering{telling: &telling{T: t, world: world, number: number, failure: &failure}}

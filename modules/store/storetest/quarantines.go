@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,11 +20,7 @@ import (
 // RunQuarantines does random things to rows in quarantine, under rules that change, and compares what is in history, what waits, and what is
 // counted with a model after each: of all that ever came in, every one waits, or was replayed, discarded, expired, erased or reverted.
 func RunQuarantines(t *testing.T, pair Pair, checks int) {
-	if testing.Short() {
-		checks *= 5 // rapid makes a fifth of what it is told then
-	}
-	setFlag(t, "rapid.checks", strconv.Itoa(checks))
-	setFlag(t, "rapid.nofailfile", "true")
+	setChecks(t, checks)
 	literal, err := NewLiteralRules()
 	require.NoError(t, err)
 	world := NewRuledWorld(t, pair, literal)

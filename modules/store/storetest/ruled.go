@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -21,11 +20,7 @@ import (
 // between, and compares what each call answers, what rules are told, and what is in history and in quarantine in the end with
 // a model of it.
 func RunRuled(t *testing.T, pair Pair, checks int) {
-	if testing.Short() {
-		checks *= 5 // rapid makes a fifth of what it is told then
-	}
-	setFlag(t, "rapid.checks", strconv.Itoa(checks))
-	setFlag(t, "rapid.nofailfile", "true")
+	setChecks(t, checks)
 	literal, err := NewLiteralRules()
 	require.NoError(t, err)
 	world := NewRuledWorld(t, pair, literal)
