@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"errors"
 	"fmt"
 	"math/big"
 	"slices"
@@ -92,6 +93,9 @@ func (a *aggregates) sum(v string, t value.Type, answer *rules.Measured) {
 		}
 		if t == value.Float {
 			f, err := strconv.ParseFloat(string(c[0]), 64)
+			if errors.Is(err, strconv.ErrRange) { // f is an infinity then, as a sum of floats would be
+				err = nil
+			}
 			answer.Sum = value.OfFloat(f)
 			return err
 		}
