@@ -22,6 +22,7 @@ type LoadRequest struct {
 	SkipNulls  bool           // a null cell was not observed, instead of observed as null
 	Presence   bool           // the column "presence" lists the features that each row observed
 	SkipBad    bool           // bad rows are left out, instead of refusing the load
+	File       string         // what the table is called where it came from; "" if that is not known
 	Feast      bool           // values are as Feast sends them: see feastValue; its column "created" is left out
 
 	// Create opens the source again from its beginning. With it, columns that nobody registered become drafts, after all rows have been looked

@@ -52,7 +52,7 @@ func (l *loading) judgeRows(rows *Rows) (*Rows, []*Quarantined) {
 				out = make([]bool, len(rows.Keys))
 			}
 			out[row] = true
-			entries = append(entries, newEntry(rows, row, breaches, Source{Way: WayLoad, Run: l.loaded.Run, Row: number}, l.store.now()))
+			entries = append(entries, newEntry(rows, row, breaches, Source{Way: WayLoad, Run: l.loaded.Run, File: l.request.File, Row: number}, l.store.now()))
 		}
 	})
 	return rows.without(out), entries

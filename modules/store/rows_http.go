@@ -24,6 +24,7 @@ type loadInput struct {
 	Nulls      string `query:"nulls" enum:"keep,skip" default:"keep" doc:"skip: a null cell was not observed, instead of observed as null"`
 	Presence   bool   `query:"presence" doc:"The column presence lists the features that each row observed, as an export with presence=true writes it"`
 	Create     bool   `query:"create" doc:"Register unknown columns as drafts, instead of refusing them. The body is kept meanwhile and read twice: a load that is refused registers nothing"`
+	File       string `query:"file" maxLength:"255" doc:"What the table is called where it came from; rows that wait in quarantine are shown with it" example:"purchases-2026-11.csv"`
 	Wait       string `query:"wait" doc:"Wait so long, at most 10m, until the rows are online" example:"30s"`
 	Prefer     string `header:"Prefer" doc:"respond-async: answer 202 once the body has arrived, and go on" example:"respond-async"`
 }
@@ -32,7 +33,7 @@ func (in *loadInput) request() (LoadRequest, error) {
 	zone, err := zoneOf(in.TimeZone)
 	return LoadRequest{
 		Group: in.Group, TimeColumn: in.TimeColumn, Zone: zone, SkipNulls: in.Nulls == "skip",
-		Presence: in.Presence, SkipBad: in.OnError == "skip",
+		Presence: in.Presence, SkipBad: in.OnError == "skip", File: strings.ToValidUTF8(strings.ReplaceAll(in.File, "\x00", "\ufffd"), "\ufffd"),
 	}, err
 }
 

@@ -205,7 +205,7 @@ func TestLoadsOfEveryFormatAreJudged(t *testing.T) {
 	group, _ := s.definitions.Catalog().Group("purchases")
 	for _, format := range []table.Format{table.CSV, table.NDJSON, table.JSON, table.JSONRows, table.Parquet, table.Arrow} {
 		t.Run(format.String(), func(t *testing.T) {
-			answer := s.Call(t, "POST /rows/purchases", amounts(t, format, 1, -2, 3, -4), "Content-Type: "+format.ContentType())
+			answer := s.Call(t, "POST /rows/purchases?file=more."+format.String(), amounts(t, format, 1, -2, 3, -4), "Content-Type: "+format.ContentType())
 			require.Equal(t, 200, answer.Status, answer.Body)
 			var loaded store.Loaded
 			require.NoError(t, json.Unmarshal([]byte(answer.Body), &loaded))
@@ -215,7 +215,7 @@ func TestLoadsOfEveryFormatAreJudged(t *testing.T) {
 			require.Len(t, entries, 2)
 			for i, e := range entries { // those that came later first
 				row := int64(4 - 2*i)
-				require.Equal(t, store.Source{Way: store.WayLoad, Run: loaded.Run, Row: row}, e.Source)
+				require.Equal(t, store.Source{Way: store.WayLoad, Run: loaded.Run, File: "more." + format.String(), Row: row}, e.Source)
 				require.Equal(t, loaded.Entries[1-i], e.ID)
 				require.Equal(t, fmt.Sprint("c", row), e.Key.Encoded)
 				require.JSONEq(t, fmt.Sprintf(`{"amount": %d.0}`, -row), string(e.Document))

@@ -8,6 +8,7 @@ import (
 	"featurestore/app/fault"
 	"featurestore/app/httpapi"
 	"featurestore/modules/registry/value"
+	"featurestore/modules/validation/gx"
 	"featurestore/modules/validation/rules"
 )
 
@@ -116,16 +117,30 @@ func (v *Validation) listReports(ctx context.Context, in *reportsInput) (*report
 	return out, nil
 }
 
-type reportOutput struct{ Body ReportAnswer }
-
 func (v *Validation) getReport(ctx context.Context, in *struct {
-	ID int64 `path:"id" minimum:"1"`
-}) (*reportOutput, error) {
+	ID     int64  `path:"id" minimum:"1"`
+	Format string `query:"format" doc:"rules, the default; gx: in the form of Great Expectations' results"`
+}) (*validateOutput, error) {
+	if err := knownFormat(in.Format); err != nil {
+		return nil, err
+	}
 	report, err := v.repository.get(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return &reportOutput{report.show((*Result).sentence)}, nil
+	return report.answer(in.Format, (*Result).sentence)
+}
+
+// answer is the report in a format that is known; sentence says what to say of a result.
+func (r *Report) answer(format string, sentence func(*Result) string) (*validateOutput, error) {
+	if format != "gx" {
+		return answer(r.show(sentence))
+	}
+	outcomes := make([]*rules.Outcome, len(r.Results))
+	for i := range r.Results {
+		outcomes[i] = &r.Results[i].Outcome
+	}
+	return answer(gx.OfOutcomes(outcomes))
 }
 
 type historyInput struct {

@@ -52,6 +52,8 @@ func (v *Validation) Routes(api huma.API) {
 	}, v.listReports)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "get-report", Method: http.MethodGet, Path: "/reports/{id}", Tags: []string{"validation"}, Summary: "Read what an evaluation came to",
+		Responses: map[string]*huma.Response{"200": {Description: "The report; with format=gx one result per outcome",
+			Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{OneOf: []*huma.Schema{httpapi.Schema[ReportAnswer](api), httpapi.Schema[gx.Answer](api)}}}}}},
 	}, v.getReport)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "rule-history", Method: http.MethodGet, Path: "/rules/{name}/history", Tags: []string{"validation"}, Summary: "List what a rule found over time",

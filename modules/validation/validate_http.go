@@ -16,7 +16,7 @@ import (
 
 type validateInput struct {
 	httpapi.Payload
-	Format string `query:"format" doc:"rules, the default: rules of our own; gx: a suite of Great Expectations"`
+	Format string `query:"format" doc:"rules, the default: rules of our own; gx: a suite of Great Expectations; with group, only the answer has its form"`
 	DryRun bool   `query:"dry_run" doc:"With group: keep nothing, tell nobody, and take definitions of rules that are not saved; each result says what the rule would have done"`
 	Prefer string `header:"Prefer" doc:"respond-async: answer 202 with the run that evaluates" example:"respond-async"`
 }
@@ -53,14 +53,14 @@ type ValidateAnswer struct {
 
 // validate evaluates rules on what is stored, or rules or a suite on the data of the call.
 func (v *Validation) validate(ctx context.Context, in *validateInput) (*validateOutput, error) {
-	if in.Format != "" && in.Format != "rules" && in.Format != "gx" {
-		return nil, unknownFormat(in.Format, "rules or gx")
+	if err := knownFormat(in.Format); err != nil {
+		return nil, err
 	}
 	text, err := in.JSON(v.config.MaxBodyBytes)
 	if err != nil {
 		return nil, err
 	}
-	if in.Format != "gx" && aboutStored(text) {
+	if aboutStored(text) {
 		return v.validateStored(ctx, text, in)
 	}
 	ctx, cancel := context.WithTimeout(ctx, v.config.MaxInlineTime)
@@ -85,6 +85,14 @@ func (v *Validation) validate(ctx context.Context, in *validateInput) (*validate
 func answer(body any) (*validateOutput, error) {
 	text, err := appendAnswer(nil, body)
 	return &validateOutput{Status: http.StatusOK, ContentType: "application/json", Body: text}, err
+}
+
+// knownFormat refuses what is no format of results.
+func knownFormat(format string) error {
+	if format != "" && format != "rules" && format != "gx" {
+		return unknownFormat(format, "rules or gx")
+	}
+	return nil
 }
 
 func unknownFormat(format, known string) error {

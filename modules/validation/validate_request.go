@@ -93,7 +93,7 @@ func readValidate(text string, most int, now time.Time) (*validateRequest, error
 				}
 			}
 		default:
-			wrong(name, "", "unknown member%s", registry.DidYouMean(name, slices.Values([]string{"rules", "columns", "rows", "types", "time_column", "entity_columns", "now"})))
+			wrong(name, "", "unknown member%s", registry.DidYouMean(name, slices.Values([]string{"group", "rules", "columns", "rows", "types", "time_column", "entity_columns", "now"})))
 		}
 		return err
 	})

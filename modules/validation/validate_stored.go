@@ -193,7 +193,7 @@ func (v *Validation) validateStored(ctx context.Context, text string, in *valida
 		if err != nil {
 			return nil, err
 		}
-		return answer(report.show(would))
+		return report.answer(in.Format, would)
 	}
 	run, err := v.work.Submit(ctx, EvaluationKind, request.group.Name, evaluationRequest{Way: ByCall, Rules: request.names, Window: request.window})
 	if err != nil {
@@ -222,7 +222,7 @@ func (v *Validation) validateStored(ctx context.Context, text string, in *valida
 	if report == nil {
 		return nil, fmt.Errorf("run %d has succeeded and there is no report of it", run.ID)
 	}
-	return answer(report.show((*Result).sentence))
+	return report.answer(in.Format, (*Result).sentence)
 }
 
 // try evaluates without storing anything. A few at a time do.
