@@ -200,8 +200,9 @@ func (r *arrowReader) nextRecord() error {
 
 // messages are the messages of a stream that lies in memory. It must end as a stream does, so that one that is cut off is noticed.
 type messages struct {
-	b  []byte
-	at int
+	b     []byte
+	at    int
+	asked views // by the schema, of the batches
 }
 
 func (m *messages) Retain()  {}
@@ -230,7 +231,7 @@ func (m *messages) Message() (*ipc.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := verifyMessage(description, bytes.NewReader(m.b[m.at:])); err != nil {
+	if err := verifyMessage(description, bytes.NewReader(m.b[m.at:]), &m.asked); err != nil {
 		return nil, err
 	}
 	meta := memory.NewBufferBytes(description)

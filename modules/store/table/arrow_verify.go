@@ -30,6 +30,13 @@ const (
 	batchVariadic = 4
 	dictBatchData = 1
 
+	schemaFields    = 1
+	fieldType       = 2
+	fieldDictionary = 4
+	fieldChildren   = 5
+	typeBinaryView  = 23
+	typeTextView    = 24
+
 	headerSchema = 1
 	headerDict   = 2
 	headerBatch  = 3
@@ -198,8 +205,54 @@ func (f *flatbuffer) number(table int64, number int, n int64) (uint64, error) {
 	return f.at(position, n)
 }
 
-// verifyMessage looks at a message's description and, of what is compressed with zstd, at how much memory unpacking asks for.
-func verifyMessage(description []byte, body io.ReaderAt) error {
+// views is how many columns have buffers of a number that each batch says for itself: those of a batch, and the most of one dictionary. A
+// decoder asks for as many numbers, whether they are there or not.
+type views struct{ batch, dictionary int64 }
+
+// viewsOf counts them in a schema that has been verified.
+func (f *flatbuffer) viewsOf(schema int64) (views, error) {
+	var all views
+	begin, n, err := f.vector(schema, schemaFields, 4)
+	for i := int64(0); i < n && err == nil; i++ {
+		var field int64
+		if field, err = f.follow(begin + 4*i); err == nil {
+			err = f.addViews(field, &all)
+		}
+	}
+	return all, err
+}
+
+// addViews adds a field's columns, its children's too; those of a field with a dictionary are the dictionary's.
+func (f *flatbuffer) addViews(field int64, to *views) error {
+	kind, err := f.number(field, fieldType, 1)
+	if err != nil {
+		return err
+	}
+	dictionary, err := f.table(field, fieldDictionary)
+	if err != nil {
+		return err
+	}
+	var own views
+	if kind == typeBinaryView || kind == typeTextView {
+		own.batch = 1
+	}
+	begin, n, err := f.vector(field, fieldChildren, 4)
+	for i := int64(0); i < n && err == nil; i++ {
+		var child int64
+		if child, err = f.follow(begin + 4*i); err == nil {
+			err = f.addViews(child, &own)
+		}
+	}
+	if dictionary != 0 {
+		own = views{0, max(own.batch, own.dictionary)}
+	}
+	to.batch, to.dictionary = to.batch+own.batch, max(to.dictionary, own.dictionary)
+	return err
+}
+
+// verifyMessage looks at a message's description and, of what is compressed with zstd, at how much memory unpacking asks for. A schema says what
+// is asked of the batches after it.
+func verifyMessage(description []byte, body io.ReaderAt, asked *views) error {
 	message, _ := arrowTables()
 	f := &flatbuffer{b: description}
 	root, err := f.follow(0)
@@ -210,20 +263,27 @@ func verifyMessage(description []byte, body io.ReaderAt) error {
 		return err
 	}
 	kind, err := f.number(root, messageHeader-1, 1)
-	if err != nil || kind != headerDict && kind != headerBatch {
+	if err != nil || kind < headerSchema || kind > headerBatch {
 		return err
 	}
-	batch, err := f.table(root, messageHeader)
-	if err == nil && kind == headerDict {
-		batch, err = f.table(batch, dictBatchData)
-	}
-	if err != nil || batch == 0 {
+	header, err := f.table(root, messageHeader)
+	if err != nil || header == 0 {
 		return errors.Join(err, errFlat)
 	}
-	return f.verifyBatch(batch, body)
+	switch kind {
+	case headerSchema:
+		*asked, err = f.viewsOf(header)
+		return err
+	case headerDict:
+		if header, err = f.table(header, dictBatchData); err != nil || header == 0 {
+			return errors.Join(err, errFlat)
+		}
+		return f.verifyBatch(header, asked.dictionary, body)
+	}
+	return f.verifyBatch(header, asked.batch, body)
 }
 
-func (f *flatbuffer) verifyBatch(batch int64, body io.ReaderAt) error {
+func (f *flatbuffer) verifyBatch(batch, views int64, body io.ReaderAt) error {
 	begin, buffers, err := f.vector(batch, batchBuffers, 16)
 	if err != nil {
 		return err
@@ -231,6 +291,9 @@ func (f *flatbuffer) verifyBatch(batch int64, body io.ReaderAt) error {
 	counts, n, err := f.vector(batch, batchVariadic, 8)
 	if err != nil {
 		return err
+	}
+	if n < views {
+		return errFlat
 	}
 	for i := range n {
 		if count, err := f.at(counts+8*i, 8); err != nil || count > uint64(buffers) {
@@ -283,20 +346,27 @@ func verifyFile(file io.ReaderAt, size int64) error {
 	if err == nil {
 		err = f.verify(root, footer, 0)
 	}
+	var asked views
+	if err == nil {
+		var schema int64
+		if schema, err = f.table(root, footerSchema); err == nil && schema != 0 {
+			asked, err = f.viewsOf(schema)
+		}
+	}
 	for _, list := range []int{footerDicts, footerBatches} {
 		var begin, n int64
 		if err == nil {
 			begin, n, err = f.vector(root, list, 24)
 		}
 		for i := int64(0); i < n && err == nil; i++ {
-			err = f.verifyBlock(begin+24*i, file, end-length)
+			err = f.verifyBlock(begin+24*i, file, end-length, asked)
 		}
 	}
 	return err
 }
 
 // verifyBlock looks at the message that a block at a position names: its offset, and the bytes of description and body.
-func (f *flatbuffer) verifyBlock(position int64, file io.ReaderAt, end int64) error {
+func (f *flatbuffer) verifyBlock(position int64, file io.ReaderAt, end int64, asked views) error {
 	offset, err := f.at(position, 8)
 	if err != nil {
 		return err
@@ -316,5 +386,5 @@ func (f *flatbuffer) verifyBlock(position int64, file io.ReaderAt, end int64) er
 	if binary.LittleEndian.Uint32(description) == continuation {
 		prefix = 8
 	}
-	return verifyMessage(description[prefix:], io.NewSectionReader(file, int64(offset+size), end-int64(offset+size)))
+	return verifyMessage(description[prefix:], io.NewSectionReader(file, int64(offset+size), end-int64(offset+size)), &asked)
 }

@@ -12,6 +12,10 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/stretchr/testify/require"
 
 	"featurestore/app/fault"
@@ -119,6 +123,32 @@ func TestTablesOfOddSize(t *testing.T) {
 		}
 	}
 	require.NotZero(t, refused)
+}
+
+// Columns of views each have a number of buffers in a batch's description. Where it has fewer numbers than columns, a decoder takes what comes
+// behind them for one: of this body 8 billion buffers.
+func TestTooFewCountsOfBuffers(t *testing.T) {
+	schema := arrow.NewSchema([]arrow.Field{{Name: "a", Type: arrow.BinaryTypes.StringView}, {Name: "b", Type: arrow.BinaryTypes.StringView}}, nil)
+	builder := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	for column := range 2 {
+		builder.Field(column).(*array.StringViewBuilder).Append("a text that does not fit into a view")
+	}
+	var body bytes.Buffer
+	w := ipc.NewWriter(&body, ipc.WithSchema(schema))
+	require.NoError(t, w.Write(builder.NewRecordBatch()))
+	require.NoError(t, w.Close())
+	rows, err := readable(t, body.Bytes())
+	require.NoError(t, err)
+	require.EqualValues(t, 1, rows)
+
+	counts := []byte{2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0}
+	at := bytes.Index(body.Bytes(), counts)
+	require.Positive(t, at)
+	damaged := bytes.Clone(body.Bytes())
+	damaged[at] = 1
+	binary.LittleEndian.PutUint64(damaged[at+12:], 1<<33)
+	_, err = readable(t, damaged)
+	require.ErrorContains(t, err, "a description refers to where it has nothing")
 }
 
 func allocated() uint64 {
