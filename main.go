@@ -75,7 +75,7 @@ func command() *cobra.Command {
 	flags.String("config", "", "settings file (or FEATURESTORE_CONFIG)")
 	flags.String("data", "", "folder of the embedded engines")
 	flags.StringSlice("listen", nil, "addresses to listen on, separated by commas")
-	flags.StringSlice("roles", nil, "what this process does: all, or some of registry, validation, store, materialization")
+	flags.StringSlice("roles", nil, "what this process does: all, or some of "+strings.Join(config.Roles, ", "))
 	flags.String("log-level", "", "debug, info, warn or error")
 
 	show := &cobra.Command{
@@ -87,6 +87,8 @@ func command() *cobra.Command {
 		&cobra.Command{Use: "demo", Short: "Show the main job on real purchases, then go on serving", Args: noArgs, RunE: showDemo},
 		&cobra.Command{Use: "migrate", Short: "Bring all tables up to date, and nothing else", Args: noArgs, RunE: migrate},
 		show,
+		&cobra.Command{Use: "roles", Short: "Show which roles there are, the paths that each serves, and what it does besides", Args: noArgs, RunE: showRoles},
+		&cobra.Command{Use: "health", Short: "Ask the process that serves with these settings whether it can answer; code 0 if so", Args: noArgs, RunE: askHealth},
 		&cobra.Command{Use: "version", Short: "Show which program this is", Args: noArgs, RunE: showVersion},
 	)
 	return root
@@ -214,6 +216,17 @@ func showConfig(c *cobra.Command, _ []string) error {
 	}
 	fmt.Print(loaded.Show())
 	return nil
+}
+
+func showRoles(c *cobra.Command, _ []string) error { return app.WriteRoles(c.OutOrStdout()) }
+
+// askHealth is the health check of containers whose image has nothing else to ask with.
+func askHealth(c *cobra.Command, _ []string) error {
+	loaded, err := settings(c)
+	if err != nil {
+		return err
+	}
+	return app.AskHealth(c.Context(), loaded.HTTP.Listen)
 }
 
 func showVersion(*cobra.Command, []string) error {

@@ -71,7 +71,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 
 	metrics := newMetrics()
 	router := echo.New()
-	api := httpapi.New(router, ThisVersion().Version, log, httpapi.Observe(metrics.observe))
+	api := httpapi.New(router, ThisVersion().Version, log, httpapi.Observe(metrics.observe), httpapi.Elsewhere(a.elsewhere))
 
 	work := runs.New(a.db, c.Runs, time.Now, log)
 	definitions, err := registry.New(a.db, c.Registry, log.With("module", "registry"), alerts.ReceiverKind(), validation.BaselineKind(), validation.RuleKind())

@@ -30,10 +30,13 @@ const (
 	Validation      = "validation"
 	Store           = "store"
 	Materialization = "materialization"
+	Batch           = "batch"
+	Scheduler       = "scheduler"
+	Web             = "web"
 )
 
 // Roles lists them in the order in which they depend on each other.
-var Roles = []string{Registry, Validation, Store, Materialization}
+var Roles = []string{Registry, Validation, Store, Materialization, Batch, Scheduler, Web}
 
 // Engines.
 const (

@@ -30,9 +30,10 @@ const (
 // adapter lets huma's operations run on echo v4. huma's own adapter hands over path parameters that are decoded for some
 // URLs and not for others, and links a second echo.
 type adapter struct {
-	echo    *echo.Echo
-	log     *slog.Logger
-	observe func(method, route string) func(status int, took time.Duration)
+	echo      *echo.Echo
+	log       *slog.Logger
+	observe   func(method, route string) func(status int, took time.Duration)
+	elsewhere func(segment string) (role string)
 }
 
 func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.echo.ServeHTTP(w, r) }

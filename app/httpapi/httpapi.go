@@ -33,6 +33,11 @@ func Observe(observe func(method, route string) func(status int, took time.Durat
 	return func(a *adapter) { a.observe = observe }
 }
 
+// Elsewhere names the role of other processes that serves the paths of a first segment, or "": an unknown path is then answered with it.
+func Elsewhere(role func(segment string) string) Option {
+	return func(a *adapter) { a.elsewhere = role }
+}
+
 // New makes the API on an echo router, whose error handler it becomes: an unknown path or method is a problem too.
 func New(e *echo.Echo, version string, log *slog.Logger, options ...Option) huma.API {
 	setHuma()

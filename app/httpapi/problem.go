@@ -202,6 +202,19 @@ func unknownPath(u *url.URL) *Problem {
 		fmt.Sprintf("there is nothing at %s; /docs lists all calls", fault.Shorten(u.Path))).at("path", u.Path, "is no call")
 }
 
+// notServed is unknownPath, unless other processes may serve the path.
+func (a *adapter) notServed(u *url.URL) *Problem {
+	if a.elsewhere != nil {
+		first, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
+		if role := a.elsewhere(first); role != "" {
+			return newProblem(http.StatusNotFound, "another-role",
+				fmt.Sprintf("/%s is served by the role %s, which this process does not have: send the call to one that has it", first, role)).
+				at("path", u.Path, "is served by the role "+role)
+		}
+	}
+	return unknownPath(u)
+}
+
 // handleError answers what the router itself refuses.
 func (a *adapter) handleError(err error, c echo.Context) {
 	w, r := c.Response(), c.Request()
@@ -216,7 +229,7 @@ func (a *adapter) handleError(err error, c echo.Context) {
 		a.write(w, r, newProblem(refused.Code, "method-not-allowed", fmt.Sprintf("%s does not take %s; it takes %s",
 			fault.Shorten(r.URL.Path), fault.Shorten(r.Method), w.Header().Get(echo.HeaderAllow))).at("method", r.Method, "is not taken here"))
 	case refused.Code == http.StatusNotFound:
-		a.write(w, r, unknownPath(r.URL))
+		a.write(w, r, a.notServed(r.URL))
 	default:
 		a.write(w, r, newProblem(refused.Code, "refused", fmt.Sprint(refused.Message)))
 	}
