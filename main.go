@@ -76,16 +76,19 @@ func command() *cobra.Command {
 	flags.String("data", "", "folder of the embedded engines")
 	flags.StringSlice("listen", nil, "addresses to listen on, separated by commas")
 	flags.StringSlice("roles", nil, "what this process does: all, or some of "+strings.Join(config.Roles, ", "))
+	flags.Bool("read-only", false, "change nothing: no migration, schedule, write or alert")
 	flags.String("log-level", "", "debug, info, warn or error")
 
 	show := &cobra.Command{
 		Use: "config", Short: "Show the settings in effect, secrets masked, and where they come from", Args: noArgs, RunE: showConfig,
 	}
 	show.Flags().Bool("defaults", false, "show every setting with its default and explanation instead")
+	migrating := &cobra.Command{Use: "migrate", Short: "Bring all tables up to date, and nothing else", Args: noArgs, RunE: migrate}
+	migrating.Flags().Bool("adopt", false, "and stamp the databases with this environment's name, whatever they carry: for copies")
 	root.AddCommand(
 		&cobra.Command{Use: "serve", Short: "Serve until told to stop (the default)", Args: noArgs, RunE: serve},
 		&cobra.Command{Use: "demo", Short: "Show the main job on real purchases, then go on serving", Args: noArgs, RunE: showDemo},
-		&cobra.Command{Use: "migrate", Short: "Bring all tables up to date, and nothing else", Args: noArgs, RunE: migrate},
+		migrating,
 		show,
 		&cobra.Command{Use: "roles", Short: "Show which roles there are, the paths that each serves, and what it does besides", Args: noArgs, RunE: showRoles},
 		&cobra.Command{Use: "health", Short: "Ask the process that serves with these settings whether it can answer; code 0 if so", Args: noArgs, RunE: askHealth},
@@ -114,6 +117,7 @@ func settings(c *cobra.Command) (*config.Loaded, error) {
 		File: file, Environment: os.Environ(),
 		Flags: map[string]*pflag.Flag{
 			"data": c.Flag("data"), "http.listen": c.Flag("listen"), "roles": c.Flag("roles"), "log.level": c.Flag("log-level"),
+			"read_only": c.Flag("read-only"),
 		},
 	})
 }
@@ -198,7 +202,11 @@ func migrate(c *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	if err := app.Migrate(c.Context(), &loaded.Config, logger(loaded.Log)); err != nil {
+	adopt, err := c.Flags().GetBool("adopt")
+	if err != nil {
+		return err
+	}
+	if err := app.Migrate(c.Context(), &loaded.Config, adopt, logger(loaded.Log)); err != nil {
 		return err
 	}
 	fmt.Println("all tables are up to date")

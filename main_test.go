@@ -61,6 +61,8 @@ func TestRefusals(t *testing.T) {
 		{nil, []string{"FEATURESTORE_COLOR=red"}, "FEATURESTORE_COLOR is not a known variable"},
 		{[]string{"serve", "--listen", "0.0.0.0:0"}, nil, "set auth.allow_unauthenticated to true"},
 		{[]string{"serve", "--roles", "cook"}, nil, `roles is "cook"`},
+		{[]string{"serve", "--roles", "registry,web"}, nil, "roles leaves out validation, but an engine is embedded"},
+		{[]string{"serve", "--read-only"}, nil, "read_only is true, but an engine is embedded"},
 		{[]string{"serve", "--data", "/proc/nowhere"}, nil, "the data folder /proc/nowhere cannot be made"},
 		{[]string{"--colour"}, nil, "unknown flag: --colour"},
 		{[]string{"cook"}, nil, `"cook"`},
@@ -84,6 +86,10 @@ func TestConfigAndVersion(t *testing.T) {
 	code, output, _ = execute(t, nil, "config", "--defaults")
 	require.Zero(t, code)
 	require.Contains(t, output, "# The folder of the embedded engines.")
+
+	code, output, _ = execute(t, nil, "roles")
+	require.Zero(t, code)
+	require.Contains(t, output, "\nmaterialization ")
 
 	code, output, _ = execute(t, nil, "version")
 	require.Zero(t, code)
@@ -122,6 +128,12 @@ func TestServe(t *testing.T) {
 	require.NoError(t, err)
 	response.Body.Close()
 	require.Equal(t, 200, response.StatusCode)
+
+	code, _, said := execute(t, []string{"FEATURESTORE_HTTP_LISTEN=" + strings.TrimPrefix(address, "http://")}, "health")
+	require.Zero(t, code, said)
+	code, _, said = execute(t, []string{"FEATURESTORE_HTTP_LISTEN=127.0.0.1:1"}, "health")
+	require.Equal(t, 1, code)
+	require.Contains(t, said, "no process answers on 127.0.0.1:1: ")
 
 	second := program(t, nil, "--listen", "127.0.0.1:0", "--data", filepath.Join(server.Dir, "data"))
 	complaint, err := second.CombinedOutput()

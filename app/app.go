@@ -65,25 +65,34 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	if a.db, err = openDatabase(ctx, c, a.folder, log); err != nil {
 		return nil, err
 	}
+	if err := foreign(database.BelongTo(ctx, a.db, c.Environment)); err != nil {
+		return nil, unchanged(err)
+	}
 	if a.values, err = openStorage(ctx, c, a.folder, log); err != nil {
 		return nil, err
 	}
 
 	metrics := newMetrics()
 	router := echo.New()
-	api := httpapi.New(router, ThisVersion().Version, log, httpapi.Observe(metrics.observe), httpapi.Elsewhere(a.elsewhere))
+	options := []httpapi.Option{httpapi.Observe(metrics.observe), httpapi.Elsewhere(a.elsewhere)}
+	if c.ReadOnly {
+		options = append(options, httpapi.ReadOnly(reads))
+	}
+	api := httpapi.New(router, ThisVersion().Version, log, options...)
 
 	work := runs.New(a.db, c.Runs, time.Now, log)
 	definitions, err := registry.New(a.db, c.Registry, log.With("module", "registry"), alerts.ReceiverKind(), validation.BaselineKind(), validation.RuleKind())
 	if err != nil {
 		return nil, err
 	}
-	definitions.KeepPast(c.History.Horizon, c.History.CompactEvery)
-	a.add("registry", definitions.Start, definitions.Stop)
-	a.add("engines", func(ctx context.Context) error { return a.values.claim(ctx, definitions.Installation()) }, a.values.rest)
+	a.addReading("registry", definitions.Start, definitions.Stop)
+	a.addReading("engines", func(ctx context.Context) error { return a.values.claim(ctx, definitions.Installation()) }, a.values.rest)
 	values := store.New(c.Store, definitions, work, a.values.offline, a.values.online, time.Now, log)
 	values.KeepHistory(c.History)
-	definitions.Guards = values.Guards()
+	if !c.ReadOnly {
+		definitions.KeepPast(c.History.Horizon, c.History.CompactEvery)
+		definitions.Guards = values.Guards()
+	}
 	values.PublishWith(materialization.Publications{Runs: work})
 	if c.Has(config.Registry) {
 		definitions.Routes(api)
@@ -116,6 +125,9 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 		metrics.registry.MustRegister(told, judging)
 	}
 	if c.Has(config.Store) {
+		if c.ReadOnly {
+			a.addReading("store", values.StartReading, values.Stop)
+		}
 		a.add("store", values.Start, values.Stop)
 		values.HandleRuns()
 		values.Routes(api)
@@ -151,7 +163,14 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	return a, nil
 }
 
+// add adds a part that changes something by itself, which nothing does in a process that only reads.
 func (a *App) add(name string, start func(context.Context) error, stop func()) {
+	if !a.config.ReadOnly {
+		a.addReading(name, start, stop)
+	}
+}
+
+func (a *App) addReading(name string, start func(context.Context) error, stop func()) {
 	a.parts = append(a.parts, part{name, start, stop})
 }
 
@@ -207,17 +226,20 @@ func (a *App) close() error {
 // openDatabase opens the database of definitions and runs, with its tables up to date.
 func openDatabase(ctx context.Context, c *config.Config, f *folder, log *slog.Logger) (db *gorm.DB, err error) {
 	log = log.With("module", "database")
-	if c.Engines.Registry == config.Postgres {
+	switch {
+	case c.ReadOnly:
+		db, err = database.OpenPostgresReading(ctx, c.Postgres.URL.Reveal(), registrySchema(c), log)
+	case c.Engines.Registry == config.Postgres:
 		db, err = database.OpenPostgres(ctx, c.Postgres.URL.Reveal(), registrySchema(c), log)
-	} else {
+	default:
 		db, err = database.OpenSQLite(ctx, f.file("registry.db"), log)
 	}
 	if err != nil {
-		return nil, err
+		return nil, unchanged(err)
 	}
 	for _, migrate := range []func(context.Context, *gorm.DB) error{runs.Migrate, registry.Migrate, alerts.Migrate, validation.Migrate} {
 		if err := migrate(ctx, db); err != nil {
-			return nil, errors.Join(err, database.Close(db))
+			return nil, errors.Join(unchanged(err), database.Close(db))
 		}
 	}
 	return db, nil
@@ -234,8 +256,12 @@ func (a *App) pingDatabase(ctx context.Context) error {
 	return pool.PingContext(ctx)
 }
 
-// Migrate brings all tables up to date and changes nothing else.
-func Migrate(ctx context.Context, c *config.Config, log *slog.Logger) (err error) {
+// Migrate brings all tables up to date and changes nothing else, but that with adopt the databases are stamped with this environment's
+// name, whatever they carry.
+func Migrate(ctx context.Context, c *config.Config, adopt bool, log *slog.Logger) (err error) {
+	if c.ReadOnly {
+		return refuse("read_only is set, and to migrate is to write: run it without")
+	}
 	a := &App{config: c, log: log}
 	defer func() { err = errors.Join(err, a.close()) }()
 	if c.Embedded() {
@@ -246,6 +272,16 @@ func Migrate(ctx context.Context, c *config.Config, log *slog.Logger) (err error
 	if a.db, err = openDatabase(ctx, c, a.folder, log); err != nil {
 		return err
 	}
-	a.values, err = openStorage(ctx, c, a.folder, log)
-	return err
+	if adopt {
+		err = database.Adopt(ctx, a.db, c.Environment)
+	} else {
+		err = foreign(database.BelongTo(ctx, a.db, c.Environment))
+	}
+	if err != nil {
+		return err
+	}
+	if a.values, err = openStorage(ctx, c, a.folder, log); err != nil || !adopt {
+		return err
+	}
+	return a.values.adopt(ctx)
 }

@@ -292,11 +292,11 @@ func TestAccessLog(t *testing.T) {
 func TestMigrate(t *testing.T) {
 	c := settings(t)
 	for range 2 {
-		require.NoError(t, Migrate(t.Context(), c, slog.New(slog.DiscardHandler)))
+		require.NoError(t, Migrate(t.Context(), c, false, slog.New(slog.DiscardHandler)))
 	}
 	start(t, c)
 	var refusal *Refusal
-	require.ErrorAs(t, Migrate(t.Context(), c, slog.New(slog.DiscardHandler)), &refusal)
+	require.ErrorAs(t, Migrate(t.Context(), c, false, slog.New(slog.DiscardHandler)), &refusal)
 }
 
 // on are the settings of both stacks: embedded, and on servers where there are some.

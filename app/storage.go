@@ -27,7 +27,7 @@ func openStorage(ctx context.Context, c *config.Config, f *folder, log *slog.Log
 	e := &storage{log: log}
 	switch c.Engines.Offline {
 	case config.Postgres:
-		e.offline, err = postgres.Open(ctx, postgres.Options{URL: c.Postgres.URL.Reveal(), Schema: c.Postgres.Schema})
+		e.offline, err = postgres.Open(ctx, postgres.Options{URL: c.Postgres.URL.Reveal(), Schema: c.Postgres.Schema, ReadOnly: c.ReadOnly})
 	default:
 		e.offline, err = sqlite.OpenOffline(f.file("offline.db"), sqlite.Options{Log: log.With("module", "sqlite")})
 	}
@@ -36,7 +36,7 @@ func openStorage(ctx context.Context, c *config.Config, f *folder, log *slog.Log
 	}
 	switch c.Engines.Online {
 	case config.Redis:
-		e.online, err = redis.Open(ctx, redis.Options{URL: c.Redis.URL.Reveal(), Prefix: c.Redis.Prefix})
+		e.online, err = redis.Open(ctx, redis.Options{URL: c.Redis.URL.Reveal(), Prefix: c.Redis.Prefix, Environment: c.Environment, ReadOnly: c.ReadOnly})
 	default:
 		e.online, err = sqlite.OpenOnline(f.file("online.db"), sqlite.Options{Log: log.With("module", "sqlite")})
 	}
@@ -83,7 +83,15 @@ func (e *storage) claimLater(ctx context.Context, installation string) {
 	}
 }
 
-// foreign makes it a refusal that a store belongs to another installation.
+// adopt stamps the online store with this environment's name. That of SQLite belongs to its folder, and has none of its own.
+func (e *storage) adopt(ctx context.Context) error {
+	if online, ok := e.online.(*redis.Online); ok {
+		return online.Adopt(ctx)
+	}
+	return nil
+}
+
+// foreign makes it a refusal that a store belongs to another installation or environment.
 func foreign(err error) error {
 	if f, ok := fault.As(err); ok {
 		return refuse("%s", f.Detail)

@@ -51,6 +51,8 @@ const (
 type Config struct {
 	Roles           []string
 	Data            string // the folder of the embedded engines
+	Environment     string // whose database it is: production, staging; "" for none
+	ReadOnly        bool   // this process changes nothing
 	HTTP            HTTP
 	Auth            Auth
 	Engines         Engines
@@ -134,6 +136,9 @@ func (c *Config) settle() {
 // namespaceForm is what a schema name and a key prefix may look like.
 var namespaceForm = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,47}$`)
 
+// environmentForm is what an environment's name may look like.
+var environmentForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,47}$`)
+
 // validate names everything that is wrong.
 func (c *Config) validate() []error {
 	var errs []error
@@ -157,6 +162,8 @@ func (c *Config) validate() []error {
 	wrong(c.Redis.URL == "" && c.Engines.Online == Redis, "engines.online is redis, but redis.url is empty")
 	errs = append(errs, c.Postgres.validate()...)
 	errs = append(errs, c.Redis.validate()...)
+	wrong(c.Environment != "" && !environmentForm.MatchString(c.Environment), "environment is %q: use lower-case letters, digits, _ and -, at most 48", c.Environment)
+	wrong(c.ReadOnly && c.Embedded(), "read_only is true, but an engine is embedded, which is for one process that does everything: set postgres.url and redis.url")
 	wrong(c.Embedded() && c.Data == "", "data is empty: name the folder for the embedded engines")
 	for _, role := range Roles {
 		if unknown := slices.ContainsFunc(c.Roles, func(r string) bool { return r != All && !slices.Contains(Roles, r) }); unknown {

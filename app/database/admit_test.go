@@ -28,7 +28,7 @@ func TestUnknownNewerMigrationsAreLeftAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "registry.db")
 	db, err := OpenSQLite(ctx, path, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	require.NoError(t, db.Exec("INSERT INTO database_migrations (version_id, is_applied) VALUES (2, 1)").Error)
+	require.NoError(t, db.Exec("INSERT INTO database_migrations (version_id, is_applied) VALUES (1000, 1)").Error)
 	require.NoError(t, Close(db))
 
 	db, err = OpenSQLite(ctx, path, slog.New(slog.DiscardHandler))

@@ -54,11 +54,24 @@ func sqliteDSN(path string) string {
 // OpenPostgres opens the database that a URL or key-value string names and works in the schema of that name, which is made if
 // it is not there. Errors never show the password.
 func OpenPostgres(ctx context.Context, dsn, schema string, log *slog.Logger) (*gorm.DB, error) {
+	return openPostgres(ctx, dsn, schema, false, log)
+}
+
+// OpenPostgresReading is OpenPostgres for a program that changes nothing: the server refuses it, also to bring tables up to date
+// (ReadOnly).
+func OpenPostgresReading(ctx context.Context, dsn, schema string, log *slog.Logger) (*gorm.DB, error) {
+	return openPostgres(ctx, dsn, schema, true, log)
+}
+
+func openPostgres(ctx context.Context, dsn, schema string, reading bool, log *slog.Logger) (*gorm.DB, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil { // whose text can hold the password
 		return nil, errors.New("the address of PostgreSQL cannot be understood")
 	}
 	config.RuntimeParams["search_path"] = Quote(schema)
+	if reading {
+		config.RuntimeParams["default_transaction_read_only"] = "on"
+	}
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "featurestore"
 	}

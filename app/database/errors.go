@@ -25,6 +25,9 @@ func Busy(err error) bool {
 	return false
 }
 
+// ReadOnly tells whether a statement was refused because its connection, or the whole server, only reads.
+func ReadOnly(err error) bool { return code(err) == "25006" }
+
 // Unavailable tells whether a statement failed because the server could not be reached, or was going down or coming up.
 func Unavailable(err error) bool {
 	var connect *pgconn.ConnectError

@@ -34,6 +34,7 @@ type adapter struct {
 	log       *slog.Logger
 	observe   func(method, route string) func(status int, took time.Duration)
 	elsewhere func(segment string) (role string)
+	reads     func(operationID string) bool // nil: all operations are answered
 }
 
 func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.echo.ServeHTTP(w, r) }
@@ -43,6 +44,7 @@ type route struct {
 	*adapter
 	op       *huma.Operation
 	segments []string                               // path parameters that are not to be decoded
+	refused  bool                                   // it changes something, and this process only reads
 	last     string                                 // the path parameter that the path ends with: echo lets it match slashes too
 	query    map[string]bool                        // declared query parameters; true: a list, which may be given several times
 	json     bool                                   // the body is read as JSON, before the handler
@@ -67,6 +69,7 @@ func (a *adapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 	if a.observe != nil {
 		r.answered = a.observe(op.Method, op.Path)
 	}
+	r.refused = a.reads != nil && op.Method != http.MethodGet && !a.reads(op.OperationID)
 	path := strings.NewReplacer("{", ":", "}", "").Replace(op.Path)
 	if last := path[strings.LastIndexByte(path, '/')+1:]; strings.HasPrefix(last, ":") {
 		r.last = last[1:]
@@ -92,6 +95,11 @@ func (r *route) serve(c echo.Context, handler func(huma.Context)) {
 			r.answered(c.Response().Status, time.Since(started))
 		}
 	}()
+	if r.refused {
+		r.write(c.Response(), c.Request(), newProblem(http.StatusForbidden, "read-only",
+			"this process only reads (read_only is set): send what changes something to another").at("method", c.Request().Method, "changes something"))
+		return
+	}
 	if problem := ctx.check(); problem != nil {
 		r.write(c.Response(), c.Request(), problem)
 		return

@@ -38,6 +38,11 @@ func Elsewhere(role func(segment string) string) Option {
 	return func(a *adapter) { a.elsewhere = role }
 }
 
+// ReadOnly refuses every operation that may change something: those of other methods than GET, unless reads says of its id that it only reads.
+func ReadOnly(reads func(operationID string) bool) Option {
+	return func(a *adapter) { a.reads = reads }
+}
+
 // New makes the API on an echo router, whose error handler it becomes: an unknown path or method is a problem too.
 func New(e *echo.Echo, version string, log *slog.Logger, options ...Option) huma.API {
 	setHuma()

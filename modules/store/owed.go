@@ -91,12 +91,15 @@ func (s *Store) remember(ctx context.Context) error {
 	}
 	defer snapshot.Close()
 	all, err := snapshot.Removals(ctx)
+	if err != nil {
+		return err
+	}
 	for id, removals := range all {
 		if removals.Forgotten < removals.Last {
 			s.owed.change(id, 0, 1)
 		}
 	}
-	return err
+	return nil
 }
 
 // repayEvery is how often what could not be done at once is tried again.

@@ -21,11 +21,14 @@ type Options struct {
 	Schema  string // made if it is not there; it must be the store's alone
 	Writers int    // connections for writes and layouts; 0: 8
 	Readers int    // connections for snapshots and loads, each of which holds one while it is open; 0: 16
+
+	ReadOnly bool // nothing is made or changed: the server refuses it to these connections
 }
 
 // Offline is the offline store. It keeps two pools, so that long reads and loads never make a write wait for a connection.
 type Offline struct {
 	schema  string
+	reading bool // Options.ReadOnly
 	writers *pgxpool.Pool
 	readers *pgxpool.Pool
 
@@ -42,7 +45,7 @@ var session = map[string]string{
 	"application_name":                    "featurestore",
 	"client_encoding":                     "UTF8",
 	"default_transaction_isolation":       "read committed",
-	"default_transaction_read_only":       "off",
+	"default_transaction_read_only":       "off", // on with Options.ReadOnly
 	"statement_timeout":                   "0",
 	"idle_in_transaction_session_timeout": "0",
 	"lock_timeout":                        "0",
@@ -64,16 +67,20 @@ func Open(ctx context.Context, options Options) (*Offline, error) {
 	if options.Writers < 1 || options.Readers < 1 {
 		return nil, fmt.Errorf("PostgreSQL pools of %d and %d connections: each needs at least 1", options.Writers, options.Readers)
 	}
-	o := &Offline{schema: options.Schema, inserts: map[string]*insert{}}
+	o := &Offline{schema: options.Schema, reading: options.ReadOnly, inserts: map[string]*insert{}}
 	var err error
-	if o.writers, err = openPool(ctx, options.URL, options.Writers); err != nil {
+	if o.writers, err = openPool(ctx, options, options.Writers); err != nil {
 		return nil, err
 	}
-	if o.readers, err = openPool(ctx, options.URL, options.Readers); err != nil {
+	if o.readers, err = openPool(ctx, options, options.Readers); err != nil {
 		o.writers.Close()
 		return nil, err
 	}
-	if err := o.prepareSchema(ctx); err != nil {
+	prepare := o.prepareSchema
+	if o.reading {
+		prepare = o.lookAtSchema
+	}
+	if err := prepare(ctx); err != nil {
 		o.writers.Close()
 		o.readers.Close()
 		return nil, err
@@ -81,13 +88,16 @@ func Open(ctx context.Context, options Options) (*Offline, error) {
 	return o, nil
 }
 
-func openPool(ctx context.Context, url string, size int) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig(url)
+func openPool(ctx context.Context, options Options, size int) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(options.URL)
 	if err != nil { // whose text can hold the password
 		return nil, errors.New("the PostgreSQL URL cannot be understood")
 	}
 	for name, value := range session {
 		config.ConnConfig.RuntimeParams[name] = value
+	}
+	if options.ReadOnly {
+		config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
 	}
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 5 * time.Second

@@ -93,6 +93,18 @@ func (o *Offline) prepareSchema(ctx context.Context) error {
 	})
 }
 
+// lookAtSchema only looks whether the store is there.
+func (o *Offline) lookAtSchema(ctx context.Context) error {
+	var there bool
+	if err := o.writers.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, o.table("__store")).Scan(&there); err != nil {
+		return fmt.Errorf("looking at the schema %s: %w", o.schema, err)
+	}
+	if !there {
+		return fmt.Errorf("the schema %s holds no values yet, and this process makes nothing", o.schema)
+	}
+	return nil
+}
+
 // adopt takes over tables that a dump brought from another cluster. Its transaction numbers mean nothing here: those ahead of
 // this cluster's would count as new until it has caught up. 0 is below every position; the identity has changed with the
 // cluster, so everything is materialized again anyway.
@@ -123,7 +135,11 @@ func (o *Offline) adopt(ctx context.Context, tx pgx.Tx) error {
 // belongs to another installation.
 func (o *Offline) Claim(ctx context.Context, installation string) error {
 	var owner string
-	err := o.writers.QueryRow(ctx, `UPDATE `+o.table("__store")+` SET installation = coalesce(installation, $1) RETURNING installation`, installation).Scan(&owner)
+	claim := `UPDATE ` + o.table("__store") + ` SET installation = coalesce(installation, $1) RETURNING installation`
+	if o.reading {
+		claim = `SELECT coalesce(installation, $1) FROM ` + o.table("__store")
+	}
+	err := o.writers.QueryRow(ctx, claim, installation).Scan(&owner)
 	if err != nil {
 		return fmt.Errorf("claiming the schema %s: %w", o.schema, err)
 	}

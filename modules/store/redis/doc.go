@@ -3,6 +3,7 @@
 // Under one key prefix it keeps:
 //
 //	<prefix>:installation     the identity of the installation
+//	<prefix>:environment      the name of its environment, if it has one
 //	<prefix>:erasures         a hash: the copy of the ledger of erased entities
 //	<prefix>:<group>:<key>    a packed row (package packed), which expires some time after its TTL
 //	<prefix>:m:<group>        the group's marker; absent while its rows cannot answer

@@ -12,6 +12,8 @@ type keys struct{ prefix string }
 
 func (k keys) installation() string { return k.prefix + ":installation" }
 
+func (k keys) environment() string { return k.prefix + ":environment" }
+
 func (k keys) erasures() string { return k.prefix + ":erasures" }
 
 func (k keys) marker(group *registry.Group) string { return string(k.appendMarker(nil, group)) }

@@ -21,6 +21,9 @@ import (
 type Options struct {
 	URL    string // redis://user:password@host:6379/0, rediss:// for TLS
 	Prefix string // letters, digits, '_', '-' and '.'
+
+	Environment string // whose data it is; "" for none
+	ReadOnly    bool   // Claim only compares
 }
 
 // Online is the online store. It has two connections: what somebody waits for does not stand behind a thousand rows.
@@ -29,6 +32,8 @@ type Online struct {
 	bulk   rueidis.Client // for many rows: more patient
 	keys   keys
 	proofs proofs // of client
+
+	options Options
 }
 
 var _ store.Online = (*Online)(nil)
@@ -48,7 +53,7 @@ func Open(_ context.Context, options Options) (*Online, error) {
 	if !prefixes.MatchString(options.Prefix) {
 		return nil, fmt.Errorf("redis.prefix: %q is not made of letters, digits, '_', '-' and '.'", options.Prefix)
 	}
-	o := &Online{keys: keys{options.Prefix}}
+	o := &Online{keys: keys{options.Prefix}, options: options}
 	var err error
 	if o.client, err = connect(options.URL, waitTime, o.proofs.dialling); err != nil {
 		return nil, err
@@ -94,12 +99,9 @@ func (o *Online) Close() error {
 	return nil
 }
 
-// Claim stamps the prefix with the installation's identity, or compares.
+// Claim stamps the prefix with the installation's identity and its environment, or compares.
 func (o *Online) Claim(ctx context.Context, installation string) error {
-	owner, err := o.client.Do(ctx, o.client.B().Set().Key(o.keys.installation()).Value(installation).Nx().Get().Build()).ToString()
-	if rueidis.IsRedisNil(err) {
-		return nil // it was nobody's
-	}
+	owner, err := o.stamp(ctx, o.keys.installation(), installation)
 	if err != nil {
 		return fmt.Errorf("claiming the online store: %w", err)
 	}
@@ -107,7 +109,7 @@ func (o *Online) Claim(ctx context.Context, installation string) error {
 		return fault.New(fault.Conflict, "another-installation",
 			"the keys %s:* in Redis belong to another installation (%s, this one is %s): set redis.prefix to a name that is not taken", o.keys.prefix, owner, installation)
 	}
-	return nil
+	return o.claimEnvironment(ctx)
 }
 
 var (

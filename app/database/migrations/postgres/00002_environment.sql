@@ -1,0 +1,5 @@
+-- +goose Up
+CREATE TABLE database_environment (
+    id   integer PRIMARY KEY CHECK (id = 1),
+    name text NOT NULL
+);
