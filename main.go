@@ -85,9 +85,14 @@ func command() *cobra.Command {
 	show.Flags().Bool("defaults", false, "show every setting with its default and explanation instead")
 	migrating := &cobra.Command{Use: "migrate", Short: "Bring all tables up to date, and nothing else", Args: noArgs, RunE: migrate}
 	migrating.Flags().Bool("adopt", false, "and stamp the databases with this environment's name, whatever they carry: for copies")
+	materializing := &cobra.Command{
+		Use: "materialize [group…]", Short: "Bring the online copies of groups in step with history, of all without a name, and end", RunE: materialize,
+	}
+	materializing.Flags().String("mode", "incremental", "incremental, full or rebuild")
 	root.AddCommand(
 		&cobra.Command{Use: "serve", Short: "Serve until told to stop (the default)", Args: noArgs, RunE: serve},
 		&cobra.Command{Use: "demo", Short: "Show the main job on real purchases, then go on serving", Args: noArgs, RunE: showDemo},
+		materializing,
 		migrating,
 		show,
 		&cobra.Command{Use: "roles", Short: "Show which roles there are, the paths that each serves, and what it does besides", Args: noArgs, RunE: showRoles},
@@ -195,6 +200,21 @@ func stop(a *app.App) error {
 	case <-time.After(stopLimit):
 		return fmt.Errorf("something did not stop within %s", stopLimit)
 	}
+}
+
+func materialize(c *cobra.Command, groups []string) error {
+	loaded, err := settings(c)
+	if err != nil {
+		return err
+	}
+	mode, err := c.Flags().GetString("mode")
+	if err != nil {
+		return err
+	}
+	app.TuneMemory()
+	ctx, release := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+	defer release()
+	return app.Materialize(ctx, &loaded.Config, mode, groups, os.Stdout, logger(loaded.Log))
 }
 
 func migrate(c *cobra.Command, _ []string) error {

@@ -32,8 +32,10 @@ type App struct {
 	server *server
 	db     *gorm.DB // definitions and runs
 	values *storage
-	parts  []part // in the order in which they start
-	begun  int    // how many of them have started
+	work   *runs.Runs
+	copies *materialization.Materialization // nil: another role's
+	parts  []part                           // in the order in which they start
+	begun  int                              // how many of them have started
 	checks []check
 	mount  func() error // begins to answer
 }
@@ -81,6 +83,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	api := httpapi.New(router, ThisVersion().Version, log, options...)
 
 	work := runs.New(a.db, c.Runs, time.Now, log)
+	a.work = work
 	definitions, err := registry.New(a.db, c.Registry, log.With("module", "registry"), alerts.ReceiverKind(), validation.BaselineKind(), validation.RuleKind())
 	if err != nil {
 		return nil, err
@@ -135,6 +138,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	}
 	if c.Has(config.Materialization) {
 		copies := materialization.New(c.Materialization, definitions, values, work, time.Now, log)
+		a.copies = copies
 		a.add("materialization", copies.Start, copies.Stop)
 		copies.Routes(api)
 		metrics.registry.MustRegister(copies)

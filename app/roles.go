@@ -64,10 +64,12 @@ func WriteRoles(out io.Writer) error {
 	line := func(name string, paths []string, work string) {
 		const each = 4 // paths on a line
 		for i, some := range slices.Collect(slices.Chunk(paths, each)) {
+			served := "/" + strings.Join(some, " /")
 			if i > 0 {
-				name, work = "", ""
+				fmt.Fprintf(table, "\t%s\n", served)
+				continue
 			}
-			fmt.Fprintf(table, "%s\t/%s\t%s\n", name, strings.Join(some, " /"), work)
+			fmt.Fprintf(table, "%s\t%s\t%s\n", name, served, work)
 		}
 	}
 	for _, r := range roles {
