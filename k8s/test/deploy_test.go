@@ -277,6 +277,6 @@ func TestDeployRefusals(t *testing.T) {
 
 // The scripts that people run keep shellcheck's rules.
 func TestShellcheck(t *testing.T) {
-	output, err := exec.Command("shellcheck", "../deploy-feature-engineering.sh", "testdata/fake/program").CombinedOutput()
+	output, err := exec.Command("shellcheck", "../deploy-feature-engineering.sh", "../../scripts/aws-user-data.sh", "testdata/fake/program", "testdata/fake/machine").CombinedOutput()
 	require.NoError(t, err, string(output))
 }
