@@ -34,6 +34,8 @@ require (
 
 require github.com/expr-lang/expr v1.17.8
 
+require github.com/robfig/cron/v3 v3.0.1
+
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0
