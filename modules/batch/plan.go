@@ -26,7 +26,8 @@ type Plan struct {
 	Ticks *tick.Ticks
 
 	Aggregations []Aggregation // as many as Outputs, in their order; none: SQL
-	SQL          *gate.Query   // nil: Aggregations
+	SQL          *gate.Query   // nil: Aggregations. Its columns are the join keys, Time and Outputs, in its own order
+	Time         string        // of SQL that is run for a range: the column that says the tick of a row, event_us or event_time
 
 	Lifetime bool          // some window has no beginning
 	Longest  time.Duration // the longest window otherwise; 0 of SQL, which says nothing of how far it looks back
@@ -52,7 +53,7 @@ type Source struct {
 	Files *Files
 
 	// Of a table or files:
-	EventTime string         // the column of the event time, as it is called there
+	EventTime string         // the column of the event time, as it is called there; "": event_time or, where there is none, event_timestamp
 	Zone      *time.Location // of times without an offset; nil: they are an error
 	Entity    []string       // the columns of Plan.Keys, as they are called there
 }

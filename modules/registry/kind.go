@@ -29,6 +29,10 @@ type Kind struct {
 	// feature's name can be a former one, and end with @version where the older values are read. Optional.
 	Reads func(members Members) []Named
 
+	// Computes lists the definitions whose values one of this kind makes. They are protected as those that it reads are; a lineage goes from
+	// it to them. Optional.
+	Computes func(members Members) []Named
+
 	shown []string // members of answers that no request can set, beside shownAbout; they are ignored, so that an answer can be sent back
 	kept  []string // members that a replacement leaves as they are unless it gives them
 }

@@ -33,7 +33,7 @@ type Node struct {
 // Edge says that one definition needs another.
 type Edge struct {
 	From    Named  `json:"from" doc:"What is needed"`
-	To      Named  `json:"to" doc:"What needs it"`
+	To      Named  `json:"to" doc:"What needs it, or is made by it"`
 	Why     string `json:"why" doc:"What the one does with the other"`
 	Version string `json:"version,omitempty" doc:"Of a feature: the version whose values are read; absent: the newest"`
 }
@@ -95,7 +95,11 @@ func (c *Catalog) edges(kinds []*Kind) []Edge {
 		}
 	}
 	for r := range c.references(kinds) {
-		if r.by.Kind != kindGroup && c.versionOf(r.of) > 0 {
+		switch {
+		case r.by.Kind == kindGroup || c.versionOf(r.of) == 0:
+		case r.makes:
+			edges = append(edges, Edge{From: r.by, To: r.of, Why: r.why, Version: r.version})
+		default:
 			edges = append(edges, Edge{From: r.of, To: r.by, Why: r.why, Version: r.version})
 		}
 	}

@@ -11,6 +11,7 @@ type reference struct {
 	of, by  Named
 	version string // of a feature, that by names; "": its newest values
 	why     string
+	makes   bool // by makes of: it comes before it
 }
 
 func isPinned(reference string) bool { return strings.Contains(reference, "@") }
@@ -38,10 +39,9 @@ func (c *Catalog) references(kinds []*Kind) iter.Seq[reference] {
 			}
 		}
 		for _, d := range c.otherList {
-			for _, of := range d.reads(kinds) {
-				r := reference{of: of, by: Named{d.Kind, d.Name}, why: "reads it"}
-				if of.Kind == kindFeature {
-					r.of.Name, r.version, _ = strings.Cut(of.Name, "@")
+			for r := range d.refers(kinds) {
+				if r.of.Kind == kindFeature {
+					r.of.Name, r.version, _ = strings.Cut(r.of.Name, "@")
 					group, name, _ := strings.Cut(r.of.Name, ":")
 					if f := c.inGroup(group, name); f != nil {
 						r.of.Name = f.Reference() // not a former name
@@ -55,17 +55,33 @@ func (c *Catalog) references(kinds []*Kind) iter.Seq[reference] {
 	}
 }
 
-// reads are the definitions that one of another module's kind says it depends on.
-func (d *Definition) reads(kinds []*Kind) []Named {
-	i := slices.IndexFunc(kinds, func(k *Kind) bool { return k.Name == d.Kind })
-	if i < 0 || kinds[i].Reads == nil {
-		return nil
+// refers yields the definitions that one of another module's kind says it depends on, or makes, by the names that it has for them.
+func (d *Definition) refers(kinds []*Kind) iter.Seq[reference] {
+	return func(yield func(reference) bool) {
+		i := slices.IndexFunc(kinds, func(k *Kind) bool { return k.Name == d.Kind })
+		if i < 0 || kinds[i].Reads == nil && kinds[i].Computes == nil {
+			return
+		}
+		members, err := decodeMembers(d.Document)
+		if err != nil {
+			return
+		}
+		by := Named{d.Kind, d.Name}
+		if kinds[i].Reads != nil {
+			for _, of := range kinds[i].Reads(members) {
+				if !yield(reference{of: of, by: by, why: "reads it"}) {
+					return
+				}
+			}
+		}
+		if kinds[i].Computes != nil {
+			for _, of := range kinds[i].Computes(members) {
+				if !yield(reference{of: of, by: by, why: "computes it", makes: true}) {
+					return
+				}
+			}
+		}
 	}
-	members, err := decodeMembers(d.Document)
-	if err != nil {
-		return nil
-	}
-	return kinds[i].Reads(members)
 }
 
 // users are the definitions that refer to one, whatever version they name.

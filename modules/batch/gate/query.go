@@ -15,35 +15,57 @@ const (
 
 // Query is a SELECT that the gate has let through.
 type Query struct {
-	Text    string  // as it was written, without a semicolon
-	Params  []Param // in the order of the text
-	PerTick bool    // it reads :tick, so that it is run for each tick, and yields no event time; otherwise it is run once for a range of ticks
-	Time    string  // the column that says a row's tick, where it is run for a range: event_us or event_time; "" otherwise
+	Text    string   // as it was written, its comments replaced by spaces
+	Marks   []Mark   // in the order of the text
+	PerTick bool     // it reads :tick, so that it is run for each tick, and yields no event time; otherwise it is run once for a range of ticks
+	Ticks   bool     // it reads the relation ticks, of the ticks of the range: tick_us and from_us, the tick before it (BIGINT)
+	Reads   []string // the columns of events that it names, beside its join keys, event_time, event_us and seq
 
 	Columns []Column // what it yields, in its order
 }
 
-// Param is a place in the text that stands for a parameter.
-type Param struct {
-	Name     string // Tick, From or To
-	From, To int    // bytes, the colon included
+// Mark is a place in the text that engines write in their own way: a parameter, or the name of a type.
+type Mark struct {
+	From, To  int    // bytes; of a parameter, the colon included
+	Parameter string // Tick, From or To; "": a type
+	Type      string // bigint, double, boolean, decimal, timestamp or date, without what is in brackets behind it
 }
 
 // Column is one that a query reads or yields.
 type Column struct {
 	Name string
-	Type value.Type
+	Type value.Type // Invalid of a constant null
 }
 
-// Bind writes the text with something in the place of each parameter.
-func (q *Query) Bind(place func(name string) string) string {
+// Bind writes the text with something in the place of each parameter and of each type's name.
+func (q *Query) Bind(parameter, typeName func(name string) string) string {
 	var b strings.Builder
 	end := 0
-	for _, p := range q.Params {
-		b.WriteString(q.Text[end:p.From])
-		b.WriteString(place(p.Name))
-		end = p.To
+	for _, m := range q.Marks {
+		b.WriteString(q.Text[end:m.From])
+		if m.Parameter != "" {
+			b.WriteString(parameter(m.Parameter))
+		} else {
+			b.WriteString(typeName(m.Type))
+		}
+		end = m.To
 	}
 	b.WriteString(q.Text[end:])
 	return b.String()
+}
+
+// Has tells whether the query has a parameter.
+func (q *Query) Has(parameter string) bool {
+	for _, m := range q.Marks {
+		if m.Parameter == parameter {
+			return true
+		}
+	}
+	return false
+}
+
+// Problem is one thing that is wrong with a text.
+type Problem struct {
+	Value   string
+	Message string
 }

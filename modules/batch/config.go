@@ -1,0 +1,141 @@
+package batch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"featurestore/app/fault"
+	"featurestore/modules/registry"
+)
+
+// Config is the module's part of the settings.
+type Config struct {
+	Folder       string        // where runs have their files; "": batch in the data folder
+	Engine       string        // of pipelines that name none
+	MemoryBytes  int64         // that an engine may use, where the pipeline does not say
+	Threads      int           // that an engine may use
+	Timeout      time.Duration // of one computation, where the pipeline does not say; 0: none
+	MinRowsRatio float64       // of the usual number of rows from upstream, below which a run is held, where the pipeline does not say
+	Roots        []string      // name=folder: below it are files that pipelines may read
+	Connections  []string      // name=file or name=$VARIABLE: where the URL of a PostgreSQL is that pipelines may read
+}
+
+// DefaultConfig holds what config/default.yaml explains.
+func DefaultConfig() Config {
+	return Config{Engine: Local, MemoryBytes: 512 << 20, Threads: 2, Timeout: time.Hour, MinRowsRatio: 0.5}
+}
+
+// Validate names everything that is wrong.
+func (c Config) Validate() []error {
+	var errs []error
+	wrong := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	wrong(!slices.Contains(engineNames, c.Engine), "batch.engine is %q: use %s", c.Engine, strings.Join(engineNames, " or "))
+	wrong(c.MemoryBytes < minMemory, "batch.memory is %d bytes: use at least %dMiB", c.MemoryBytes, minMemory>>20)
+	wrong(c.Threads < 1 || c.Threads > 1024, "batch.threads is %d: use 1 to 1024", c.Threads)
+	wrong(c.Timeout < 0, "batch.timeout is %s: use 0s, for none, or more", c.Timeout)
+	wrong(c.MinRowsRatio < 0 || c.MinRowsRatio > 1, "batch.min_rows_ratio is %g: use a share from 0 to 1", c.MinRowsRatio)
+	entries := func(key, what string, list []string, check func(name, of string) string) {
+		seen := map[string]bool{}
+		for _, entry := range list {
+			name, of, given := strings.Cut(entry, "=")
+			switch {
+			case !given || registry.CheckName(name) != nil:
+				wrong(true, "%s: %q is no entry: write a name of lower-case letters, digits and _, then = and %s", key, shownEntry(entry), what)
+				continue
+			case seen[name]:
+				wrong(true, "%s: %s is there twice", key, name)
+			}
+			seen[name] = true
+			if reason := check(name, of); reason != "" {
+				wrong(true, "%s: %s %s", key, name, reason)
+			}
+		}
+	}
+	entries("batch.roots", "a folder", c.Roots, func(_, folder string) string {
+		if !filepath.IsAbs(folder) {
+			return "is no absolute folder: write one such as /srv/data"
+		}
+		return ""
+	})
+	entries("batch.connections", "a file, or $ and an environment variable, that holds the URL", c.Connections, func(_, place string) string {
+		switch variable, named := strings.CutPrefix(place, "$"); {
+		case strings.Contains(place, "://"):
+			return "has the URL itself: put it into a file or an environment variable, and name that"
+		case named && !variableForm.MatchString(variable):
+			return "names no environment variable: write $ and letters, digits and _"
+		case place == "":
+			return "names nothing: write a file, or $ and an environment variable, that holds the URL"
+		}
+		return ""
+	})
+	return errs
+}
+
+var variableForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// shownEntry leaves out what could be a password.
+func shownEntry(entry string) string {
+	if strings.Contains(entry, "://") {
+		name, _, _ := strings.Cut(entry, "=")
+		return name + "=…"
+	}
+	return entry
+}
+
+// Root is the folder of a root. The fault unknown-root names the known ones.
+func (c Config) Root(name string) (string, error) {
+	return named(c.Roots, name, "unknown-root", "root", "batch.roots")
+}
+
+// connection is where the URL of a connection is. The fault unknown-connection names the known ones.
+func (c Config) connection(name string) (string, error) {
+	return named(c.Connections, name, "unknown-connection", "connection", "batch.connections")
+}
+
+func named(entries []string, name, slug, word, key string) (string, error) {
+	var names []string
+	for _, entry := range entries {
+		known, of, _ := strings.Cut(entry, "=")
+		if known == name {
+			return of, nil
+		}
+		names = append(names, known)
+	}
+	if len(names) == 0 {
+		return "", fault.New(fault.NotFound, slug, "there is no %s %q: %s names none", word, fault.Shorten(name), key)
+	}
+	return "", fault.New(fault.NotFound, slug, "there is no %s %q: %s names %s%s", word, fault.Shorten(name), key, strings.Join(names, ", "),
+		registry.DidYouMean(name, slices.Values(names)))
+}
+
+// URL reads the URL of a connection, which is a secret. Faults: unknown-connection; connection-unreadable, where its file or variable is not there.
+func (c Config) URL(name string) (string, error) {
+	place, err := c.connection(name)
+	if err != nil {
+		return "", err
+	}
+	if variable, named := strings.CutPrefix(place, "$"); named {
+		if url := os.Getenv(variable); url != "" {
+			return url, nil
+		}
+		return "", fault.New(fault.Internal, "connection-unreadable", "the environment variable %s, which holds the URL of the connection %s, is empty", variable, name)
+	}
+	content, err := os.ReadFile(place)
+	if err == nil && len(strings.TrimSpace(string(content))) == 0 {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
+		return "", fault.New(fault.Internal, "connection-unreadable", "the file with the URL of the connection %s cannot be read", name).Because(err)
+	}
+	return strings.TrimSpace(string(content)), nil
+}
