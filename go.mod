@@ -37,11 +37,6 @@ require (
 require github.com/expr-lang/expr v1.17.8
 
 require (
-	github.com/duckdb/duckdb-go/v2 v2.10506.0
-	github.com/robfig/cron/v3 v3.0.1
-)
-
-require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0
 	github.com/dgryski/go-metro v0.0.0-20250106013310-edb8663e5e33 // indirect
