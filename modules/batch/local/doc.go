@@ -1,0 +1,2 @@
+// Package local is the engine that computes in this process.
+package local

@@ -1,0 +1,121 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"featurestore/app/fault"
+	"featurestore/modules/batch"
+)
+
+// Places says where the sources of definitions are. Its errors are faults.
+type Places interface {
+	// Root is the folder that a root is.
+	Root(name string) (string, error)
+
+	// URL is that of a named PostgreSQL.
+	URL(connection string) (string, error)
+}
+
+// Engine computes in this process.
+type Engine struct{ places Places }
+
+// New makes the engine.
+func New(places Places) *Engine { return &Engine{places} }
+
+// Name is local.
+func (e *Engine) Name() string { return batch.Local }
+
+// Refuses nothing: every source can be read here.
+func (e *Engine) Refuses(*batch.Plan) string { return "" }
+
+// Compute computes within the job's limits.
+func (e *Engine) Compute(ctx context.Context, job *batch.Job) (*batch.Staged, error) {
+	if job.Timeout > 0 {
+		within, cancel := context.WithTimeoutCause(ctx, job.Timeout, tookTooLong(job.Timeout))
+		defer cancel()
+		ctx = within
+	}
+	staged, err := e.compute(ctx, job)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, explain(err, job)
+	}
+	if job.Progress != nil {
+		job.Progress(len(job.Ticks), len(job.Ticks))
+	}
+	return staged, nil
+}
+
+func tookTooLong(limit time.Duration) error {
+	return fault.New(fault.Unprocessable, "took-too-long", "the computation took longer than its limit of %s: raise limits.timeout, or compute fewer ticks at once", limit).
+		At("limits.timeout", limit.String(), "was reached")
+}
+
+// compute takes the events of a group as they come, and lets DuckDB read and sort all others.
+func (e *Engine) compute(ctx context.Context, job *batch.Job) (*batch.Staged, error) {
+	if job.Plan.SQL == nil && job.Plan.Source.Group != nil {
+		return aggregate(ctx, job, scan(job))
+	}
+	d, err := open(job)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	if err := e.source(ctx, d, job); err != nil {
+		return nil, err
+	}
+	if job.Plan.SQL != nil {
+		return d.transform(ctx, job)
+	}
+	return aggregate(ctx, job, d.sorted(job))
+}
+
+// source makes the relation events of a job's source.
+func (e *Engine) source(ctx context.Context, d *database, job *batch.Job) error {
+	var files []string
+	if of := job.Plan.Source.Files; of != nil {
+		root, err := e.places.Root(of.Root)
+		if err == nil {
+			files, err = filesOf(root, of)
+		}
+		if err != nil {
+			return err
+		}
+		columns, err := d.direct(ctx, job.Plan, files)
+		if err != nil {
+			return err
+		}
+		if columns != nil {
+			return d.relation(ctx, job, files, columns)
+		}
+	}
+	into, err := newSpool(job.Plan, job.Folder)
+	if err != nil {
+		return err
+	}
+	switch {
+	case files != nil:
+		err = spoolFiles(ctx, job.Plan, files, into)
+	case job.Plan.Source.Table != nil:
+		err = e.spoolTable(ctx, job, into)
+	default:
+		err = spoolGroup(ctx, job, into)
+	}
+	if err = into.end(err); err != nil {
+		return err
+	}
+	return d.relation(ctx, job, []string{into.path}, into.columns(job.Plan))
+}
+
+// explain makes a fault of what DuckDB said.
+func explain(err error, job *batch.Job) error {
+	var said *duckError
+	if !errors.As(err, &said) {
+		return err
+	}
+	return said.explain(job)
+}

@@ -1,0 +1,166 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+
+	"featurestore/app/fault"
+	"featurestore/modules/batch"
+	"featurestore/modules/registry/value"
+)
+
+// pass computes one entity after the other: the rows of all ticks in one look at its events. It belongs to one goroutine.
+type pass struct {
+	program *program
+	ticks   []int64
+	series  []series
+	bounds  []bounds
+	results []result // of the terms
+	parts   [2]result
+	kept    []int32 // the ticks of which there are rows, by their place among those that the entity exists at
+}
+
+func newPass(p *program, ticks []int64) *pass {
+	of := &pass{program: p, ticks: ticks, series: make([]series, len(p.inputs)), bounds: make([]bounds, len(p.windows)), results: make([]result, len(p.terms))}
+	for i := range p.inputs {
+		of.series[i].input = &p.inputs[i]
+	}
+	return of
+}
+
+// block computes the entities of a block, and calls full each time rows hold as much as is written at once, and at the end. It answers the rows to
+// go on with.
+func (p *pass) block(ctx context.Context, b *block, full func(*rows) (*rows, error), out *rows) (err error) {
+	from := 0
+	for i, key := range b.keys {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := p.entity(b, key, from, b.ends[i], out); err != nil {
+			return err
+		}
+		from = b.ends[i]
+		if len(out.ticks) >= recordRows {
+			if out, err = full(out); err != nil {
+				return err
+			}
+		}
+	}
+	_, err = full(out)
+	return err
+}
+
+// entity adds the rows of one entity, whose events are those from to before to.
+func (p *pass) entity(b *block, key []value.Value, from, to int, out *rows) error {
+	first := sort.Search(len(p.ticks), func(i int) bool { return p.ticks[i] >= b.times[from] })
+	ticks := p.ticks[first:]
+	if len(ticks) == 0 {
+		return nil
+	}
+	if err := p.compute(b, from, to, ticks); err != nil {
+		return explainEntity(err, p.program.plan, key)
+	}
+	out.add(p, key, first, p.rowsOf(len(ticks)))
+	return nil
+}
+
+// failed is an error of one aggregation.
+type failed struct {
+	of  *batch.Aggregation
+	err error
+}
+
+func (f *failed) Error() string { return f.err.Error() }
+
+func (p *pass) compute(b *block, from, to int, ticks []int64) error {
+	for i := range p.series {
+		if err := p.series[i].fill(b, from, to); err != nil {
+			return &failed{p.program.reads(i), err}
+		}
+	}
+	for i, w := range p.program.windows {
+		p.bounds[i].fill(p.series[w.input].times, ticks, w.length)
+	}
+	for i := range p.program.terms {
+		t := &p.program.terms[i]
+		if err := p.term(t, &p.results[i], ticks); err != nil {
+			return &failed{t.Aggregation, err}
+		}
+	}
+	return nil
+}
+
+func (p *pass) term(t *term, into *result, ticks []int64) error {
+	if t.Function != batch.Ratio {
+		return into.of(t, &p.series[t.input], &p.bounds[t.window], ticks)
+	}
+	for i, part := range []*term{t.numerator, t.denominator} {
+		if err := p.parts[i].of(part, &p.series[part.input], &p.bounds[part.window], ticks); err != nil {
+			return err
+		}
+		if part.Empty == batch.Zero {
+			p.parts[i].counted()
+		}
+	}
+	return into.ratio(&p.parts[0], &p.parts[1])
+}
+
+// rowsOf are the ticks of which there are rows: all, unless a row that observes nothing does not exist.
+func (p *pass) rowsOf(n int) []int32 {
+	p.kept = p.kept[:0]
+	for i := range n {
+		kept := !p.program.drops
+		for r := 0; !kept && r < len(p.results); r++ {
+			kept = p.results[r].ok[i]
+		}
+		if kept {
+			p.kept = append(p.kept, int32(i))
+		}
+	}
+	return p.kept
+}
+
+// reads is an aggregation that an input is added up for.
+func (p *program) reads(input int) *batch.Aggregation {
+	var found *batch.Aggregation
+	var look func(t *term)
+	look = func(t *term) {
+		switch {
+		case t.Function == batch.Ratio:
+			look(t.numerator)
+			look(t.denominator)
+		case t.input == input && (t.Function == batch.Sum || t.Function == batch.Avg || t.Function == batch.Stddev):
+			found = t.Aggregation
+		}
+	}
+	for i := range p.terms {
+		if look(&p.terms[i]); found != nil {
+			if found.Feature == nil {
+				found = p.terms[i].Aggregation
+			}
+			break
+		}
+	}
+	return found
+}
+
+// explainEntity makes a fault of what went wrong with an entity's events.
+func explainEntity(err error, plan *batch.Plan, key []value.Value) error {
+	f, ok := err.(*failed)
+	if !ok {
+		return err
+	}
+	return fault.New(fault.Unprocessable, "sum-out-of-range", "%s of %s: %s", f.of.Feature.Name, entityText(plan, key), f.err).
+		At("aggregate", f.of.Feature.Name, "%s: fewer decimals, a shorter window or a condition keeps it in range", f.err)
+}
+
+// entityText names an entity: customer_id=7.
+func entityText(plan *batch.Plan, key []value.Value) string {
+	parts := make([]string, len(key))
+	for i, v := range key {
+		parts[i] = fmt.Sprintf("%s=%s", plan.Keys[i].Name, value.AppendText(nil, v))
+	}
+	return strings.Join(parts, ",")
+}

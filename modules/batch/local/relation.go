@@ -1,0 +1,51 @@
+package local
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"featurestore/modules/batch"
+)
+
+// columns are the expressions that the relation events is made of, over what its files hold.
+type columns struct {
+	keys   []string
+	time   string // BIGINT, µs
+	seq    string
+	values []string // of the plan's columns
+}
+
+// relation defines the view events over files of Parquet, locks the database, and so makes it ready for SQL that somebody wrote.
+func (d *database) relation(ctx context.Context, job *batch.Job, files []string, of *columns) error {
+	quote := batch.DuckDB.Quote
+	inner, outer := []string{of.time + " AS event_us", of.seq + " AS seq"}, []string{"make_timestamp(event_us) AS event_time", "event_us", "seq"}
+	add := func(expression, name string) {
+		inner, outer = append(inner, expression+" AS "+quote(name)), append(outer, quote(name))
+	}
+	for i, k := range job.Plan.Keys {
+		add(of.keys[i], k.Name)
+	}
+	for i, c := range job.Plan.Columns {
+		add(of.values[i], c.Name)
+	}
+	if err := d.lock(ctx, files, []string{job.Folder}); err != nil {
+		return err
+	}
+	view := "SELECT " + strings.Join(outer, ", ") + " FROM (SELECT " + strings.Join(inner, ", ") + " FROM " + parquetOf(files) + " AS f)"
+	if job.Sample > 0 {
+		names := make([]string, len(job.Plan.Keys))
+		for i, k := range job.Plan.Keys {
+			names[i] = quote(k.Name)
+		}
+		keys := strings.Join(names, ", ")
+		view = "WITH events AS (" + view + ") SELECT * FROM events SEMI JOIN (SELECT DISTINCT " + keys + " FROM events WHERE event_us <= " +
+			strconv.FormatInt(job.Ticks[len(job.Ticks)-1], 10) + " ORDER BY " + keys + " LIMIT " + strconv.Itoa(job.Sample) + ") USING (" + keys + ")"
+	}
+	return d.exec(ctx, "CREATE VIEW events AS "+view)
+}
+
+// parquetOf is what files of Parquet are read by.
+func parquetOf(files []string) string {
+	return "read_parquet(" + list(files) + ", union_by_name = true, hive_partitioning = false)"
+}

@@ -1,0 +1,151 @@
+package local
+
+import (
+	"cmp"
+	"math"
+	"strings"
+
+	"featurestore/modules/batch"
+	"featurestore/modules/registry/value"
+)
+
+// series is the considered rows of one input of one entity, in their order.
+type series struct {
+	*input
+	times []int64
+	seqs  []int64  // where order matters
+	bits  []uint64 // of BOOLEAN, INTEGER, FLOAT and TIMESTAMP
+	texts []string // of STRING
+
+	sums, squares  []wide  // of the first 0, 1, 2 … rows
+	numbers        []int64 // what was squared
+	beyond         bool    // the squares are out of range
+	previous, next []int32
+	seen           map[uint64]int32
+	seenTexts      map[string]int32
+}
+
+// fill takes the rows from to before to.
+func (s *series) fill(b *block, from, to int) error {
+	s.times, s.seqs, s.bits, s.texts = s.times[:0], s.seqs[:0], s.bits[:0], s.texts[:0]
+	for i := from; i < to; i++ {
+		row := b.row(i)
+		if s.where != nil && !s.where.Holds(row, b.times[i]) {
+			continue
+		}
+		switch s.of {
+		case batch.Rows:
+		case batch.EventTime:
+			s.bits = append(s.bits, uint64(b.times[i]))
+		default:
+			v := row[s.of]
+			if v.IsNull() || v.IsAbsent() {
+				continue
+			}
+			switch s.kind {
+			case value.String:
+				s.texts = append(s.texts, v.Text())
+			case value.Float:
+				s.bits = append(s.bits, math.Float64bits(v.Float()))
+			case value.Boolean:
+				s.bits = append(s.bits, truth(v.Bool()))
+			default:
+				s.bits = append(s.bits, uint64(v.Int()))
+			}
+		}
+		s.times = append(s.times, b.times[i])
+		if s.ordered {
+			s.seqs = append(s.seqs, b.seqs[i])
+			s.settle()
+		}
+	}
+	if s.distinct {
+		s.neighbours()
+	}
+	if s.added {
+		return s.add()
+	}
+	return nil
+}
+
+func truth(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// settle moves the last row before those of its time and seq whose values are greater.
+func (s *series) settle() {
+	for k := len(s.times) - 1; k > 0 && s.times[k-1] == s.times[k] && s.seqs[k-1] == s.seqs[k] && s.compare(k-1, k) > 0; k-- {
+		if s.kind == value.String {
+			s.texts[k-1], s.texts[k] = s.texts[k], s.texts[k-1]
+		} else {
+			s.bits[k-1], s.bits[k] = s.bits[k], s.bits[k-1]
+		}
+	}
+}
+
+// compare orders the values of two rows; of Rows all are equal.
+func (s *series) compare(i, j int) int {
+	switch {
+	case s.of == batch.Rows:
+		return 0
+	case s.kind == value.String:
+		return strings.Compare(s.texts[i], s.texts[j])
+	case s.kind == value.Float:
+		return cmp.Compare(math.Float64frombits(s.bits[i]), math.Float64frombits(s.bits[j]))
+	}
+	return cmp.Compare(int64(s.bits[i]), int64(s.bits[j]))
+}
+
+// add makes the sums of beginnings.
+func (s *series) add() error {
+	s.numbers, s.sums, s.squares, s.beyond = s.numbers[:0], append(s.sums[:0], wide{}), append(s.squares[:0], wide{}), false
+	var sum, squares wide
+	for _, b := range s.bits {
+		v := int64(b)
+		if s.kind == value.Float {
+			var err error
+			if v, err = fixed(math.Float64frombits(b), s.scale); err != nil {
+				return err
+			}
+		}
+		sum = sum.plus(wideOf(v))
+		s.sums = append(s.sums, sum)
+		if s.squared {
+			squares = squares.plus(square(v))
+			s.beyond = s.beyond || squares.high < 0
+			s.numbers, s.squares = append(s.numbers, v), append(s.squares, squares)
+		}
+	}
+	return nil
+}
+
+// neighbours finds for each row the one before it and the one behind it that have the same value.
+func (s *series) neighbours() {
+	n := len(s.times)
+	s.previous, s.next = s.previous[:0], s.next[:0]
+	for range n {
+		s.previous, s.next = append(s.previous, -1), append(s.next, int32(n))
+	}
+	if s.kind == value.String {
+		s.seenTexts = neighbours(s.texts, s.seenTexts, s.previous, s.next)
+	} else {
+		s.seen = neighbours(s.bits, s.seen, s.previous, s.next)
+	}
+}
+
+func neighbours[T comparable](values []T, seen map[T]int32, previous, next []int32) map[T]int32 {
+	if seen == nil || len(seen) > 1<<16 { // clearing one costs as much as it has ever held
+		seen = make(map[T]int32)
+	}
+	clear(seen)
+	for i, v := range values {
+		if before, ok := seen[v]; ok {
+			previous[i], next[before] = before, int32(i)
+		}
+		seen[v] = int32(i)
+	}
+	return seen
+}

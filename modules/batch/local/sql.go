@@ -1,0 +1,145 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"featurestore/app/fault"
+	"featurestore/modules/batch"
+	"featurestore/modules/batch/gate"
+	"featurestore/modules/registry/value"
+)
+
+// transform runs the SQL of a plan over the relation events: once for each tick, or once for all of them.
+func (d *database) transform(ctx context.Context, job *batch.Job) (*batch.Staged, error) {
+	staged := &batch.Staged{PerTick: map[int64]int64{}}
+	if !job.Plan.SQL.PerTick {
+		return staged, d.run(ctx, job, job.From, job.Ticks, staged)
+	}
+	from := job.From
+	for i, tick := range job.Ticks {
+		if err := d.run(ctx, job, from, job.Ticks[i:i+1], staged); err != nil {
+			return nil, err
+		}
+		from = tick
+		if job.Progress != nil {
+			job.Progress(i+1, len(job.Ticks))
+		}
+	}
+	return staged, nil
+}
+
+// run stages what the query yields for some ticks as one file.
+func (d *database) run(ctx context.Context, job *batch.Job, from int64, ticks []int64, staged *batch.Staged) error {
+	last := ticks[len(ticks)-1]
+	bound := map[string]int64{gate.Tick: last, gate.From: from, gate.To: last}
+	query := job.Plan.SQL.Bind(func(name string) string { return "CAST(" + strconv.FormatInt(bound[name], 10) + " AS BIGINT)" })
+	path := filepath.Join(job.Folder, "rows-"+strconv.Itoa(len(staged.Files))+".parquet")
+	if err := d.exec(ctx, "COPY ("+yielded(job.Plan, query, ticks)+") TO "+batch.DuckDB.Text(path)+" (FORMAT parquet)"); err != nil {
+		return err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return fmt.Errorf("stage rows: %w", err)
+	}
+	staged.Files = append(staged.Files, path)
+	return d.count(ctx, job.Plan, path, staged)
+}
+
+// yielded is the rows of a query as they are staged: those of the ticks, in the order of their keys.
+func yielded(plan *batch.Plan, query string, ticks []int64) string {
+	quote := batch.DuckDB.Quote
+	var selected, order []string
+	for _, k := range plan.Keys {
+		selected, order = append(selected, "CAST(r."+quote(k.Name)+" AS "+typeOf(k.ValueType)+") AS "+quote(k.Name)), append(order, quote(k.Name))
+	}
+	tick := strconv.FormatInt(ticks[0], 10)
+	if !plan.SQL.PerTick {
+		if tick = "r." + quote(plan.SQL.Time); plan.SQL.Time == "event_time" {
+			tick = "epoch_us(" + tick + ")"
+		}
+	}
+	selected = append(selected, "timezone('UTC', make_timestamp(CAST("+tick+" AS BIGINT))) AS event_time")
+	for _, f := range plan.Outputs {
+		selected = append(selected, staging(f.ValueType, "r."+quote(f.Name))+" AS "+quote(f.Name))
+	}
+	text := "SELECT " + strings.Join(selected, ", ") + " FROM (" + query + "\n) AS r"
+	if !plan.SQL.PerTick {
+		numbers := make([]string, len(ticks))
+		for i, t := range ticks {
+			numbers[i] = strconv.FormatInt(t, 10)
+		}
+		text += " WHERE " + tick + " IN (" + strings.Join(numbers, ", ") + ")"
+	}
+	return text + " ORDER BY " + strings.Join(order, ", ") + ", event_time"
+}
+
+const notFinite = "the SQL yields a number that is not finite: guard divisions with nullif"
+
+// staging is a value as a feature of a type is staged.
+func staging(t value.Type, of string) string {
+	switch t {
+	case value.Float:
+		of = "CAST(" + of + " AS DOUBLE)"
+		return "CASE WHEN isfinite(" + of + ") THEN " + of + " WHEN " + of + " IS NOT NULL THEN error(" + batch.DuckDB.Text(notFinite) + ") END"
+	case value.Timestamp:
+		return "timezone('UTC', CAST(" + of + " AS TIMESTAMP))"
+	case value.TimestampArray:
+		return "list_transform(" + of + ", lambda t: timezone('UTC', CAST(t AS TIMESTAMP)))"
+	}
+	return "CAST(" + of + " AS " + typeOf(t) + ")"
+}
+
+// typeOf is what DuckDB calls a type.
+func typeOf(t value.Type) string {
+	switch t {
+	case value.Boolean:
+		return "BOOLEAN"
+	case value.Integer:
+		return "BIGINT"
+	case value.Float:
+		return "DOUBLE"
+	case value.Timestamp:
+		return "TIMESTAMP"
+	}
+	if t.Array() {
+		return typeOf(t.Element()) + "[]"
+	}
+	return "VARCHAR"
+}
+
+// count counts the rows of a staged file, and refuses rows without an entity and two of one entity and tick.
+func (d *database) count(ctx context.Context, plan *batch.Plan, path string, staged *batch.Staged) error {
+	quote := batch.DuckDB.Quote
+	var keys, absent []string
+	for _, k := range plan.Keys {
+		keys, absent = append(keys, quote(k.Name)), append(absent, quote(k.Name)+" IS NULL")
+	}
+	from := " FROM read_parquet(" + batch.DuckDB.Text(path) + ")"
+	err := d.query(ctx, "SELECT epoch_us(event_time), count(*), count(*) FILTER (WHERE "+strings.Join(absent, " OR ")+")"+from+" GROUP BY event_time", func(c *chunk) error {
+		for i := range c.rows {
+			if c.vector(2).int(i) > 0 {
+				return fault.New(fault.Unprocessable, "no-entity", "the SQL yields a row whose %s is null: every row needs an entity", strings.Join(keys, " or ")).
+					At("sql", "", "yields a null join key")
+			}
+			staged.Rows += c.vector(1).int(i)
+			staged.PerTick[c.vector(0).int(i)] += c.vector(1).int(i)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	names := strings.Join(keys, ", ")
+	// The file is in the order of the keys and ticks, so that equal ones follow each other.
+	return d.query(ctx, "SELECT concat_ws(',', "+names+") FROM (SELECT "+names+", event_time"+from+" GROUP BY ALL HAVING count(*) > 1) LIMIT 1", func(c *chunk) error {
+		if c.rows == 0 {
+			return nil
+		}
+		return fault.New(fault.Unprocessable, "entity-twice", "the SQL yields two rows of the entity %s at one tick: group by %s", fault.Shorten(strings.Clone(c.vector(0).text(0))), strings.ReplaceAll(names, `"`, "")).
+			At("sql", "", "yields an entity twice at one tick")
+	})
+}
