@@ -18,14 +18,15 @@ import (
 func (d *database) transform(ctx context.Context, job *batch.Job) (*batch.Staged, error) {
 	staged := &batch.Staged{PerTick: map[int64]int64{}}
 	if !job.Plan.SQL.PerTick {
-		return staged, d.run(ctx, job, job.From, job.Ticks, staged)
-	}
-	from := job.From
-	for i, tick := range job.Ticks {
-		if err := d.run(ctx, job, from, job.Ticks[i:i+1], staged); err != nil {
+		if err := d.ticks(ctx, job); err != nil {
 			return nil, err
 		}
-		from = tick
+		return staged, d.run(ctx, job, job.From, job.Ticks, staged)
+	}
+	for i, tick := range job.Ticks {
+		if err := d.run(ctx, job, before(job, i), job.Ticks[i:i+1], staged); err != nil {
+			return nil, fmt.Errorf("tick %s: %w", value.AppendTime(nil, tick), err)
+		}
 		if job.Progress != nil {
 			job.Progress(i+1, len(job.Ticks))
 		}
@@ -33,11 +34,33 @@ func (d *database) transform(ctx context.Context, job *batch.Job) (*batch.Staged
 	return staged, nil
 }
 
+// before is the tick before the i-th of a job, which need not be one of the job's.
+func before(job *batch.Job, i int) int64 {
+	if i > 0 {
+		if from, found := job.Plan.Ticks.Before(job.Ticks[i]); found {
+			return from
+		}
+	}
+	return job.From
+}
+
+// ticks makes the relation ticks, for a query that reads it.
+func (d *database) ticks(ctx context.Context, job *batch.Job) error {
+	if !job.Plan.SQL.Ticks {
+		return nil
+	}
+	rows := make([]string, len(job.Ticks))
+	for i, tick := range job.Ticks {
+		rows[i] = fmt.Sprintf("(CAST(%d AS BIGINT), CAST(%d AS BIGINT))", tick, before(job, i))
+	}
+	return d.exec(ctx, "CREATE TABLE ticks AS SELECT * FROM (VALUES "+strings.Join(rows, ", ")+") AS t (tick_us, from_us)")
+}
+
 // run stages what the query yields for some ticks as one file.
 func (d *database) run(ctx context.Context, job *batch.Job, from int64, ticks []int64, staged *batch.Staged) error {
 	last := ticks[len(ticks)-1]
 	bound := map[string]int64{gate.Tick: last, gate.From: from, gate.To: last}
-	query := job.Plan.SQL.Bind(func(name string) string { return "CAST(" + strconv.FormatInt(bound[name], 10) + " AS BIGINT)" })
+	query := job.Plan.SQL.Bind(func(name string) string { return "CAST(" + strconv.FormatInt(bound[name], 10) + " AS BIGINT)" }, strings.ToUpper)
 	path := filepath.Join(job.Folder, "rows-"+strconv.Itoa(len(staged.Files))+".parquet")
 	if err := d.exec(ctx, "COPY ("+yielded(job.Plan, query, ticks)+") TO "+batch.DuckDB.Text(path)+" (FORMAT parquet)"); err != nil {
 		return err
@@ -58,7 +81,7 @@ func yielded(plan *batch.Plan, query string, ticks []int64) string {
 	}
 	tick := strconv.FormatInt(ticks[0], 10)
 	if !plan.SQL.PerTick {
-		if tick = "r." + quote(plan.SQL.Time); plan.SQL.Time == "event_time" {
+		if tick = "r." + quote(plan.Time); plan.Time == "event_time" {
 			tick = "epoch_us(" + tick + ")"
 		}
 	}
