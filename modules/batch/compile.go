@@ -152,7 +152,7 @@ func (k *compiling) transformation(sourced bool) {
 	case len(k.d.Aggregate) > 0 && k.d.SQL != "":
 		k.wrong("sql", "", "give aggregate or sql, not both")
 	case len(k.d.Aggregate) == 0 && k.d.SQL == "":
-		k.wrong("", "", "give aggregate, a list of features and how they are computed, or sql")
+		k.wrong("aggregate", "", "give aggregate, a list of features and how they are computed, or sql")
 	case k.d.SQL != "":
 		k.query(sourced)
 	default:

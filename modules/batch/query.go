@@ -103,7 +103,7 @@ func (k *compiling) time(c gate.Column, q *gate.Query) {
 }
 
 func (k *compiling) yield(c gate.Column, wanted value.Type, what string) {
-	fits := c.Type == wanted || c.Type == value.Invalid || wanted == value.Float && c.Type == value.Integer || wanted == value.JSON && c.Type == value.String
+	fits := c.Type == wanted || wanted == value.Float && c.Type == value.Integer || wanted == value.JSON && c.Type == value.String
 	if !fits {
 		k.wrong("sql", c.Name, "yields %s as %s, and %s is %s", c.Name, c.Type, what, wanted)
 	}

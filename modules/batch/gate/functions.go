@@ -7,7 +7,7 @@ import (
 
 // function is what is known of one that is let through.
 type function struct {
-	tree        string // what DuckDB's parser calls it; "": the same
+	tree        string // what DuckDB's parser makes of it; "": the same
 	least, most int    // arguments
 	aggregate   bool
 	window      bool // only with OVER
@@ -119,7 +119,7 @@ func inTree(name string) (string, function, bool) {
 		return "count", functions["count"], true
 	}
 	for written, f := range functions {
-		if f.tree == name || f.tree == "" && written == name {
+		if f.tree == name || written == name {
 			return written, f, true
 		}
 	}

@@ -212,12 +212,9 @@ func (q *Query) describe(ctx context.Context, db *sql.DB, columns []Column) (*Pr
 		if err := rows.Scan(&name, &kind, &rest[0], &rest[1], &rest[2], &rest[3]); err != nil {
 			return nil, fmt.Errorf("describe the query: %w", err)
 		}
-		t, null, ok := typeOf(kind)
+		t, ok := typeOf(kind)
 		if !ok {
 			return &Problem{Value: name, Message: fmt.Sprintf("yields %s as %s, which no feature has", name, kind)}, nil
-		}
-		if null {
-			t = value.Invalid
 		}
 		q.Columns = append(q.Columns, Column{strings.ToLower(name), t})
 	}
@@ -242,29 +239,24 @@ func duckType(t value.Type) string {
 	return "VARCHAR"
 }
 
-// typeOf is the type of a column that a query yields; null: of a constant null, whose type says nothing.
-func typeOf(kind string) (t value.Type, null, ok bool) {
-	if element, array := strings.CutSuffix(kind, "[]"); array {
-		t, _, ok := typeOf(element)
-		if !ok || t.Array() || t == value.JSON {
-			return value.Invalid, false, false
-		}
-		return value.BooleanArray + t - value.Boolean, false, true
-	}
+// typeOf is the type of a column that a query yields; ok is false where no feature could have it.
+func typeOf(kind string) (t value.Type, ok bool) {
 	name, _, _ := strings.Cut(kind, "(")
 	switch name {
-	case "\"NULL\"", "NULL":
-		return value.Invalid, true, true
 	case "BOOLEAN":
-		return value.Boolean, false, true
-	case "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT":
-		return value.Integer, false, true
-	case "DOUBLE", "FLOAT", "DECIMAL":
-		return value.Float, false, true
+		return value.Boolean, true
+	case "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT":
+		return value.Integer, true
+	case "DOUBLE", "DECIMAL":
+		return value.Float, true
 	case "VARCHAR":
-		return value.String, false, true
+		return value.String, true
 	case "TIMESTAMP":
-		return value.Timestamp, false, true
+		return value.Timestamp, true
 	}
-	return value.Invalid, false, false
+	if element, array := strings.CutSuffix(kind, "[]"); array { // a column of events as it is
+		t, ok := typeOf(element)
+		return value.BooleanArray + t - value.Boolean, ok && !t.Array()
+	}
+	return value.Invalid, false
 }

@@ -34,7 +34,7 @@ type Mark struct {
 // Column is one that a query reads or yields.
 type Column struct {
 	Name string
-	Type value.Type // Invalid of a constant null
+	Type value.Type
 }
 
 // Bind writes the text with something in the place of each parameter and of each type's name.

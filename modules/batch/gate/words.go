@@ -42,8 +42,8 @@ func (s *scanner) judgeWords() (marks []Mark, err error) {
 		}
 		return nil, fmt.Errorf("write one SELECT: it begins with SELECT or WITH")
 	}
-	var casts []int // depths of the brackets of open casts
-	depth := 0
+	var casts []int       // depths of the brackets of open casts
+	depth, typed := 0, -1 // the token that names a type
 	for i, t := range s.tokens {
 		next, before := s.token(i+1), s.token(i-1)
 		switch {
@@ -64,8 +64,8 @@ func (s *scanner) judgeWords() (marks []Mark, err error) {
 			if err != nil {
 				return nil, err
 			}
-			marks = append(marks, mark)
-		case t.form == word && !before.is(symbol, "."):
+			marks, typed = append(marks, mark), i+1
+		case t.form == word && !before.is(symbol, ".") && i != typed:
 			if err := s.judgeWord(t, before, next); err != nil {
 				return nil, err
 			}
@@ -81,6 +81,9 @@ func (s *scanner) judgeWords() (marks []Mark, err error) {
 }
 
 func (s *scanner) judgeWord(t, before, next token) error {
+	if before.is(symbol, "(") && slices.Contains(notSelect[:4], t.text) {
+		return fmt.Errorf("%s is not allowed: write one SELECT, which reads and changes nothing, at byte %d", strings.ToUpper(t.text), t.from)
+	}
 	// A word behind AS is a name.
 	if reason := refusedWords[t.text]; reason != "" && !before.is(word, "as") {
 		return fmt.Errorf("%s, at byte %d", reason, t.from)

@@ -147,7 +147,7 @@ func (t *Ticks) Between(from, to int64) iter.Seq[int64] {
 
 // After is the first tick after at; false: none before the year 9999 ends.
 func (t *Ticks) After(at int64) (int64, bool) {
-	for next := range t.Between(at+1, last) {
+	for next := range t.Between(min(max(at, first-1), last)+1, last) {
 		return next, true
 	}
 	return 0, false
@@ -155,7 +155,8 @@ func (t *Ticks) After(at int64) (int64, bool) {
 
 // Last is the newest tick that is not after at; false: none since the year 1 began.
 func (t *Ticks) Last(at int64) (int64, bool) {
-	for span := int64(day / 24); ; span *= 8 {
+	at = min(at, last)
+	for span := int64(day / 24); at >= first; span *= 8 {
 		newest, found := int64(0), false
 		for tick := range t.Between(at-span, at) {
 			newest, found = tick, true
@@ -164,10 +165,11 @@ func (t *Ticks) Last(at int64) (int64, bool) {
 			return newest, found
 		}
 	}
+	return 0, false
 }
 
 // Before is the newest tick before at; false: none.
-func (t *Ticks) Before(at int64) (int64, bool) { return t.Last(at - 1) }
+func (t *Ticks) Before(at int64) (int64, bool) { return t.Last(max(at, first) - 1) }
 
 // Is tells whether a moment is a tick.
 func (t *Ticks) Is(at int64) bool {
