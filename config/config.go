@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/redis/rueidis"
 
+	"featurestore/modules/batch"
 	"featurestore/modules/materialization"
 	"featurestore/modules/registry"
 	"featurestore/modules/runs"
@@ -64,6 +65,7 @@ type Config struct {
 	Store           store.Config
 	History         store.History
 	Materialization materialization.Config
+	Batch           batch.Config
 	Runs            runs.Config
 	Log             Log
 }
@@ -186,6 +188,7 @@ func (c *Config) validate() []error {
 	errs = append(errs, c.Store.Validate()...)
 	errs = append(errs, c.History.Validate()...)
 	errs = append(errs, c.Materialization.Validate()...)
+	errs = append(errs, c.Batch.Validate()...)
 	errs = append(errs, c.Runs.Validate()...)
 	return errs
 }

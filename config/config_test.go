@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
+	"featurestore/modules/batch"
 	"featurestore/modules/materialization"
 	"featurestore/modules/registry"
 	"featurestore/modules/runs"
@@ -35,7 +36,7 @@ func TestDefaultsAreTheModulesDefaults(t *testing.T) {
 		Engines:  Engines{Registry: SQLite, Offline: SQLite, Online: SQLite},
 		Postgres: PostgresServer{Schema: "featurestore"}, Redis: RedisServer{Prefix: "featurestore"},
 		Registry:   func() registry.Config { c := registry.DefaultConfig(); c.Require = []string{}; return c }(),
-		Validation: validation.DefaultConfig(), Alerts: alerts.DefaultConfig(), Store: store.DefaultConfig(), History: store.DefaultHistory(), Materialization: materialization.DefaultConfig(),
+		Validation: validation.DefaultConfig(), Alerts: alerts.DefaultConfig(), Store: store.DefaultConfig(), History: store.DefaultHistory(), Materialization: materialization.DefaultConfig(), Batch: batch.DefaultConfig(),
 		Runs: runs.DefaultConfig(),
 		Log:  Log{Level: "info", Format: "text"},
 	}, c)

@@ -28,7 +28,7 @@ type Config struct {
 
 // DefaultConfig holds what config/default.yaml explains.
 func DefaultConfig() Config {
-	return Config{Engine: Local, MemoryBytes: 512 << 20, Threads: 2, Timeout: time.Hour, MinRowsRatio: 0.5}
+	return Config{Engine: Local, MemoryBytes: 512 << 20, Threads: 2, Timeout: time.Hour, MinRowsRatio: 0.5, Roots: []string{}, Connections: []string{}}
 }
 
 // Validate names everything that is wrong.
