@@ -1,0 +1,43 @@
+package batch
+
+import (
+	"context"
+	"time"
+
+	"featurestore/modules/registry"
+	"featurestore/modules/store"
+	"featurestore/modules/validation/rules"
+)
+
+// Pipelines answers the calls about pipelines as definitions, and tries them.
+type Pipelines struct {
+	config Config
+	DefinitionParts
+}
+
+// DefinitionParts are what Pipelines stands on.
+type DefinitionParts struct {
+	Definitions *registry.Registry // one that knows PipelineKind
+	Compiler    *Compiler
+	Engines     []Engine
+
+	// Events opens a snapshot of a source group.
+	Events func(ctx context.Context, group string) (Snapshot, error)
+
+	// Folder makes an empty folder for a preview, which removes it. What is left of it where the process is killed is removed by whoever made it.
+	Folder func() (string, error)
+
+	// Verdicts is what the rules of a group would say of rows of it at a time in µs. Nothing of it is kept.
+	Verdicts func(rows *store.Rows, now int64) []rules.Outcome
+
+	Clock func() time.Time
+}
+
+// Snapshot is Events that are held until they are closed.
+type Snapshot interface {
+	Events
+	Close() error
+}
+
+// NewPipelines makes it.
+func NewPipelines(config Config, parts DefinitionParts) *Pipelines { return &Pipelines{config, parts} }

@@ -1,0 +1,28 @@
+package batch
+
+import (
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"featurestore/app/httpapi"
+	"featurestore/modules/registry"
+)
+
+// Routes mounts the calls of pipelines as definitions, and of their preview.
+func (p *Pipelines) Routes(api huma.API) {
+	httpapi.Register(api, huma.Operation{
+		OperationID: "list-pipelines", Method: http.MethodGet, Path: "/pipelines", Tags: []string{"pipelines"}, Summary: "List pipelines",
+	}, p.list)
+	registry.DefinitionRoutes(api, p.Definitions, registry.Calls[PipelineAnswer]{Kind: kindPipeline, Path: "/pipelines", Tag: "pipelines", Show: pipelineAnswer,
+		Doc: "A pipeline reads events (source), computes at each tick what windows of them say (aggregate) or what a SELECT makes of them (sql), and publishes it as observations of " +
+			"its target group at event time = tick. A window is (tick − length, tick]; an entity exists from its first event on. Each feature is computed by one pipeline."})
+	httpapi.Register(api, huma.Operation{
+		OperationID: "preview-pipeline", Method: http.MethodPost, Path: "/pipelines/preview", Tags: []string{"pipelines"},
+		Summary: "Try a pipeline on some entities",
+		Description: "The body is a pipeline as POST /pipelines takes it; of one that exists already, members that are left out are as they are. It is checked, computed at one tick for some entities, " +
+			"and answered with its rows and types, and with what the rules of the target would say of them. Nothing is stored or changed.",
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: httpapi.Schema[PipelineAnswer](api)}}},
+		Responses:   httpapi.Answers[PreviewAnswer](api, "What it computes"),
+	}, p.preview)
+}
