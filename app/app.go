@@ -16,6 +16,7 @@ import (
 	"featurestore/app/database"
 	"featurestore/app/httpapi"
 	"featurestore/config"
+	"featurestore/modules/batch"
 	"featurestore/modules/materialization"
 	"featurestore/modules/registry"
 	"featurestore/modules/runs"
@@ -84,7 +85,8 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 
 	work := runs.New(a.db, c.Runs, time.Now, log)
 	a.work = work
-	definitions, err := registry.New(a.db, c.Registry, log.With("module", "registry"), alerts.ReceiverKind(), validation.BaselineKind(), validation.RuleKind())
+	definitions, err := registry.New(a.db, c.Registry, log.With("module", "registry"), alerts.ReceiverKind(), validation.BaselineKind(), validation.RuleKind(),
+		batch.PipelineKind(batch.NewCompiler(c.Batch)))
 	if err != nil {
 		return nil, err
 	}
@@ -142,6 +144,9 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 		a.add("materialization", copies.Start, copies.Stop)
 		copies.Routes(api)
 		metrics.registry.MustRegister(copies)
+	}
+	if c.Has(config.Batch) {
+		batch.DefinitionRoutes(api, definitions)
 	}
 	a.add("runs", work.Start, work.Stop) // last: it begins to do what was submitted to the others
 	work.Routes(api)

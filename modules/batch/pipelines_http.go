@@ -53,8 +53,9 @@ type listPipelinesOutput struct {
 	}
 }
 
-func (p *Pipelines) list(_ context.Context, in *listPipelinesInput) (*listPipelinesOutput, error) {
-	catalog := p.Definitions.Catalog()
+// list answers the pipelines of a registry.
+func (d definitions) list(_ context.Context, in *listPipelinesInput) (*listPipelinesOutput, error) {
+	catalog := d.registry.Catalog()
 	for _, group := range []string{in.Source, in.Target} {
 		if _, found := catalog.Group(group); group != "" && !found {
 			return nil, catalog.UnknownGroup(group)

@@ -27,7 +27,7 @@ const (
 const previewTime = time.Minute
 
 // engine is the one that a plan is tried by.
-func (p *Pipelines) engine(plan *Plan, asked string) (Engine, error) {
+func (p *Previews) engine(plan *Plan, asked string) (Engine, error) {
 	name := p.config.Engine
 	if plan.Engine != "" {
 		name = plan.Engine
@@ -51,7 +51,7 @@ func (p *Pipelines) engine(plan *Plan, asked string) (Engine, error) {
 }
 
 // try computes a tick of a plan for some entities, in a folder that is removed again.
-func (p *Pipelines) try(ctx context.Context, plan *Plan, engine Engine, tick int64, entities int) (_ *store.Rows, err error) {
+func (p *Previews) try(ctx context.Context, plan *Plan, engine Engine, tick int64, entities int) (_ *store.Rows, err error) {
 	folder, err := p.Folder()
 	if err != nil {
 		return nil, fmt.Errorf("preview %s: %w", plan.Name, err)

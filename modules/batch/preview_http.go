@@ -40,7 +40,7 @@ type PreviewColumn struct {
 
 type previewOutput struct{ Body PreviewAnswer }
 
-func (p *Pipelines) preview(ctx context.Context, in *previewInput) (*previewOutput, error) {
+func (p *Previews) preview(ctx context.Context, in *previewInput) (*previewOutput, error) {
 	body, err := in.Bytes(maxDefinition)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (p *Pipelines) preview(ctx context.Context, in *previewInput) (*previewOutp
 }
 
 // tick reads the tick that is asked for; "": the newest one.
-func (p *Pipelines) tick(plan *Plan, text string) (int64, error) {
+func (p *Previews) tick(plan *Plan, text string) (int64, error) {
 	if text == "" {
 		if tick, found := plan.Ticks.Last(p.Clock().UnixMicro()); found {
 			return tick, nil

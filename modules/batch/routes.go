@@ -9,14 +9,21 @@ import (
 	"featurestore/modules/registry"
 )
 
-// Routes mounts the calls of pipelines as definitions, and of their preview.
-func (p *Pipelines) Routes(api huma.API) {
+// definitions answers about pipelines as definitions.
+type definitions struct{ registry *registry.Registry }
+
+// DefinitionRoutes mounts the calls of pipelines as definitions. The registry is one that knows PipelineKind.
+func DefinitionRoutes(api huma.API, r *registry.Registry) {
 	httpapi.Register(api, huma.Operation{
 		OperationID: "list-pipelines", Method: http.MethodGet, Path: "/pipelines", Tags: []string{"pipelines"}, Summary: "List pipelines",
-	}, p.list)
-	registry.DefinitionRoutes(api, p.Definitions, registry.Calls[PipelineAnswer]{Kind: kindPipeline, Path: "/pipelines", Tag: "pipelines", Show: pipelineAnswer,
+	}, definitions{r}.list)
+	registry.DefinitionRoutes(api, r, registry.Calls[PipelineAnswer]{Kind: kindPipeline, Path: "/pipelines", Tag: "pipelines", Show: pipelineAnswer,
 		Doc: "A pipeline reads events (source), computes at each tick what windows of them say (aggregate) or what a SELECT makes of them (sql), and publishes it as observations of " +
 			"its target group at event time = tick. A window is (tick − length, tick]; an entity exists from its first event on. Each feature is computed by one pipeline."})
+}
+
+// Routes mounts the call of a preview.
+func (p *Previews) Routes(api huma.API) {
 	httpapi.Register(api, huma.Operation{
 		OperationID: "preview-pipeline", Method: http.MethodPost, Path: "/pipelines/preview", Tags: []string{"pipelines"},
 		Summary: "Try a pipeline on some entities",

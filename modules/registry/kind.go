@@ -25,7 +25,8 @@ type Kind struct {
 	// names changes. Optional.
 	Check func(after *Catalog, name string, members Members) []fault.Violation
 
-	// Reads lists the definitions that one of this kind depends on, so that they are not deleted or broken under it. A
+	// Reads lists the definitions that one of this kind depends on, so that they are not deleted or broken under it; those of the same kind are such
+	// as it comes after. A
 	// feature's name can be a former one, and end with @version where the older values are read. Optional.
 	Reads func(members Members) []Named
 

@@ -69,7 +69,11 @@ func (d *Definition) refers(kinds []*Kind) iter.Seq[reference] {
 		by := Named{d.Kind, d.Name}
 		if kinds[i].Reads != nil {
 			for _, of := range kinds[i].Reads(members) {
-				if !yield(reference{of: of, by: by, why: "reads it"}) {
+				why := "reads it"
+				if of.Kind == by.Kind {
+					why = "comes after it"
+				}
+				if !yield(reference{of: of, by: by, why: why}) {
 					return
 				}
 			}

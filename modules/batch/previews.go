@@ -9,14 +9,14 @@ import (
 	"featurestore/modules/validation/rules"
 )
 
-// Pipelines answers the calls about pipelines as definitions, and tries them.
-type Pipelines struct {
+// Previews tries pipelines.
+type Previews struct {
 	config Config
-	DefinitionParts
+	PreviewParts
 }
 
-// DefinitionParts are what Pipelines stands on.
-type DefinitionParts struct {
+// PreviewParts are what Previews stands on.
+type PreviewParts struct {
 	Definitions *registry.Registry // one that knows PipelineKind
 	Compiler    *Compiler
 	Engines     []Engine
@@ -39,5 +39,5 @@ type Snapshot interface {
 	Close() error
 }
 
-// NewPipelines makes it.
-func NewPipelines(config Config, parts DefinitionParts) *Pipelines { return &Pipelines{config, parts} }
+// NewPreviews makes it.
+func NewPreviews(config Config, parts PreviewParts) *Previews { return &Previews{config, parts} }
