@@ -86,8 +86,12 @@ func column(e tree) error {
 	if err := only(e, "a column", "class", "type", "alias", "column_names"); err != nil {
 		return err
 	}
-	if names, _ := e["column_names"].([]any); len(names) > 2 {
+	names, _ := e["column_names"].([]any)
+	if len(names) == 0 || len(names) > 2 {
 		return notHere(e, "write a column as column or as relation.column")
+	}
+	if name, _ := names[len(names)-1].(string); strings.EqualFold(name, "rowid") { // DuckDB's tables have it, and no other relation
+		return notHere(e, "%s", refusedWords["rowid"])
 	}
 	return nil
 }

@@ -193,6 +193,12 @@ func TestRefused(t *testing.T) {
 		a + `DATE '2026-01-01'` + z:                                           "yields x as DATE",
 		a + `main.events.amount` + z:                                          "relation.column",
 		a + `(SELECT sum(tick_us) AS s FROM ticks WHERE tick_us = :tick)` + z: "not both",
+		a + `max(rowid)` + z:                                                  "rowid is not allowed",
+		a + `max(events.rowid)` + z:                                           "rowid is not allowed",
+		a + `events` + z:                                                      "GROUP BY",
+		`WITH q AS MATERIALIZED (SELECT 1 AS x) SELECT x FROM q`:              "MATERIALIZED is not allowed",
+		`SELECT x FROM (TABLE pg_shadow) AS q`:                                "* is not allowed",
+		`SELECT customer_id, events AS x FROM events`:                         "which no feature has",
 		`SELECT customer_id FROM main.events`:                                 "is not allowed: a query reads events",
 		`SELECT a: 1`:                                                         "there is no parameter",
 		`SELECT #1 FROM events`:                                               "is not allowed outside of quotes",
@@ -248,4 +254,25 @@ func TestBind(t *testing.T) {
 	require.Equal(t, 2, n)
 	require.False(t, q.PerTick)
 	require.True(t, q.Has(From))
+}
+
+// Whatever is sent, it is refused or let through; what is let through is one text without a semicolon, and is let through again as it was.
+func FuzzTransformation(f *testing.F) {
+	for _, seed := range []string{`SELECT customer_id, count(*) AS n FROM events WHERE event_us <= :tick GROUP BY customer_id`, `WITH a AS (SELECT 1 AS x) SELECT x FROM a UNION SELECT 2 AS x`,
+		`SELECT 'a''b' || "shop" FROM events -- ;`, `SELECT /* */ 1.5e3::DOUBLE PRECISION / nullif(2, 0) AS x`, `SELECT CAST(`, `:tick`, `"`, `'`, "\x00", `SELECT $$ 1 $$`, `SELECT 1;`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		q, problem := New().Transformation(text, purchases)
+		require.NotEqual(t, q == nil, problem == nil)
+		if q == nil {
+			require.NotEmpty(t, problem.Message)
+			return
+		}
+		require.NotEmpty(t, q.Columns)
+		require.Len(t, q.Text, len(text))
+		again, problem := New().Transformation(q.Text, purchases)
+		require.Nil(t, problem)
+		require.Equal(t, q, again)
+	})
 }

@@ -14,7 +14,7 @@ var types = map[string]string{"bigint": "bigint", "double": "double", "boolean":
 
 // beforeBracket are words of the language that a bracket can follow.
 var beforeBracket = []string{"select", "all", "distinct", "from", "where", "and", "or", "not", "in", "exists", "as", "on", "using", "by", "having", "over", "filter", "group", "union", "except",
-	"intersect", "case", "when", "then", "else", "end", "between", "is", "like", "join", "cast", "partition", "materialized", "extract", "within", "interval", "limit", "rows", "range", "preceding", "any"}
+	"intersect", "case", "when", "then", "else", "end", "between", "is", "like", "join", "cast", "partition", "extract", "within", "interval", "limit", "rows", "range", "preceding", "any"}
 
 // refusedWords are words of the language that stand for something that is not the same, or not there, on every engine.
 var refusedWords = map[string]string{
@@ -30,6 +30,7 @@ var refusedWords = map[string]string{
 	"limit": "LIMIT is not allowed: which rows it leaves is not the same on every engine; a transformation says something of each entity", "fetch": "FETCH is not allowed: a transformation says something of each entity",
 	"offset": "OFFSET is not allowed: a transformation says something of each entity", "into": "SELECT INTO is not allowed: a query reads", "for": "FOR is not allowed: a query locks nothing",
 	"groups": "GROUPS is not allowed: a window has ROWS or RANGE", "exclude": "EXCLUDE is not allowed", "window": "WINDOW is not allowed: write the window behind OVER",
+	"materialized": "MATERIALIZED is not allowed: engines decide what they keep", "rowid": "rowid is not allowed: use seq", "ctid": "ctid is not allowed: use seq",
 	"rollup": "ROLLUP is not allowed", "cube": "CUBE is not allowed", "grouping": "GROUPING is not allowed", "values": "VALUES is not allowed: a query reads events", "unnest": "UNNEST is not allowed: arrays are not taken apart",
 }
 
@@ -85,7 +86,7 @@ func (s *scanner) judgeWord(t, before, next token) error {
 		return fmt.Errorf("%s is not allowed: write one SELECT, which reads and changes nothing, at byte %d", strings.ToUpper(t.text), t.from)
 	}
 	// A word behind AS is a name.
-	if reason := refusedWords[t.text]; reason != "" && !before.is(word, "as") {
+	if reason := refusedWords[t.text]; reason != "" && (!before.is(word, "as") || next.is(symbol, "(")) {
 		return fmt.Errorf("%s, at byte %d", reason, t.from)
 	}
 	if !next.is(symbol, "(") || slices.Contains(beforeBracket, t.text) {
