@@ -44,3 +44,12 @@ func Unavailable(err error) bool {
 	state := code(err)
 	return strings.HasPrefix(state, "08") || strings.HasPrefix(state, "57P") || state == "53300"
 }
+
+// Duplicate tells whether a statement failed because a unique index has such an entry already.
+func Duplicate(err error) bool {
+	var sqlite sqlite3.Error
+	if errors.As(err, &sqlite) {
+		return sqlite.ExtendedCode == sqlite3.ErrConstraintUnique
+	}
+	return code(err) == "23505"
+}

@@ -13,23 +13,44 @@ import (
 
 // Active is a run that this process works on.
 type Active struct {
-	runs *Runs
-	run  Run
-	ctx  context.Context
-	end  context.CancelCauseFunc
+	runs    *Runs
+	run     Run // as it was claimed or begun
+	form    string
+	backoff time.Duration
+	ctx     context.Context
+	end     context.CancelCauseFunc
+	tail    tail
+	saving  sync.Mutex // one flush at a time, so that none overwrites a later one
 
 	mu       sync.Mutex
 	shown    time.Time // when progress was last taken
-	progress string    // to be saved; "" if there is nothing new
+	notes    notes
+	noted    bool // there is something new in notes
 	finished bool
+
+	measured bool          // usual is known; this and the next two are tend's own
+	usual    time.Duration // what such runs take; 0: too few have succeeded
+	slow     bool          // it was told that this one takes much longer
 }
 
-func (r *Runs) activate(ctx context.Context, run Run) *Active {
-	a := &Active{runs: r, run: run}
+// notes are what the work says of itself. What is empty or nil was not said.
+type notes struct {
+	progress, inputs, outputs string
+	rows                      *int64
+}
+
+func (r *Runs) activate(ctx context.Context, row *runRow) *Active {
+	a := &Active{runs: r, run: row.run(), form: row.Form, backoff: row.backoff()}
+	a.slow = row.Slow
+	a.notes = notes{inputs: row.Inputs, outputs: row.Outputs, rows: row.RowCount}
 	a.ctx, a.end = context.WithCancelCause(ctx)
 	r.mu.Lock()
-	r.active[run.ID] = a
+	before := r.active[a.run.ID]
+	r.active[a.run.ID] = a
 	r.mu.Unlock()
+	if before != nil { // this process had lost it, and has not noticed
+		before.end(errTaken)
+	}
 	return a
 }
 
@@ -55,20 +76,48 @@ func (a *Active) Progress(v any) {
 		return
 	}
 	a.shown = now
-	text, err := encode(v)
-	if err != nil {
-		a.runs.log.Error("progress cannot be written as JSON", "run", a.run.ID, "error", err)
-		return
-	}
-	a.progress = text
+	a.note(v, &a.notes.progress)
 }
 
-func (a *Active) newProgress() string {
+// Inputs says what the work reads, as JSON; a later call replaces what an earlier one said, also in an attempt before. Nothing of it may be a
+// value or name an entity.
+func (a *Active) Inputs(v any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	text := a.progress
-	a.progress = ""
-	return text
+	a.note(v, &a.notes.inputs)
+}
+
+// Outputs says what the work has written, as Inputs says what it reads.
+func (a *Active) Outputs(v any) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.note(v, &a.notes.outputs)
+}
+
+// Rows says how many rows the work has written.
+func (a *Active) Rows(n int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.notes.rows, a.noted = &n, true
+}
+
+// note takes in what is said; the caller holds mu.
+func (a *Active) note(v any, into *string) {
+	text, err := encode(v)
+	if err != nil {
+		a.runs.log.Error("what a run says of itself cannot be written as JSON", "run", a.run.ID, "error", err)
+		return
+	}
+	*into, a.noted = text, true
+}
+
+// newNotes are all notes, if there is anything new in them since the last call.
+func (a *Active) newNotes() (notes, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	noted := a.noted
+	a.noted = false
+	return a.notes, noted
 }
 
 // Finish ends a run that was begun: with the result, or as failed by err; what a failed one came to may be told as well. A second call
@@ -96,23 +145,72 @@ func (a *Active) save(ctx context.Context, result any, err error) error {
 			err = fmt.Errorf("write the result as JSON: %w", failed)
 		}
 	}
-	switch {
-	case err == nil:
-	case context.Cause(a.ctx) == errCancelled:
-		state, reason = Cancelled, reasonCancelled
-	default:
-		state, reason = Failed, sentence(err)
+	if err != nil {
+		state, reason = a.verdict(err)
+	}
+	if flushErr := a.flush(ctx); flushErr != nil {
+		return fmt.Errorf("finish run %d: %w", a.run.ID, flushErr)
 	}
 	now := a.runs.clock()
-	held, saveErr := a.runs.repository.finish(ctx, a.run.ID, a.runs.owner, state, text, reason, now)
+	if state == Failed && a.run.Failures < a.run.Retries && context.Cause(a.ctx) != errLate {
+		wait := a.delay()
+		queued, err := a.runs.repository.again(ctx, &a.run, a.runs.owner, reason, wait, now)
+		if err != nil {
+			return fmt.Errorf("queue run %d again: %w", a.run.ID, err)
+		}
+		if queued {
+			a.runs.counts.ended(&a.run, "retried", now)
+			a.runs.log.Warn("an attempt of a run failed; it is tried again", "run", a.run.ID, "kind", a.run.Kind, "subject", a.run.Subject,
+				"attempt", a.run.Attempts, "in", wait.Round(time.Millisecond), "reason", reason)
+			return nil
+		}
+	}
+	held, saveErr := a.runs.repository.finish(ctx, a.run.ID, a.runs.owner, a.run.Token, state, text, reason, now)
 	if saveErr == nil && !held {
 		saveErr = errTaken
 	}
 	if saveErr != nil {
 		return fmt.Errorf("finish run %d: %w", a.run.ID, saveErr)
 	}
+	a.runs.counts.ended(&a.run, string(state), now)
+	a.runs.ending.Store(true)
 	a.runs.log.Info("run finished", "run", a.run.ID, "kind", a.run.Kind, "subject", a.run.Subject, "state", state,
 		"took", now.Sub(a.run.StartedAt).Round(time.Millisecond), "reason", reason)
+	return nil
+}
+
+// verdict is what an error of the work makes of the run.
+func (a *Active) verdict(err error) (State, string) {
+	switch context.Cause(a.ctx) {
+	case errCancelled:
+		return Cancelled, reasonCancelled
+	case errLate:
+		return Failed, reasonLate(a.run.Deadline)
+	}
+	if o, ok := outcomeOf(err); ok {
+		return o.state, o.reason
+	}
+	return Failed, sentence(err)
+}
+
+// flush saves what the work said of itself since the last flush.
+func (a *Active) flush(ctx context.Context) error {
+	a.saving.Lock()
+	defer a.saving.Unlock()
+	if said, ok := a.newNotes(); ok {
+		if err := a.runs.repository.saveNotes(ctx, a.run.ID, a.runs.owner, a.run.Token, said); err != nil {
+			a.mu.Lock()
+			a.noted = true
+			a.mu.Unlock()
+			return fmt.Errorf("save progress: %w", err)
+		}
+	}
+	if lines, ok := a.tail.news(); ok {
+		if err := a.runs.repository.saveLog(ctx, a.run.ID, a.run.Token, lines); err != nil {
+			a.tail.renew()
+			return fmt.Errorf("save a log: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -120,7 +218,9 @@ func (a *Active) save(ctx context.Context, result any, err error) error {
 func (a *Active) forget() {
 	a.end(context.Canceled)
 	a.runs.mu.Lock()
-	delete(a.runs.active, a.run.ID)
+	if a.runs.active[a.run.ID] == a {
+		delete(a.runs.active, a.run.ID)
+	}
 	a.runs.mu.Unlock()
 	a.runs.announce()
 }

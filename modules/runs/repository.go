@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"featurestore/app/database"
 	"featurestore/app/fault"
@@ -34,9 +35,36 @@ type runRow struct {
 	CreatedAt       database.Micros
 	StartedAt       *database.Micros
 	FinishedAt      *database.Micros
+
+	UniqueKey      string
+	NotBefore      *database.Micros
+	Deadline       *database.Micros
+	Retries        int
+	Backoff        int64 // µs
+	Failures       int
+	Tries          string // JSON of []Attempt, or empty
+	ConcurrencyKey string
+	Heavy          bool
+	Slot           int // the place for heavy runs that it has; 0: none
+	AtOnce         bool
+	Forced         bool
+	RetryOf        int64
+	Schedule       string
+	Tick           *database.Micros
+	Form           string
+	Token          int64
+	Process        string
+	HeartbeatAt    *database.Micros
+	RowCount       *int64
+	Inputs         string
+	Outputs        string
+	Slow           bool
+	ToTell         bool // its end is told to the Watcher
 }
 
 func (runRow) TableName() string { return "runs" }
+
+func (row *runRow) backoff() time.Duration { return time.Duration(row.Backoff) * time.Microsecond }
 
 func (row *runRow) run() Run {
 	timeOf := func(m *database.Micros) time.Time {
@@ -51,29 +79,56 @@ func (row *runRow) run() Run {
 		}
 		return json.RawMessage(text)
 	}
-	return Run{
+	run := Run{
 		ID: row.ID, Kind: row.Kind, Subject: row.Subject, State: row.State,
 		Parameters: jsonOf(row.Parameters), Progress: jsonOf(row.Progress), Result: jsonOf(row.Result),
-		Reason: row.Reason, Attempts: row.Attempts,
+		Reason: row.Reason, Rows: row.RowCount, Inputs: jsonOf(row.Inputs), Outputs: jsonOf(row.Outputs),
+		Attempts: row.Attempts, Failures: row.Failures, Retries: row.Retries,
+		Process: row.Process, HeartbeatAt: timeOf(row.HeartbeatAt), Token: row.Token,
+		Unique: row.UniqueKey, Key: row.ConcurrencyKey, Heavy: row.Heavy, Now: row.AtOnce, Schedule: row.Schedule, Tick: timeOf(row.Tick),
+		NotBefore: timeOf(row.NotBefore), Deadline: timeOf(row.Deadline), RetryOf: row.RetryOf, Forced: row.Forced, Slow: row.Slow,
 		CreatedAt: row.CreatedAt.Time(), StartedAt: timeOf(row.StartedAt), FinishedAt: timeOf(row.FinishedAt),
 		CancelRequested: row.CancelRequested,
 	}
+	if row.Tries != "" {
+		run.Ended = attemptsOf(row.Tries)
+	}
+	return run
 }
 
 // repository is the table runs. Every change of a run says which state it changes, so that of two processes one succeeds.
-type repository struct{ db *gorm.DB }
+type repository struct {
+	db    *gorm.DB
+	clock func() time.Time
+}
+
+// now is the clock that leases, deadlines and what is not to be done before a time go by: PostgreSQL's own, which all processes share; with
+// SQLite, which one process has to itself, that of the process.
+func (r repository) now() clause.Expr { return r.in(0) }
+
+// in is so much later than now.
+func (r repository) in(d time.Duration) clause.Expr {
+	if database.Postgres(r.db) {
+		return clause.Expr{SQL: "(now() + ? * interval '1 microsecond')", Vars: []any{float64(d.Microseconds())}}
+	}
+	return clause.Expr{SQL: "?", Vars: []any{r.clock().Add(d).UnixMicro()}}
+}
 
 func (r repository) get(ctx context.Context, id int64) (Run, error) {
-	var row runRow
+	row, err := r.row(ctx, id)
+	return row.run(), err
+}
+
+func (r repository) row(ctx context.Context, id int64) (row runRow, err error) {
 	found := r.db.WithContext(ctx).Limit(1).Find(&row, "id = ?", id)
 	if found.Error != nil {
-		return Run{}, unavailable(fmt.Errorf("read run %d: %w", id, found.Error))
+		return runRow{}, unavailable(fmt.Errorf("read run %d: %w", id, found.Error))
 	}
 	if found.RowsAffected == 0 {
-		return Run{}, fault.New(fault.NotFound, "unknown-run", "there is no run %d; finished ones are kept for a while only", id).
+		return runRow{}, fault.New(fault.NotFound, "unknown-run", "there is no run %d; finished ones are kept for a while only", id).
 			At("id", fmt.Sprint(id), "is no run")
 	}
-	return row.run(), nil
+	return row, nil
 }
 
 func (r repository) list(ctx context.Context, filter Filter) ([]Run, error) {
@@ -86,6 +141,12 @@ func (r repository) list(ctx context.Context, filter Filter) ([]Run, error) {
 	}
 	if filter.State != "" {
 		query = query.Where("state = ?", filter.State)
+	}
+	if filter.Schedule != "" {
+		query = query.Where("schedule = ?", filter.Schedule)
+	}
+	if !filter.Since.IsZero() {
+		query = query.Where("created_at >= ?", database.MicrosOf(filter.Since))
 	}
 	if filter.Before != 0 {
 		query = query.Where("id < ?", filter.Before)
@@ -138,117 +199,45 @@ func (r repository) insert(ctx context.Context, row *runRow) error {
 	return nil
 }
 
-// queued finds the run of that kind, subject and parameters that nobody has started, if there is one.
-func (r repository) queued(ctx context.Context, kind, subject, parameters string) (Run, bool, error) {
-	var row runRow
-	found := r.db.WithContext(ctx).Limit(1).Find(&row, "state = ? AND kind = ? AND subject = ? AND parameters = ?", Queued, kind, subject, parameters)
-	return row.run(), found.RowsAffected > 0, unavailable(found.Error)
-}
-
-// kindsQueued lists the kinds of which something waits to be started.
-func (r repository) kindsQueued(ctx context.Context) ([]string, error) {
-	var kinds []string
-	err := r.db.WithContext(ctx).Raw("SELECT DISTINCT kind FROM runs WHERE state = 'queued'").Scan(&kinds).Error
-	return kinds, err
-}
-
-// claim gives the oldest queued run of a kind to a process.
-func (r repository) claim(ctx context.Context, kind, owner string, now, leaseUntil time.Time) (Run, bool, error) {
-	oldest := "SELECT id FROM runs WHERE state = 'queued' AND kind = ? ORDER BY id LIMIT 1"
-	if database.Postgres(r.db) {
-		oldest += " FOR UPDATE SKIP LOCKED"
-	}
-	var row runRow
-	claimed := r.db.WithContext(ctx).Raw("UPDATE runs SET state = 'running', owner = ?, started_at = ?, lease_until = ?, attempts = attempts + 1, progress = ''"+
-		" WHERE id = ("+oldest+") AND state = 'queued' RETURNING *",
-		owner, database.MicrosOf(now), database.MicrosOf(leaseUntil), kind).Scan(&row)
-	return row.run(), claimed.RowsAffected > 0, claimed.Error
-}
-
-// finish ends a run that the process still holds; false: it does not.
-func (r repository) finish(ctx context.Context, id int64, owner string, state State, result, reason string, now time.Time) (bool, error) {
-	done := r.db.WithContext(ctx).Exec("UPDATE runs SET state = ?, result = ?, reason = ?, finished_at = ?, owner = '' WHERE id = ? AND owner = ? AND state = 'running'",
-		state, result, reason, database.MicrosOf(now), id, owner)
-	return done.RowsAffected > 0, done.Error
-}
-
-// requeue gives a run back that the process still holds.
-func (r repository) requeue(ctx context.Context, id int64, owner string) error {
-	return r.db.WithContext(ctx).Exec("UPDATE runs SET state = 'queued', owner = '', started_at = NULL, attempts = attempts - 1 WHERE id = ? AND owner = ? AND state = 'running'",
-		id, owner).Error
-}
-
-// requestCancel ends a queued run and marks a running one.
-func (r repository) requestCancel(ctx context.Context, id int64, now time.Time) error {
-	err := r.db.WithContext(ctx).Exec("UPDATE runs SET state = 'cancelled', cancel_requested = ?, reason = ?, finished_at = ? WHERE id = ? AND state = 'queued'",
-		true, reasonCancelled, database.MicrosOf(now), id).Error
-	if err == nil {
-		err = r.db.WithContext(ctx).Exec("UPDATE runs SET cancel_requested = ? WHERE id = ? AND state = 'running'", true, id).Error
-	}
+// begin stores a run that its process works on already, and completes row.
+func (r repository) begin(ctx context.Context, row *runRow, lease time.Duration) error {
+	err := r.db.WithContext(ctx).Raw("INSERT INTO runs (kind, subject, state, submitted, parameters, progress, result, reason, attempts, owner, process, token,"+
+		" lease_until, heartbeat_at, cancel_requested, created_at, started_at) VALUES (?, ?, 'running', ?, ?, '', '', '', 1, ?, ?, 1, ?, ?, ?, ?, ?) RETURNING *",
+		row.Kind, row.Subject, false, row.Parameters, row.Owner, row.Process,
+		r.in(lease), r.now(), false, row.CreatedAt, row.CreatedAt).Scan(row).Error
 	if err != nil {
-		return unavailable(fmt.Errorf("cancel run %d: %w", id, err))
+		return unavailable(fmt.Errorf("store a run: %w", err))
 	}
 	return nil
 }
 
-func (r repository) saveProgress(ctx context.Context, id int64, owner, progress string) error {
-	return r.db.WithContext(ctx).Exec("UPDATE runs SET progress = ? WHERE id = ? AND owner = ? AND state = 'running'", progress, id, owner).Error
-}
-
-func (r repository) renew(ctx context.Context, owner string, leaseUntil time.Time) error {
-	return r.db.WithContext(ctx).Exec("UPDATE runs SET lease_until = ? WHERE owner = ? AND state = 'running'", database.MicrosOf(leaseUntil), owner).Error
-}
-
-// held lists what a process works on according to the table: id → whether it is to be cancelled.
-func (r repository) held(ctx context.Context, owner string) (map[int64]bool, error) {
-	var rows []runRow
-	if err := r.db.WithContext(ctx).Select("id", "cancel_requested").Find(&rows, "state = ? AND owner = ?", Running, owner).Error; err != nil {
-		return nil, err
-	}
-	held := make(map[int64]bool, len(rows))
-	for _, row := range rows {
-		held[row.ID] = row.CancelRequested
-	}
-	return held, nil
-}
-
-// takeBack ends the runs whose lease ended before now: submitted ones are queued again, unless they were cancelled or tried too
-// often; the others have failed.
-func (r repository) takeBack(ctx context.Context, now time.Time, maxAttempts int) (taken int64, err error) {
-	micros := database.MicrosOf(now)
-	var expired bool
-	err = r.db.WithContext(ctx).Raw("SELECT EXISTS (SELECT 1 FROM runs WHERE state = 'running' AND lease_until < ?)", micros).Scan(&expired).Error
-	if err != nil || !expired {
-		return 0, err
-	}
-	err = r.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		for _, step := range []struct {
-			sql  string
-			args []any
-		}{
-			{"UPDATE runs SET state = 'cancelled', reason = ?, finished_at = ?, owner = '' WHERE state = 'running' AND lease_until < ? AND cancel_requested = ?",
-				[]any{reasonCancelled, micros, micros, true}},
-			{"UPDATE runs SET state = 'failed', reason = ?, finished_at = ?, owner = '' WHERE state = 'running' AND lease_until < ? AND submitted = ?",
-				[]any{"the process that did it ended before it was finished", micros, micros, false}},
-			{"UPDATE runs SET state = 'failed', reason = ?, finished_at = ?, owner = '' WHERE state = 'running' AND lease_until < ? AND attempts >= ?",
-				[]any{fmt.Sprintf("given up: %d processes ended while they worked on it", maxAttempts), micros, micros, maxAttempts}},
-			{"UPDATE runs SET state = 'queued', owner = '', started_at = NULL WHERE state = 'running' AND lease_until < ?",
-				[]any{micros}},
-		} {
-			done := tx.Exec(step.sql, step.args...)
-			if done.Error != nil {
-				return done.Error
-			}
-			taken += done.RowsAffected
+// insertUnique stores a run unless there is one with its unique key; then it reads that one into row.
+func (r repository) insertUnique(ctx context.Context, row *runRow) (created bool, err error) {
+	for {
+		stored := r.db.WithContext(ctx).Clauses(clause.OnConflict{
+			Columns:     []clause.Column{{Name: "unique_key"}},
+			TargetWhere: clause.Where{Exprs: []clause.Expression{clause.Expr{SQL: "unique_key <> ''"}}},
+			DoNothing:   true,
+		}).Create(row)
+		if stored.Error != nil || stored.RowsAffected > 0 {
+			return stored.Error == nil, unavailable(stored.Error)
 		}
-		return nil
-	})
-	return taken, err
+		var there runRow
+		found := r.db.WithContext(ctx).Limit(1).Find(&there, "unique_key = ?", row.UniqueKey)
+		if found.Error != nil || found.RowsAffected > 0 {
+			*row = there
+			return false, unavailable(found.Error)
+		} // it was forgotten just now
+	}
 }
 
-// forget removes runs that finished before a time.
-func (r repository) forget(ctx context.Context, before time.Time) error {
-	return r.db.WithContext(ctx).Exec("DELETE FROM runs WHERE finished_at < ?", database.MicrosOf(before)).Error
+// queued finds the run of that kind, subject and parameters that nobody has started and that waits for nothing, if there is one.
+func (r repository) queued(ctx context.Context, kind, subject, parameters string) (Run, bool, error) {
+	var row runRow
+	found := r.db.WithContext(ctx).Limit(1).Find(&row, "state = ? AND kind = ? AND subject = ? AND parameters = ?"+
+		" AND not_before IS NULL AND deadline IS NULL AND schedule = '' AND unique_key = '' AND concurrency_key = '' AND heavy = ?",
+		Queued, kind, subject, parameters, false)
+	return row.run(), found.RowsAffected > 0, unavailable(found.Error)
 }
 
 // unavailable makes a fault of an error that says that the database cannot be used just now.

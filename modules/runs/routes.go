@@ -24,4 +24,19 @@ func (r *Runs) Routes(api huma.API) {
 		Summary:     "Cancel a run",
 		Description: "A queued run is cancelled at once; a running one is asked to stop, which its state shows when it has.",
 	}, r.cancelRun)
+	httpapi.Register(api, huma.Operation{
+		OperationID: "get-run-log", Method: http.MethodGet, Path: "/runs/{id}/log", Tags: tags,
+		Summary: "Read the end of a run's log", Description: "The last 200 lines, at most 16 KiB, as text.",
+		Responses: map[string]*huma.Response{"200": {
+			Description: "Lines, the oldest first",
+			Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
+		}},
+	}, r.getLog)
+	httpapi.Register(api, huma.Operation{
+		OperationID: "retry-run", Method: http.MethodPost, Path: "/runs/{id}/retry", Tags: tags,
+		DefaultStatus: http.StatusAccepted,
+		Summary:       "Do a run's work once more",
+		Description: "A new run with the same parameters, of one that failed, was cancelled, skipped or held. Asked again before that has finished, " +
+			"the answer is the same run.",
+	}, r.retryRun)
 }

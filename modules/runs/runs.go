@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
@@ -27,7 +28,12 @@ type Runs struct {
 	clock      func() time.Time
 	log        *slog.Logger
 	owner      string // names this process in the table
+	process    string // the same for a person
 	shared     bool   // other processes may work on the same table
+	quiet      quietHours
+	counts     counts
+	watcher    Watcher     // nil: nobody is told
+	ending     atomic.Bool // a run has finished whose end has to be told
 
 	handlers []*handler
 	wake     chan struct{} // something may be queued, or a worker is free
@@ -53,9 +59,10 @@ func Migrate(ctx context.Context, db *gorm.DB) error {
 
 // New makes the account on a database that Migrate has seen.
 func New(db *gorm.DB, config Config, clock func() time.Time, log *slog.Logger) *Runs {
+	quiet, _ := readQuietHours(config.QuietHours, config.QuietHoursZone) // Validate has refused what cannot be read
 	return &Runs{
-		config: config, repository: repository{db}, clock: clock, log: log.With("module", "runs"),
-		owner: rand.Text(), shared: database.Postgres(db),
+		config: config, repository: repository{db, clock}, clock: clock, log: log.With("module", "runs"),
+		owner: rand.Text(), process: thisProcess(), shared: database.Postgres(db), quiet: quiet, counts: newCounts(),
 		wake: make(chan struct{}, 1), active: map[int64]*Active{}, changed: make(chan struct{}),
 	}
 }
@@ -67,11 +74,8 @@ func (r *Runs) Handle(kind string, concurrency int, work Work) {
 
 // Start begins to look for work.
 func (r *Runs) Start(ctx context.Context) error {
-	expired := r.clock()
-	if !r.shared { // whoever had this database before is gone
-		expired = expired.Add(r.config.Lease + time.Microsecond)
-	}
-	if _, err := r.repository.takeBack(ctx, expired, maxAttempts); err != nil {
+	// Whoever had an embedded database before is gone.
+	if _, err := r.repository.takeBack(ctx, !r.shared, r.clock(), maxDeaths); err != nil {
 		return fmt.Errorf("take back the runs of processes that ended: %w", err)
 	}
 	ctx, r.cancel = context.WithCancel(ctx)
@@ -86,9 +90,17 @@ func (r *Runs) Stop() {
 		r.cancel()
 	}
 	r.done.Wait()
+	if r.cancel == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), r.config.Lease)
+	defer cancel()
+	if _, err := r.repository.requeueAll(ctx, r.owner); err != nil { // a claim may have come through whose answer did not
+		r.log.Warn("runs may not have been given back; they are taken back when their leases end", "error", err)
+	}
 }
 
-// Submit asks for work. While a run of the same kind, subject and parameters waits to be started, that one is answered: it
+// Submit is the short form of Order. While a run of the same kind, subject and parameters waits to be started, that one is answered: it
 // will see everything that was there before this call.
 func (r *Runs) Submit(ctx context.Context, kind, subject string, parameters any) (Run, error) {
 	text, err := encode(parameters)
@@ -98,12 +110,8 @@ func (r *Runs) Submit(ctx context.Context, kind, subject string, parameters any)
 	if run, found, err := r.repository.queued(ctx, kind, subject, text); err != nil || found {
 		return run, err
 	}
-	row := &runRow{Kind: kind, Subject: subject, State: Queued, Submitted: true, Parameters: text, CreatedAt: database.MicrosOf(r.clock())}
-	if err := r.repository.insert(ctx, row); err != nil {
-		return Run{}, err
-	}
-	r.look()
-	return row.run(), nil
+	run, _, err := r.Order(ctx, Order{Kind: kind, Subject: subject, Parameters: parameters, Form: form(text)})
+	return run, err
 }
 
 // Begin starts a run whose work the caller does itself, under the Context of what is answered. The caller must Finish it.
@@ -112,16 +120,11 @@ func (r *Runs) Begin(ctx context.Context, kind, subject string, parameters any) 
 	if err != nil {
 		return nil, fmt.Errorf("begin %s of %s: %w", kind, subject, err)
 	}
-	now := r.clock()
-	micros := database.MicrosOf(now)
-	row := &runRow{
-		Kind: kind, Subject: subject, State: Running, Parameters: text, Attempts: 1, Owner: r.owner,
-		LeaseUntil: database.MicrosOf(now.Add(r.config.Lease)), CreatedAt: micros, StartedAt: &micros,
-	}
-	if err := r.repository.insert(ctx, row); err != nil {
+	row := &runRow{Kind: kind, Subject: subject, Parameters: text, Owner: r.owner, Process: r.process, CreatedAt: database.MicrosOf(r.clock())}
+	if err := r.repository.begin(ctx, row, r.config.Lease); err != nil {
 		return nil, err
 	}
-	return r.activate(ctx, row.run()), nil
+	return r.activate(ctx, row), nil
 }
 
 // Get reads a run; an unknown one is a fault of kind NotFound.
@@ -131,8 +134,10 @@ func (r *Runs) Get(ctx context.Context, id int64) (Run, error) { return r.reposi
 type Filter struct {
 	Kind, Subject string
 	State         State
-	Before        int64 // ids below this one
-	Limit         int   // 0: 100
+	Schedule      string
+	Since         time.Time // created then or later
+	Before        int64     // ids below this one
+	Limit         int       // 0: 100
 }
 
 // List reads runs, the newest first.
@@ -228,11 +233,12 @@ func encode(v any) (string, error) {
 }
 
 const (
-	maxAttempts     = 5
+	maxDeaths       = 5 // of processes that work on one run
 	reasonCancelled = "cancelled by a caller"
 )
 
 var (
 	errCancelled = errors.New(reasonCancelled)
+	errLate      = errors.New("the run's deadline has passed")
 	errTaken     = errors.New("another process took the run over")
 )

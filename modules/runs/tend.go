@@ -20,16 +20,21 @@ func (r *Runs) tend(ctx context.Context) {
 	var failing bool
 	for {
 		err := r.claimAll(ctx)
-		if now := r.clock(); err == nil && now.Sub(renewed) >= r.config.Lease/6 {
+		if now := time.Now(); err == nil && now.Sub(renewed) >= r.config.Lease/6 {
 			renewed = now
-			err = r.renew(ctx, now)
-		}
-		if now := r.clock(); err == nil && now.Sub(forgotten) >= time.Hour {
-			forgotten = now
-			err = r.repository.forget(ctx, now.Add(-r.config.Keep))
+			if err = r.renew(ctx); err == nil {
+				err = r.tell(ctx)
+			}
 		}
 		if err == nil {
 			err = r.attend(ctx)
+		}
+		if err == nil {
+			err = r.watch(ctx)
+		}
+		if now := time.Now(); err == nil && now.Sub(forgotten) >= time.Hour {
+			forgotten = now
+			err = r.forget(ctx)
 		}
 		if ctx.Err() != nil {
 			return
@@ -50,30 +55,40 @@ func (r *Runs) tend(ctx context.Context) {
 	}
 }
 
-// claimAll starts what is queued as far as there are free workers.
+// claimAll starts what is queued as far as there are free workers, and ends what was not started in time.
 func (r *Runs) claimAll(ctx context.Context) error {
-	if len(r.handlers) == 0 {
-		return nil
-	}
-	kinds, err := r.repository.kindsQueued(ctx)
+	waiting, err := r.repository.glance(ctx)
 	if err != nil {
 		return fmt.Errorf("look for queued runs: %w", err)
 	}
+	r.counts.seen(waiting)
+	due := map[string]bool{}
+	by := claimant{owner: r.owner, process: r.process, lease: r.config.Lease, heavy: r.config.Heavy}
+	late := false
+	for _, w := range waiting {
+		due[w.Kind] = w.Due > 0
+		late = late || w.Late > 0
+		by.quiet = r.quiet.at(w.At.Time())
+	}
+	if late {
+		if err := r.repository.tooLate(ctx, r.clock()); err != nil {
+			return fmt.Errorf("end the runs that were not started in time: %w", err)
+		}
+		r.announce()
+	}
 	for _, h := range r.handlers {
-		if !slices.Contains(kinds, h.kind) {
+		if !due[h.kind] {
 			continue
 		}
 		for r.take(h) {
-			now := r.clock()
-			run, found, err := r.repository.claim(ctx, h.kind, r.owner, now, now.Add(r.config.Lease))
-			if err != nil || !found {
+			active, err := r.claim(ctx, h.kind, by)
+			if err != nil || active == nil {
 				r.release(h)
 				if err != nil {
 					return fmt.Errorf("claim a run: %w", err)
 				}
 				break
 			}
-			active := r.activate(ctx, run)
 			r.done.Go(func() {
 				r.do(ctx, h.work, active)
 				r.release(h)
@@ -82,6 +97,34 @@ func (r *Runs) claimAll(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// claim claims a run of a kind; nil: there is none. It is not broken off when the process stops: a claim whose answer is not heard would
+// leave its run to nobody until the lease ends.
+func (r *Runs) claim(ctx context.Context, kind string, by claimant) (*Active, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Lease)
+	defer cancel()
+	by.now = r.clock()
+	row, found, err := r.repository.claim(asking, kind, by)
+	if err != nil || !found {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, errors.Join(ctx.Err(), r.repository.requeue(asking, row.ID, r.owner, row.Token))
+	}
+	active := r.activate(ctx, &row)
+	if row.Attempts > 1 {
+		lines, err := r.repository.readLog(asking, row.ID)
+		if err != nil {
+			r.log.Warn("the log of the attempts before could not be read", "run", row.ID, "error", err)
+		}
+		active.tail.start(lines)
+		active.Logf("attempt %d, in %s", row.Attempts, r.process)
+	}
+	return active, nil
 }
 
 func (r *Runs) take(h *handler) bool {
@@ -101,49 +144,50 @@ func (r *Runs) release(h *handler) {
 }
 
 // renew shows that this process lives, and takes back the runs of those that do not.
-func (r *Runs) renew(ctx context.Context, now time.Time) error {
+func (r *Runs) renew(ctx context.Context) error {
 	if len(r.working()) > 0 {
-		if err := r.repository.renew(ctx, r.owner, now.Add(r.config.Lease)); err != nil {
+		if err := r.repository.renew(ctx, r.owner, r.config.Lease); err != nil {
 			return fmt.Errorf("renew leases: %w", err)
 		}
 	}
 	if !r.shared {
 		return nil
 	}
-	taken, err := r.repository.takeBack(ctx, now, maxAttempts)
+	taken, err := r.repository.takeBack(ctx, false, r.clock(), maxDeaths)
 	if err != nil {
 		return fmt.Errorf("take back the runs of processes that ended: %w", err)
 	}
 	if taken > 0 {
+		r.counts.taken.Add(float64(taken))
 		r.log.Warn("took back runs of a process that ended", "runs", taken)
 		r.look()
 	}
 	return nil
 }
 
-// attend saves the progress of the runs under way, and ends those that were cancelled or taken over elsewhere.
+// attend saves the progress of the runs under way, and ends those that were cancelled or taken over elsewhere, or are past their deadlines.
 func (r *Runs) attend(ctx context.Context) error {
 	working := r.working()
-	for _, a := range working {
-		if text := a.newProgress(); text != "" {
-			if err := r.repository.saveProgress(ctx, a.ID(), r.owner, text); err != nil {
-				return fmt.Errorf("save progress: %w", err)
-			}
-		}
-	}
-	if !r.shared || len(working) == 0 {
+	if len(working) == 0 {
 		return nil
+	}
+	for _, a := range working {
+		if err := a.flush(ctx); err != nil {
+			return err
+		}
 	}
 	held, err := r.repository.held(ctx, r.owner)
 	if err != nil {
 		return fmt.Errorf("read the runs under way: %w", err)
 	}
 	for _, a := range working {
-		switch cancelled, ok := held[a.ID()]; {
-		case !ok:
+		switch row, ok := held[a.ID()]; {
+		case !ok || row.Token != a.Token():
 			a.end(errTaken)
-		case cancelled:
+		case row.CancelRequested:
 			a.end(errCancelled)
+		case row.Late:
+			a.end(errLate)
 		}
 	}
 	return nil
@@ -160,8 +204,14 @@ func (r *Runs) do(ctx context.Context, work Work, active *Active) {
 	defer active.forget()
 	result, err := protect(work, active)
 	saving := context.WithoutCancel(ctx)
-	if err != nil && context.Cause(active.ctx) == context.Canceled {
-		if err := r.repository.requeue(saving, active.ID(), r.owner); err != nil {
+	if cause := context.Cause(active.ctx); err != nil && (cause == context.Canceled || cause == errTaken) {
+		if err := active.flush(saving); err != nil {
+			r.log.Warn("the end of a run's log could not be saved", "run", active.ID(), "error", err)
+		}
+		if cause == errTaken {
+			r.counts.ended(&active.run, "lost", r.clock())
+		}
+		if err := r.repository.requeue(saving, active.ID(), r.owner, active.Token()); err != nil { // one that was lost may not have been taken yet
 			r.log.Warn("a run could not be given back; it is taken back when its lease ends", "run", active.ID(), "error", err)
 		}
 		return
