@@ -108,6 +108,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	if err != nil {
 		return nil, err
 	}
+	work.TellTo(watch{definitions, told})
 	// Every process that writes judges what it writes; the role is for what is done besides.
 	judging := validation.New(c.Validation, validation.Parts{
 		DB: a.db, Definitions: definitions, Runs: work, Values: values.Values(), Told: told, Profiles: profiles, Clock: time.Now, Log: log,
@@ -150,6 +151,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	}
 	a.add("runs", work.Start, work.Stop) // last: it begins to do what was submitted to the others
 	work.Routes(api)
+	metrics.registry.MustRegister(work)
 	values.RunRoutes(api)
 
 	a.checks = []check{

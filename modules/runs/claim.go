@@ -99,8 +99,8 @@ func (r repository) unlocked(condition string) string {
 
 // finish ends a run that the process still holds; false: it does not.
 func (r repository) finish(ctx context.Context, id int64, owner string, token int64, state State, result, reason string, now time.Time) (bool, error) {
-	done := r.db.WithContext(ctx).Exec("UPDATE runs SET state = ?, result = ?, reason = ?, finished_at = ?, owner = '', to_tell = (slow = ? OR schedule <> '') WHERE "+claimed,
-		state, result, reason, database.MicrosOf(now), true, id, owner, token)
+	done := r.db.WithContext(ctx).Exec("UPDATE runs SET state = ?, result = ?, reason = ?, finished_at = ?, owner = '', to_tell = (slow OR watched) WHERE "+claimed,
+		state, result, reason, database.MicrosOf(now), id, owner, token)
 	return done.RowsAffected > 0, done.Error
 }
 
@@ -128,7 +128,7 @@ func (r repository) requeueAll(ctx context.Context, owner string) (int64, error)
 
 // requestCancel ends a queued run and marks a running one.
 func (r repository) requestCancel(ctx context.Context, id int64, now time.Time) error {
-	err := r.db.WithContext(ctx).Exec("UPDATE runs SET state = 'cancelled', cancel_requested = ?, reason = ?, finished_at = ?, to_tell = (schedule <> '') WHERE id = ? AND state = 'queued'",
+	err := r.db.WithContext(ctx).Exec("UPDATE runs SET state = 'cancelled', cancel_requested = ?, reason = ?, finished_at = ?, to_tell = watched WHERE id = ? AND state = 'queued'",
 		true, reasonCancelled, database.MicrosOf(now), id).Error
 	if err == nil {
 		err = r.db.WithContext(ctx).Exec("UPDATE runs SET cancel_requested = ? WHERE id = ? AND state = 'running'", true, id).Error
@@ -213,8 +213,8 @@ func takeBackOne(tx *gorm.DB, row *runRow, now time.Time, maxDeaths int) error {
 		return tx.Exec("UPDATE runs SET state = 'queued', owner = '', started_at = NULL, tries = ? WHERE id = ?",
 			run.ended(now, "its process ended, or was not heard of until its lease had ended"), row.ID).Error
 	}
-	return tx.Exec("UPDATE runs SET state = ?, reason = ?, finished_at = ?, owner = '', to_tell = (slow = ? OR schedule <> '') WHERE id = ?",
-		state, reason, database.MicrosOf(now), true, row.ID).Error
+	return tx.Exec("UPDATE runs SET state = ?, reason = ?, finished_at = ?, owner = '', to_tell = (slow OR watched) WHERE id = ?",
+		state, reason, database.MicrosOf(now), row.ID).Error
 }
 
 // tooLate ends the queued runs that are past their deadline: those that were never started are skipped, the others have failed.
@@ -232,8 +232,8 @@ func (r repository) tooLate(ctx context.Context, now time.Time) error {
 				reason += "; the attempt before failed: " + run.Reason
 			}
 		}
-		err := r.db.WithContext(ctx).Exec("UPDATE runs SET state = ?, reason = ?, finished_at = ?, to_tell = (slow = ? OR schedule <> '') WHERE id = ? AND state = 'queued'",
-			state, reason, database.MicrosOf(now), true, run.ID).Error
+		err := r.db.WithContext(ctx).Exec("UPDATE runs SET state = ?, reason = ?, finished_at = ?, to_tell = (slow OR watched) WHERE id = ? AND state = 'queued'",
+			state, reason, database.MicrosOf(now), run.ID).Error
 		if err != nil {
 			return err
 		}

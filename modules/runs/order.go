@@ -14,7 +14,8 @@ type Order struct {
 	Kind, Subject string
 	Parameters    any
 	Unique        string // at most one run has it, as long as runs are kept; "": any number
-	Schedule      string // the schedule that asks for it; what becomes of such a run is told to the Watcher
+	Schedule      string // the schedule that asks for it
+	Watched       bool   // what becomes of it is told to the Watcher, as with each that a schedule asks for
 	Tick          time.Time
 	Form          string // its duration is compared with those of runs of the same kind, subject and form
 
@@ -66,7 +67,7 @@ func (o *Order) row(now time.Time) (*runRow, error) {
 	}
 	return &runRow{
 		Kind: o.Kind, Subject: o.Subject, State: Queued, Submitted: true, Parameters: text, CreatedAt: database.MicrosOf(now),
-		UniqueKey: o.Unique, Schedule: o.Schedule, Tick: given(o.Tick), Form: o.Form,
+		UniqueKey: o.Unique, Schedule: o.Schedule, Watched: o.Watched || o.Schedule != "", Tick: given(o.Tick), Form: o.Form,
 		NotBefore: given(o.NotBefore), Deadline: given(o.Deadline), Retries: o.Retries, Backoff: backoff.Microseconds(),
 		ConcurrencyKey: o.Key, Heavy: o.Heavy, AtOnce: o.Now, RetryOf: o.RetryOf, Forced: o.Forced,
 	}, nil

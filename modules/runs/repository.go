@@ -59,7 +59,8 @@ type runRow struct {
 	Inputs         string
 	Outputs        string
 	Slow           bool
-	ToTell         bool // its end is told to the Watcher
+	Watched        bool // its end is told to the Watcher
+	ToTell         bool // its end has to be told yet
 }
 
 func (runRow) TableName() string { return "runs" }

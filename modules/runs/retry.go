@@ -27,7 +27,7 @@ func (r *Runs) Retry(ctx context.Context, id int64, force, now bool) (Run, error
 	run := row.run()
 	again, created, err := r.Order(ctx, Order{
 		Kind: run.Kind, Subject: run.Subject, Parameters: parametersOf(run.Parameters), Form: row.Form,
-		Unique: fmt.Sprintf("retry of run %d", id), Schedule: run.Schedule, Tick: run.Tick, Retries: run.Retries,
+		Unique: fmt.Sprintf("retry of run %d", id), Schedule: run.Schedule, Watched: row.Watched, Tick: run.Tick, Retries: run.Retries,
 		Backoff: row.backoff(), Key: run.Key, Heavy: run.Heavy, Now: now, RetryOf: id, Forced: force || run.Forced,
 	})
 	if err != nil || created || !again.State.Finished() && (again.Forced || !force) {

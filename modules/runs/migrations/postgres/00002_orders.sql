@@ -23,6 +23,7 @@ ALTER TABLE runs
     ADD COLUMN inputs          text    NOT NULL DEFAULT '',
     ADD COLUMN outputs         text    NOT NULL DEFAULT '',
     ADD COLUMN slow            boolean NOT NULL DEFAULT false,
+    ADD COLUMN watched         boolean NOT NULL DEFAULT false,
     ADD COLUMN to_tell         boolean NOT NULL DEFAULT false; -- its end has to be told
 CREATE UNIQUE INDEX runs_unique ON runs (unique_key) WHERE unique_key <> '';
 CREATE UNIQUE INDEX runs_alone ON runs (concurrency_key) WHERE state = 'running' AND concurrency_key <> '';

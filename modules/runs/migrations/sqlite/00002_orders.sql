@@ -22,6 +22,7 @@ ALTER TABLE runs ADD COLUMN row_count       INTEGER;
 ALTER TABLE runs ADD COLUMN inputs          TEXT    NOT NULL DEFAULT '';
 ALTER TABLE runs ADD COLUMN outputs         TEXT    NOT NULL DEFAULT '';
 ALTER TABLE runs ADD COLUMN slow            INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN watched         INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN to_tell         INTEGER NOT NULL DEFAULT 0;  -- 1: its end has to be told
 CREATE UNIQUE INDEX runs_unique ON runs (unique_key) WHERE unique_key <> '';
 CREATE UNIQUE INDEX runs_alone ON runs (concurrency_key) WHERE state = 'running' AND concurrency_key <> '';
