@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,25 +20,39 @@ func TestRoutes(t *testing.T) {
 	require.NoError(t, Migrate(t.Context(), db))
 	r := New(db, quick, func() time.Time { return now }, slog.New(slog.DiscardHandler))
 	handler := httpapitest.Serve(slog.New(slog.DiscardHandler), r.Routes)
+	r.process = "host, process 7"
 	active, err := r.Begin(t.Context(), "load", "purchases", map[string]int{"a": 1})
 	require.NoError(t, err)
 	require.NoError(t, active.Finish(t.Context(), map[string]int64{"stored": 9007199254740993}, nil))
 	_, err = r.Submit(t.Context(), "materialization", "purchases", nil)
 	require.NoError(t, err)
+	failing, err := r.Begin(t.Context(), "pipeline", "totals", nil)
+	require.NoError(t, err)
+	failing.Logf("read %d rows\nof two files", 12)
+	failing.Rows(5)
+	failing.Inputs([]string{"purchases"})
+	failing.Outputs([]string{"totals"})
+	require.NoError(t, failing.Finish(t.Context(), nil, Hold("half of the rows are missing")))
+	require.NoError(t, db.Exec("UPDATE runs SET submitted = 1 WHERE id = 3").Error)
 
-	const load = `{"id":1,"kind":"load","subject":"purchases","state":"succeeded","parameters":{"a":1},"result":{"stored":9007199254740993},"attempts":1,` +
-		`"created_at":"2026-01-02T03:04:05.123456Z","started_at":"2026-01-02T03:04:05.123456Z","finished_at":"2026-01-02T03:04:05.123456Z"}`
+	const load = `{"id":1,"kind":"load","subject":"purchases","state":"succeeded","parameters":{"a":1},"result":{"stored":9007199254740993},"attempts":1,"owner":"host, process 7",` +
+		`"heartbeat_at":"2026-01-02T03:04:05.123456Z","created_at":"2026-01-02T03:04:05.123456Z","started_at":"2026-01-02T03:04:05.123456Z","finished_at":"2026-01-02T03:04:05.123456Z"}`
 	const queued = `{"id":2,"kind":"materialization","subject":"purchases","state":"queued","attempts":0,"created_at":"2026-01-02T03:04:05.123456Z"}`
 	const cancelled = `{"id":2,"kind":"materialization","subject":"purchases","state":"cancelled","reason":"cancelled by a caller","attempts":0,` +
 		`"created_at":"2026-01-02T03:04:05.123456Z","finished_at":"2026-01-02T03:04:05.123456Z","cancel_requested":true}`
+
+	const held = `{"id":3,"kind":"pipeline","subject":"totals","state":"held","reason":"half of the rows are missing","rows":5,"inputs":["purchases"],"outputs":["totals"],` +
+		`"attempts":1,"owner":"host, process 7","heartbeat_at":"2026-01-02T03:04:05.123456Z","created_at":"2026-01-02T03:04:05.123456Z",` +
+		`"started_at":"2026-01-02T03:04:05.123456Z","finished_at":"2026-01-02T03:04:05.123456Z"}`
+	const forced = `{"id":4,"kind":"pipeline","subject":"totals","state":"queued","attempts":0,"retry_of":3,"forced":true,"created_at":"2026-01-02T03:04:05.123456Z"}`
 
 	for _, c := range []struct {
 		name, method, path string
 		status             int
 		want               string // exact JSON, or a part of a problem
 	}{
-		{"all", "GET", "/runs", 200, `{"runs":[` + queued + `,` + load + `]}`},
-		{"first page", "GET", "/runs?limit=1", 200, `{"runs":[` + queued + `],"next_page_token":"2"}`},
+		{"all", "GET", "/runs", 200, `{"runs":[` + held + `,` + queued + `,` + load + `]}`},
+		{"first page", "GET", "/runs?limit=2", 200, `{"runs":[` + held + `,` + queued + `],"next_page_token":"2"}`},
 		{"last page", "GET", "/runs?limit=1&page_token=2", 200, `{"runs":[` + load + `]}`},
 		{"beyond", "GET", "/runs?page_token=1", 200, `{"runs":[]}`},
 		{"of a kind", "GET", "/runs?kind=load", 200, `{"runs":[` + load + `]}`},
@@ -52,22 +67,42 @@ func TestRoutes(t *testing.T) {
 		{"wait in vain", "GET", "/runs/2?wait=20ms", 200, queued},
 		{"wait too long", "GET", "/runs/1?wait=1h", 400, "invalid-duration"},
 		{"wait a little too long", "GET", "/runs/1?wait=10m1s", 400, "invalid-duration"},
-		{"unknown", "GET", "/runs/3", 404, "unknown-run"},
+		{"held ones since", "GET", "/runs?state=held&since=2026-01-02T03:04:05%2B00:00", 200, `{"runs":[` + held + `]}`},
+		{"since, with a plus sign as it is", "GET", "/runs?since=2026-01-02T05:04:06+02:00", 200, `{"runs":[]}`},
+		{"since some time", "GET", "/runs?since=yesterday", 400, "invalid-time"},
+		{"of a schedule", "GET", "/runs?schedule=nightly", 200, `{"runs":[]}`},
+		{"a log", "GET", "/runs/3/log", 200, "2026-01-02T03:04:05.123Z read 12 rows\n2026-01-02T03:04:05.123Z of two files\n"},
+		{"a log of nothing", "GET", "/runs/1/log", 200, ""},
+		{"a log of an unknown one", "GET", "/runs/9/log", 404, "unknown-run"},
+		{"release a held one", "POST", "/runs/3/retry?force=true", 202, forced},
+		{"release it again", "POST", "/runs/3/retry?force=true", 202, forced},
+		{"retry a queued one", "POST", "/runs/4/retry", 409, "run-not-finished"},
+		{"retry one that succeeded", "POST", "/runs/1/retry", 409, "run-succeeded"},
+		{"retry an unknown one", "POST", "/runs/9/retry", 404, "unknown-run"},
+		{"force it somehow", "POST", "/runs/3/retry?force=somehow", 422, "query.force"},
+		{"unknown", "GET", "/runs/9", 404, "unknown-run"},
 		{"no number", "GET", "/runs/x", 422, "path.id"},
 		{"negative", "GET", "/runs/-1", 422, "path.id"},
 		{"cancel a queued one", "POST", "/runs/2/cancel", 200, cancelled},
 		{"cancel again", "POST", "/runs/2/cancel", 200, cancelled},
 		{"cancel a finished one", "POST", "/runs/1/cancel", 409, "run-finished"},
-		{"cancel an unknown one", "POST", "/runs/3/cancel", 404, "unknown-run"},
+		{"cancel an unknown one", "POST", "/runs/9/cancel", 404, "unknown-run"},
+		{"cancel a retry", "POST", "/runs/4/cancel", 200, `{"id":4,"kind":"pipeline","subject":"totals","state":"cancelled","reason":"cancelled by a caller","attempts":0,"retry_of":3,` +
+			`"forced":true,"created_at":"2026-01-02T03:04:05.123456Z","finished_at":"2026-01-02T03:04:05.123456Z","cancel_requested":true}`},
+		{"retry what was retried", "POST", "/runs/3/retry", 409, "retried already as run 4"},
 	} {
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), c.method, "http://localhost"+c.path, nil))
 		body, err := io.ReadAll(recorder.Body)
 		require.NoError(t, err)
 		require.Equal(t, c.status, recorder.Code, "%s: %s", c.name, body)
-		if c.status == 200 {
+		switch {
+		case c.status < 300 && strings.HasSuffix(c.path, "/log"):
+			require.Equal(t, c.want, string(body), c.name)
+			require.Equal(t, "text/plain; charset=utf-8", recorder.Header().Get("Content-Type"))
+		case c.status < 300:
 			require.JSONEq(t, c.want, string(body), c.name)
-		} else {
+		default:
 			require.Contains(t, string(body), c.want, c.name)
 		}
 	}

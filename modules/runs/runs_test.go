@@ -37,7 +37,7 @@ func processWith(t *testing.T, db *gorm.DB, config Config, handle func(*Runs)) *
 }
 
 func wait(t *testing.T, r *Runs, id int64) Run {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	run, err := r.Wait(ctx, id)
 	require.NoError(t, err)
@@ -143,8 +143,7 @@ func TestWaitingRunIsNotQueuedTwice(t *testing.T) {
 			require.NoError(t, err)
 			require.NotEqual(t, one.ID, run.ID)
 		}
-		now := time.Now()
-		_, found, err := r.repository.claim(t.Context(), "work", "someone", now, now.Add(time.Minute))
+		_, found, err := r.repository.claim(t.Context(), "work", claimant{owner: "someone", now: time.Now(), lease: time.Minute})
 		require.NoError(t, err)
 		require.True(t, found)
 		later, err := r.Submit(t.Context(), "work", "a", 1)
@@ -280,6 +279,55 @@ func TestStopGivesSubmittedWorkBack(t *testing.T) {
 	})
 }
 
+// Processes that are stopped in the middle of looking for work leave nothing behind that has to wait for a lease to end: a claim that is under
+// way when its process stops is given back, or was never made.
+func TestStopInTheMiddleOfAClaim(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {
+		config := quick
+		config.Lease = time.Hour
+		db := open()
+		require.NoError(t, Migrate(t.Context(), db))
+		first := New(db, config, time.Now, slog.New(slog.DiscardHandler))
+		var ids []int64
+		for i := range 60 {
+			run, err := first.Submit(t.Context(), "work", "a", i)
+			require.NoError(t, err)
+			ids = append(ids, run.ID)
+		}
+		var ended atomic.Int32
+		start := func() *Runs {
+			r := New(db, config, time.Now, slog.New(slog.DiscardHandler))
+			r.Handle("work", 3, func(ctx context.Context, _ *Active) (any, error) {
+				select {
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				case <-time.After(time.Millisecond):
+					ended.Add(1)
+					return nil, nil
+				}
+			})
+			require.NoError(t, r.Start(context.WithoutCancel(t.Context())))
+			return r
+		}
+		for i := range 40 {
+			r := start()
+			time.Sleep(time.Duration(i%8) * time.Millisecond)
+			r.Stop()
+			var left int64
+			require.NoError(t, db.Raw("SELECT count(*) FROM runs WHERE state = 'running'").Scan(&left).Error)
+			require.Zero(t, left)
+		}
+		last := start()
+		defer last.Stop()
+		for _, id := range ids {
+			run := wait(t, last, id)
+			require.Equal(t, Succeeded, run.State)
+			require.Equal(t, 1, run.Attempts)
+		}
+		require.EqualValues(t, len(ids), ended.Load())
+	})
+}
+
 // A process that died holds runs until its lease ends, or, where no other process can be there, until the next start.
 func TestDeadProcess(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {
@@ -291,7 +339,7 @@ func TestDeadProcess(t *testing.T) {
 		submit := func(subject string) Run {
 			run, err := dead.Submit(t.Context(), "work", subject, nil)
 			require.NoError(t, err)
-			claimed, found, err := dead.repository.claim(t.Context(), "work", dead.owner, time.Now(), time.Now().Add(quick.Lease))
+			claimed, found, err := dead.repository.claim(t.Context(), "work", claimant{owner: dead.owner, process: dead.process, now: time.Now(), lease: quick.Lease})
 			require.NoError(t, err)
 			require.True(t, found)
 			require.Equal(t, run.ID, claimed.ID)
@@ -329,8 +377,8 @@ func TestIdsAreNeverUsedAgain(t *testing.T) {
 			require.NoError(t, err)
 			require.Greater(t, active.ID(), last)
 			last = active.ID()
-			require.NoError(t, active.Finish(t.Context(), nil, nil))
-			require.NoError(t, r.repository.forget(t.Context(), time.Now().Add(time.Minute)))
+			require.NoError(t, active.Finish(t.Context(), nil, errors.New("nothing came in")))
+			require.NoError(t, r.repository.forget(t.Context(), time.Now().Add(time.Minute), 0))
 			_, err = r.Get(t.Context(), last)
 			require.True(t, fault.Is(err, "unknown-run"))
 		}
@@ -366,3 +414,5 @@ func TestEarliestOfThoseThatAreUnfinishedOrFinishedSince(t *testing.T) {
 		require.Zero(t, earliest(now.Add(time.Microsecond)))
 	})
 }
+
+func doNothing(context.Context, *Active) (any, error) { return nil, nil }
