@@ -148,7 +148,7 @@ func (a *Active) save(ctx context.Context, result any, err error) error {
 	if err != nil {
 		state, reason = a.verdict(err)
 	}
-	if flushErr := a.flush(ctx); flushErr != nil {
+	if flushErr := a.flush(ctx, true); flushErr != nil {
 		return fmt.Errorf("finish run %d: %w", a.run.ID, flushErr)
 	}
 	now := a.runs.clock()
@@ -193,15 +193,19 @@ func (a *Active) verdict(err error) (State, string) {
 	return Failed, sentence(err)
 }
 
-// flush saves what the work said of itself since the last flush.
-func (a *Active) flush(ctx context.Context) error {
+// flush saves what the work said of itself since the last flush. If the run's row is in use just now, it is done the next time, unless this is
+// the last.
+func (a *Active) flush(ctx context.Context, last bool) error {
 	a.saving.Lock()
 	defer a.saving.Unlock()
 	if said, ok := a.newNotes(); ok {
-		if err := a.runs.repository.saveNotes(ctx, a.run.ID, a.runs.owner, a.run.Token, said); err != nil {
+		saved, err := a.runs.repository.saveNotes(ctx, a.run.ID, a.runs.owner, a.run.Token, said, last)
+		if !saved {
 			a.mu.Lock()
 			a.noted = true
 			a.mu.Unlock()
+		}
+		if err != nil {
 			return fmt.Errorf("save progress: %w", err)
 		}
 	}

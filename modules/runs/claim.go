@@ -139,9 +139,11 @@ func (r repository) requestCancel(ctx context.Context, id int64, now time.Time) 
 	return nil
 }
 
-func (r repository) renew(ctx context.Context, owner string, lease time.Duration) error {
-	return r.db.WithContext(ctx).Exec("UPDATE runs SET lease_until = ?, heartbeat_at = ? WHERE "+r.unlocked("owner = ? AND state = 'running'"),
-		r.in(lease), r.now(), owner).Error
+// renew shows of some runs that the process that holds them lives. Those it does not know of, because the answer to a claim did not come
+// through, are not renewed.
+func (r repository) renew(ctx context.Context, ids []int64, owner string, lease time.Duration) error {
+	return r.db.WithContext(ctx).Exec("UPDATE runs SET lease_until = ?, heartbeat_at = ? WHERE "+r.unlocked("id IN ? AND owner = ? AND state = 'running'"),
+		r.in(lease), r.now(), ids, owner).Error
 }
 
 // holding is what the table says of a run that a process works on.

@@ -59,7 +59,7 @@ func TestStaleOwnerIsRefused(t *testing.T) {
 		// Whatever it wrote of the run does not show.
 		stale.Logf("I am late")
 		stale.Rows(1)
-		require.NoError(t, stale.flush(t.Context()))
+		require.NoError(t, stale.flush(t.Context(), true))
 		require.ErrorIs(t, stale.Finish(t.Context(), "wrong", nil), errTaken)
 		close(release)
 		got := wait(t, alive, run.ID)
@@ -83,7 +83,7 @@ func TestEndedLeaseHoldsNothing(t *testing.T) {
 		require.NoError(t, active.StillHeld(t.Context(), nil))
 		require.NoError(t, db.Exec("UPDATE runs SET lease_until = ?", r.repository.in(-time.Second)).Error)
 		require.True(t, fault.Is(active.StillHeld(t.Context(), nil), "run-taken"))
-		require.NoError(t, r.repository.renew(t.Context(), r.owner, time.Minute))
+		require.NoError(t, r.repository.renew(t.Context(), []int64{active.ID()}, r.owner, time.Minute))
 		require.NoError(t, active.StillHeld(t.Context(), nil))
 	})
 }
@@ -118,7 +118,7 @@ func TestFenceKeepsTheRunUntilTheTransactionEnds(t *testing.T) {
 	taken, err := r.repository.takeBack(t.Context(), false, time.Now(), maxDeaths)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, taken)
-	require.NoError(t, r.repository.renew(t.Context(), r.owner, time.Minute), "it does not wait either")
+	require.NoError(t, r.repository.renew(t.Context(), []int64{active.ID()}, r.owner, time.Minute), "it does not wait either")
 	run, err := r.Get(t.Context(), unasked.ID())
 	require.NoError(t, err)
 	require.Equal(t, Failed, run.State)

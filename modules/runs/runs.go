@@ -121,7 +121,9 @@ func (r *Runs) Begin(ctx context.Context, kind, subject string, parameters any) 
 		return nil, fmt.Errorf("begin %s of %s: %w", kind, subject, err)
 	}
 	row := &runRow{Kind: kind, Subject: subject, Parameters: text, Owner: r.owner, Process: r.process, CreatedAt: database.MicrosOf(r.clock())}
-	if err := r.repository.begin(ctx, row, r.config.Lease); err != nil {
+	storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Lease) // else it may be stored, and nobody know of it
+	defer cancel()
+	if err := r.repository.begin(storing, row, r.config.Lease); err != nil {
 		return nil, err
 	}
 	return r.activate(ctx, row), nil

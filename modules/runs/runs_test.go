@@ -378,7 +378,7 @@ func TestIdsAreNeverUsedAgain(t *testing.T) {
 			require.Greater(t, active.ID(), last)
 			last = active.ID()
 			require.NoError(t, active.Finish(t.Context(), nil, errors.New("nothing came in")))
-			require.NoError(t, r.repository.forget(t.Context(), time.Now().Add(time.Minute), 0))
+			require.NoError(t, r.repository.forget(t.Context(), time.Now().Add(time.Minute), time.Now(), 0))
 			_, err = r.Get(t.Context(), last)
 			require.True(t, fault.Is(err, "unknown-run"))
 		}

@@ -57,8 +57,12 @@ func (r *Runs) watch(ctx context.Context) error {
 		if a.usual == 0 || took < slowTimes*a.usual {
 			continue
 		}
-		if err := r.repository.markSlow(ctx, a.run.ID, r.owner, a.run.Token); err != nil {
+		marked, err := r.repository.markSlow(ctx, a.run.ID, r.owner, a.run.Token)
+		if err != nil {
 			return fmt.Errorf("mark a slow run: %w", err)
+		}
+		if !marked { // it is being published just now, or was lost
+			continue
 		}
 		run := a.run
 		run.Slow = true
@@ -112,8 +116,9 @@ func (r repository) median(ctx context.Context, kind, subject, form string) (tim
 	return max(took[len(took)/2], time.Microsecond), nil
 }
 
-func (r repository) markSlow(ctx context.Context, id int64, owner string, token int64) error {
-	return r.db.WithContext(ctx).Exec("UPDATE runs SET slow = ? WHERE "+r.unlocked(claimed), true, id, owner, token).Error
+func (r repository) markSlow(ctx context.Context, id int64, owner string, token int64) (bool, error) {
+	marked := r.db.WithContext(ctx).Exec("UPDATE runs SET slow = ? WHERE "+r.unlocked(claimed), true, id, owner, token)
+	return marked.RowsAffected > 0, marked.Error
 }
 
 func (r repository) toTell(ctx context.Context, limit int) ([]Run, error) {

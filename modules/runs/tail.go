@@ -100,7 +100,7 @@ func (r *Runs) Log(ctx context.Context, id int64) (string, error) {
 	active := r.active[id]
 	r.mu.Unlock()
 	if active != nil { // newer than the table
-		if err := active.flush(ctx); err != nil {
+		if err := active.flush(ctx, false); err != nil {
 			return "", unavailable(err)
 		}
 	}
@@ -123,8 +123,13 @@ func (r repository) saveLog(ctx context.Context, id, token int64, lines string) 
 		" ON CONFLICT (run_id) DO UPDATE SET lines = excluded.lines", lines, id, token).Error
 }
 
-// saveNotes shows what the work says of itself.
-func (r repository) saveNotes(ctx context.Context, id int64, owner string, token int64, said notes) error {
-	return r.db.WithContext(ctx).Exec("UPDATE runs SET progress = ?, inputs = ?, outputs = ?, row_count = ? WHERE "+r.unlocked(claimed),
-		said.progress, said.inputs, said.outputs, said.rows, id, owner, token).Error
+// saveNotes shows what the work says of itself. Unless it is to wait for it, a row that is in use is left as it is: false.
+func (r repository) saveNotes(ctx context.Context, id int64, owner string, token int64, said notes, wait bool) (bool, error) {
+	which := claimed
+	if !wait {
+		which = r.unlocked(claimed)
+	}
+	saved := r.db.WithContext(ctx).Exec("UPDATE runs SET progress = ?, inputs = ?, outputs = ?, row_count = ? WHERE "+which,
+		said.progress, said.inputs, said.outputs, said.rows, id, owner, token)
+	return saved.RowsAffected > 0, saved.Error
 }

@@ -145,8 +145,12 @@ func (r *Runs) release(h *handler) {
 
 // renew shows that this process lives, and takes back the runs of those that do not.
 func (r *Runs) renew(ctx context.Context) error {
-	if len(r.working()) > 0 {
-		if err := r.repository.renew(ctx, r.owner, r.config.Lease); err != nil {
+	var ids []int64
+	for _, a := range r.working() {
+		ids = append(ids, a.ID())
+	}
+	if len(ids) > 0 {
+		if err := r.repository.renew(ctx, ids, r.owner, r.config.Lease); err != nil {
 			return fmt.Errorf("renew leases: %w", err)
 		}
 	}
@@ -172,7 +176,7 @@ func (r *Runs) attend(ctx context.Context) error {
 		return nil
 	}
 	for _, a := range working {
-		if err := a.flush(ctx); err != nil {
+		if err := a.flush(ctx, false); err != nil {
 			return err
 		}
 	}
@@ -205,7 +209,7 @@ func (r *Runs) do(ctx context.Context, work Work, active *Active) {
 	result, err := protect(work, active)
 	saving := context.WithoutCancel(ctx)
 	if cause := context.Cause(active.ctx); err != nil && (cause == context.Canceled || cause == errTaken) {
-		if err := active.flush(saving); err != nil {
+		if err := active.flush(saving, true); err != nil {
 			r.log.Warn("the end of a run's log could not be saved", "run", active.ID(), "error", err)
 		}
 		if cause == errTaken {

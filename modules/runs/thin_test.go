@@ -42,12 +42,25 @@ func TestOldRunsAreThinnedOut(t *testing.T) {
 			add("a", Failed, 160*day):    false,
 			add("a", Queued, 150*day):    false,
 			add("b", Failed, 100*day):    true,
-			add("b", Failed, 89*day):     false, // not old yet
+			add("b", Failed, 9*day):      false, // not old yet
 			add("b", Failed, 3*day):      false,
 			add("b", Failed, 2*day):      false,
 			add("b", Succeeded, 1*day):   false,
 			add("c", Held, 1000*day):     false,
 		}
+		// To be told yet, and asked for once.
+		for _, change := range []string{"to_tell = true", "unique_key = 'x'"} {
+			kept := add("d", Failed, 20*day)
+			require.NoError(t, db.Exec("UPDATE runs SET "+change+" WHERE id = ?", kept).Error)
+		}
+		once := add("d", Failed, 40*day)
+		require.NoError(t, db.Exec("UPDATE runs SET unique_key = 'y' WHERE id = ?", once).Error)
+		gone[once] = true
+		for range 3 {
+			add("d", Failed, 0)
+		}
+		config.Keep = 10 * day
+		r = New(db, config, func() time.Time { return now }, slog.New(slog.DiscardHandler))
 		require.NoError(t, r.forget(t.Context()))
 		var left, logs []int64
 		require.NoError(t, db.Raw("SELECT id FROM runs").Scan(&left).Error)
