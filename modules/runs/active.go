@@ -25,7 +25,8 @@ type Active struct {
 	mu       sync.Mutex
 	shown    time.Time // when progress was last taken
 	notes    notes
-	noted    bool // there is something new in notes
+	showing  bool // there is something new in notes.progress
+	noted    bool // there is something new in the other notes
 	finished bool
 
 	measured bool          // usual is known; this and the next two are tend's own
@@ -76,7 +77,7 @@ func (a *Active) Progress(v any) {
 		return
 	}
 	a.shown = now
-	a.note(v, &a.notes.progress)
+	a.showing = a.note(v, &a.notes.progress) || a.showing
 }
 
 // Inputs says what the work reads, as JSON; a later call replaces what an earlier one said, also in an attempt before. Nothing of it may be a
@@ -84,14 +85,14 @@ func (a *Active) Progress(v any) {
 func (a *Active) Inputs(v any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.note(v, &a.notes.inputs)
+	a.noted = a.note(v, &a.notes.inputs) || a.noted
 }
 
 // Outputs says what the work has written, as Inputs says what it reads.
 func (a *Active) Outputs(v any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.note(v, &a.notes.outputs)
+	a.noted = a.note(v, &a.notes.outputs) || a.noted
 }
 
 // Rows says how many rows the work has written.
@@ -102,22 +103,23 @@ func (a *Active) Rows(n int64) {
 }
 
 // note takes in what is said; the caller holds mu.
-func (a *Active) note(v any, into *string) {
+func (a *Active) note(v any, into *string) bool {
 	text, err := encode(v)
 	if err != nil {
 		a.runs.log.Error("what a run says of itself cannot be written as JSON", "run", a.run.ID, "error", err)
-		return
+		return false
 	}
-	*into, a.noted = text, true
+	*into = text
+	return true
 }
 
-// newNotes are all notes, if there is anything new in them since the last call.
-func (a *Active) newNotes() (notes, bool) {
+// newNotes are all notes, if there is anything new in them since the last call. At its end how far a run got is no news.
+func (a *Active) newNotes(last bool) (notes, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	noted := a.noted
-	a.noted = false
-	return a.notes, noted
+	news := a.noted || a.showing && !last
+	a.noted, a.showing = false, false
+	return a.notes, news
 }
 
 // Finish ends a run that was begun: with the result, or as failed by err; what a failed one came to may be told as well. A second call
@@ -198,7 +200,7 @@ func (a *Active) verdict(err error) (State, string) {
 func (a *Active) flush(ctx context.Context, last bool) error {
 	a.saving.Lock()
 	defer a.saving.Unlock()
-	if said, ok := a.newNotes(); ok {
+	if said, ok := a.newNotes(last); ok {
 		saved, err := a.runs.repository.saveNotes(ctx, a.run.ID, a.runs.owner, a.run.Token, said, last)
 		if !saved {
 			a.mu.Lock()

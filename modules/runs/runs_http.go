@@ -43,7 +43,7 @@ type Answer struct {
 	CancelRequested bool            `json:"cancel_requested,omitempty"`
 }
 
-// Show makes the answer for a run; other modules answer with it too.
+// Show makes the answer for a run, but for which process does it: other modules answer with it.
 func (run Run) Show() Answer {
 	given := func(t time.Time) *time.Time {
 		if t.IsZero() {
@@ -55,11 +55,21 @@ func (run Run) Show() Answer {
 		ID: run.ID, Kind: run.Kind, Subject: run.Subject, State: run.State, Schedule: run.Schedule, Tick: given(run.Tick),
 		Parameters: run.Parameters, Progress: run.Progress, Result: run.Result, Reason: run.Reason,
 		Rows: run.Rows, Inputs: run.Inputs, Outputs: run.Outputs, Attempts: run.Attempts, Retries: run.Retries, Ended: run.Ended,
-		Owner: run.Process, HeartbeatAt: given(run.HeartbeatAt), NotBefore: given(run.NotBefore), Deadline: given(run.Deadline),
+		NotBefore: given(run.NotBefore), Deadline: given(run.Deadline),
 		Key: run.Key, Heavy: run.Heavy, Slow: run.Slow, RetryOf: run.RetryOf, Forced: run.Forced,
 		CreatedAt: run.CreatedAt, StartedAt: given(run.StartedAt), FinishedAt: given(run.FinishedAt),
 		CancelRequested: run.CancelRequested,
 	}
+}
+
+// shown is the whole answer.
+func (run Run) shown() Answer {
+	answer := run.Show()
+	answer.Owner = run.Process
+	if !run.HeartbeatAt.IsZero() {
+		answer.HeartbeatAt = &run.HeartbeatAt
+	}
+	return answer
 }
 
 type runOutput struct{ Body Answer }
@@ -99,7 +109,7 @@ func (r *Runs) listRuns(ctx context.Context, in *listInput) (*listOutput, error)
 	out := &listOutput{}
 	found, out.Body.NextPageToken = httpapi.CutPage(&in.Page, found, func(run Run) int64 { return run.ID })
 	for _, run := range found {
-		out.Body.Runs = append(out.Body.Runs, run.Show())
+		out.Body.Runs = append(out.Body.Runs, run.shown())
 	}
 	return out, nil
 }
@@ -110,7 +120,7 @@ func (r *Runs) getRun(ctx context.Context, in *struct {
 }) (*runOutput, error) {
 	if in.Wait == "" {
 		run, err := r.Get(ctx, in.ID)
-		return &runOutput{run.Show()}, err
+		return &runOutput{run.shown()}, err
 	}
 	wait, err := ReadWait(in.Wait)
 	if err != nil {
@@ -119,7 +129,7 @@ func (r *Runs) getRun(ctx context.Context, in *struct {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	run, err := r.Wait(ctx, in.ID)
-	return &runOutput{run.Show()}, err
+	return &runOutput{run.shown()}, err
 }
 
 func (r *Runs) getLog(ctx context.Context, in *struct {
@@ -133,7 +143,7 @@ func (r *Runs) cancelRun(ctx context.Context, in *struct {
 	ID int64 `path:"id" minimum:"1"`
 }) (*runOutput, error) {
 	run, err := r.Cancel(ctx, in.ID)
-	return &runOutput{run.Show()}, err
+	return &runOutput{run.shown()}, err
 }
 
 func (r *Runs) retryRun(ctx context.Context, in *struct {
@@ -142,5 +152,5 @@ func (r *Runs) retryRun(ctx context.Context, in *struct {
 	Now   bool  `query:"now" doc:"Start it in quiet hours too"`
 }) (*runOutput, error) {
 	run, err := r.Retry(ctx, in.ID, in.Force, in.Now)
-	return &runOutput{run.Show()}, err
+	return &runOutput{run.shown()}, err
 }
