@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"featurestore/modules/registry"
@@ -23,8 +24,7 @@ func (w watch) Slow(ctx context.Context, run runs.Run, usual time.Duration) erro
 	outcome := w.outcome(&run, "slow-run", time.Now())
 	outcome.Severity, outcome.Status = alerts.Warn, alerts.Failed
 	outcome.Observed, outcome.Expected = fmt.Sprintf("under way since %s", run.StartedAt.Format(time.RFC3339)), "about "+usual.Round(time.Millisecond).String()
-	outcome.Sentence = fmt.Sprintf("the %s of %s (run %d) takes more than three times as long as the last ones that succeeded, which took about %s",
-		run.Kind, run.Subject, run.ID, usual.Round(time.Millisecond))
+	outcome.Sentence = fmt.Sprintf("%s takes more than three times as long as the last ones that succeeded, which took about %s", named(&run), usual.Round(time.Millisecond))
 	return w.told.Observe(ctx, outcome)
 }
 
@@ -38,16 +38,16 @@ func (w watch) Ended(ctx context.Context, run runs.Run) error {
 	}
 	outcome := w.outcome(&run, "failed-run", run.FinishedAt)
 	outcome.Severity, outcome.Status, outcome.Expected = alerts.Error, alerts.Skipped, "succeeded"
-	outcome.Observed, outcome.Sentence = string(run.State), fmt.Sprintf("the %s of %s (run %d) has %s", run.Kind, run.Subject, run.ID, run.State)
+	outcome.Observed, outcome.Sentence = string(run.State), fmt.Sprintf("%s has %s", named(&run), run.State)
 	switch {
 	case run.State == runs.Succeeded:
 		outcome.Status = alerts.Passed
 	case run.State == runs.Failed && run.Schedule != "":
 		outcome.Status = alerts.Failed
-		outcome.Sentence = fmt.Sprintf("the %s of %s (run %d), which the schedule %s asked for, failed: %s", run.Kind, run.Subject, run.ID, run.Schedule, run.Reason)
+		outcome.Sentence = fmt.Sprintf("%s, which the schedule %s asked for, failed: %s", named(&run), run.Schedule, run.Reason)
 	case run.State == runs.Held:
 		outcome.Status = alerts.Failed
-		outcome.Sentence = fmt.Sprintf("the %s of %s (run %d) is held: %s; release it with POST /runs/%d/retry?force=true", run.Kind, run.Subject, run.ID, run.Reason, run.ID)
+		outcome.Sentence = fmt.Sprintf("%s is held: %s; release it with POST /runs/%d/retry?force=true", named(&run), run.Reason, run.ID)
 	}
 	return w.told.Observe(ctx, append(outcomes, outcome)...)
 }
@@ -69,6 +69,14 @@ func (w watch) outcome(run *runs.Run, rule string, at time.Time) alerts.Outcome 
 		group = run.Kind
 	}
 	return alerts.Outcome{
-		Rule: rule + " " + run.Kind + " " + run.Subject, Group: group, Class: alerts.Source, Owner: owner, Run: run.ID, At: at, For: 1, ResolveAfter: 1,
+		Rule: strings.TrimSpace(rule + " " + run.Kind + " " + run.Subject), Group: group, Class: alerts.Source, Owner: owner, Run: run.ID, At: at, For: 1, ResolveAfter: 1,
 	}
+}
+
+// named is a run in a sentence.
+func named(run *runs.Run) string {
+	if run.Subject == "" {
+		return fmt.Sprintf("the %s (run %d)", run.Kind, run.ID)
+	}
+	return fmt.Sprintf("the %s of %s (run %d)", run.Kind, run.Subject, run.ID)
 }
