@@ -15,6 +15,7 @@ import (
 type Active struct {
 	runs    *Runs
 	run     Run // as it was claimed or begun
+	ordered bool
 	form    string
 	backoff time.Duration
 	ctx     context.Context
@@ -41,7 +42,7 @@ type notes struct {
 }
 
 func (r *Runs) activate(ctx context.Context, row *runRow) *Active {
-	a := &Active{runs: r, run: row.run(), form: row.Form, backoff: row.backoff()}
+	a := &Active{runs: r, run: row.run(), ordered: row.Submitted, form: row.Form, backoff: row.backoff()}
 	a.slow = row.Slow
 	a.notes = notes{inputs: row.Inputs, outputs: row.Outputs, rows: row.RowCount}
 	a.ctx, a.end = context.WithCancelCause(ctx)

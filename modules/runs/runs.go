@@ -93,7 +93,7 @@ func (r *Runs) Stop() {
 	if r.cancel == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), r.config.Lease)
+	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
 	defer cancel()
 	if _, err := r.repository.requeueAll(ctx, r.owner); err != nil { // a claim may have come through whose answer did not
 		r.log.Warn("runs may not have been given back; they are taken back when their leases end", "error", err)
@@ -121,7 +121,7 @@ func (r *Runs) Begin(ctx context.Context, kind, subject string, parameters any) 
 		return nil, fmt.Errorf("begin %s of %s: %w", kind, subject, err)
 	}
 	row := &runRow{Kind: kind, Subject: subject, Parameters: text, Owner: r.owner, Process: r.process, CreatedAt: database.MicrosOf(r.clock())}
-	storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Lease) // else it may be stored, and nobody know of it
+	storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin) // else it may be stored, and nobody know of it
 	defer cancel()
 	if err := r.repository.begin(storing, row, r.config.Lease); err != nil {
 		return nil, err
@@ -235,7 +235,8 @@ func encode(v any) (string, error) {
 }
 
 const (
-	maxDeaths       = 5 // of processes that work on one run
+	maxDeaths       = 5                // of processes that work on one run
+	answerWithin    = 20 * time.Second // a statement that is not to be broken off by the end of what asked for it
 	reasonCancelled = "cancelled by a caller"
 )
 

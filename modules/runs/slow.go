@@ -9,7 +9,7 @@ import (
 
 // Watcher is told what somebody should know of runs. It is told at least once, by one process or another; an error has it told again.
 type Watcher interface {
-	// Slow is told of a run under way that takes much longer than runs of its kind, subject and form did: usual is their median.
+	// Slow is told of an ordered run under way that takes much longer than runs of its kind, subject and form did: usual is their median.
 	Slow(ctx context.Context, run Run, usual time.Duration) error
 	// Ended is told of each run that was slow or that a schedule asked for, when it has finished, whatever came of it.
 	Ended(ctx context.Context, run Run) error
@@ -44,7 +44,7 @@ func (r *Runs) watch(ctx context.Context) error {
 	now := r.clock()
 	for _, a := range r.working() {
 		took := now.Sub(a.run.StartedAt)
-		if a.slow || took < r.config.SlowAfter {
+		if a.slow || took < r.config.SlowAfter || !a.ordered { // what is done inside a request is as large as the caller chose
 			continue
 		}
 		if !a.measured {

@@ -102,7 +102,9 @@ func TestSlowRunsAreTold(t *testing.T) {
 		}
 		require.NoError(t, r.Start(context.WithoutCancel(t.Context())))
 		t.Cleanup(r.Stop)
-		require.Eventually(t, func() bool { return len(r.working()) == 4 }, 30*time.Second, time.Millisecond)
+		begun, err := r.Begin(t.Context(), "work", "short", nil)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return len(r.working()) == 5 }, 30*time.Second, time.Millisecond)
 		slow := func(name string) time.Duration { usual, _ := told.heard(ids[name]); return usual }
 
 		pass(9 * time.Second)
@@ -116,6 +118,9 @@ func TestSlowRunsAreTold(t *testing.T) {
 		require.Eventually(t, func() bool { return slow("usual") == 30*time.Second }, 30*time.Second, time.Millisecond)
 		require.Zero(t, slow("new"), "of four nobody knows how long they take")
 		require.Zero(t, slow("usualback-fill"))
+		usual, _ := told.heard(begun.ID())
+		require.Zero(t, usual)
+		require.NoError(t, begun.Finish(t.Context(), nil, nil))
 		run, err := r.Get(t.Context(), ids["usual"])
 		require.NoError(t, err)
 		require.True(t, run.Slow)

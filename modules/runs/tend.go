@@ -105,7 +105,7 @@ func (r *Runs) claim(ctx context.Context, kind string, by claimant) (*Active, er
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.Lease)
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
 	defer cancel()
 	by.now = r.clock()
 	row, found, err := r.repository.claim(asking, kind, by)
