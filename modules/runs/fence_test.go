@@ -138,6 +138,7 @@ func TestFenceKeepsTheRunUntilTheTransactionEnds(t *testing.T) {
 
 // Processes whose clocks are hours apart take nothing from each other, and take back what a dead one left, whichever clock it had.
 func TestClocksHoursApart(t *testing.T) {
+	t.Parallel()
 	url, schema := servers.Postgres(t)
 	start := func(ahead time.Duration, handle func(*Runs)) *Runs {
 		db, err := database.OpenPostgres(context.Background(), url, schema, slog.New(slog.DiscardHandler))
@@ -198,6 +199,7 @@ func TestClocksHoursApart(t *testing.T) {
 // Several processes, some of which fall asleep for longer than their leases between their work and what they publish of it. With the fence
 // each run has one effect; the control, without it, shows doubles.
 func TestOneEffectPerRun(t *testing.T) {
+	t.Parallel()
 	for name, fenced := range map[string]bool{"fenced": true, "control": false} {
 		t.Run(name, func(t *testing.T) {
 			effects, refused := publishAsleep(t, fenced)

@@ -61,6 +61,7 @@ func TestOneRunPerUniqueKey(t *testing.T) {
 }
 
 func TestNotBeforeAndDeadlines(t *testing.T) {
+	t.Parallel()
 	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {
 		r := process(t, open(), func(r *Runs) {
 			r.Handle("work", 2, func(ctx context.Context, run *Active) (any, error) {

@@ -12,6 +12,7 @@ import (
 )
 
 func TestWithoutItsDatabase(t *testing.T) {
+	t.Parallel()
 	server := servers.StartPostgres(t)
 	db, err := database.OpenPostgres(t.Context(), server.URL(), "runs", slog.New(slog.DiscardHandler))
 	require.NoError(t, err)

@@ -80,6 +80,7 @@ func worker(url, schema string, fenced bool) error {
 
 // A process that is stopped between its work and its publication for longer than its lease, and one that is killed there.
 func TestStoppedAndKilledProcesses(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		fenced  bool

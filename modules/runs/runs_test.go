@@ -206,6 +206,7 @@ func TestFinishedRunCannotBeCancelled(t *testing.T) {
 }
 
 func TestBegunWork(t *testing.T) {
+	t.Parallel()
 	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {
 		r := process(t, open(), nil)
 		active, err := r.Begin(t.Context(), "load", "a", map[string]string{"group": "a"})
@@ -282,6 +283,7 @@ func TestStopGivesSubmittedWorkBack(t *testing.T) {
 // Processes that are stopped in the middle of looking for work leave nothing behind that has to wait for a lease to end: a claim that is under
 // way when its process stops is given back, or was never made.
 func TestStopInTheMiddleOfAClaim(t *testing.T) {
+	t.Parallel()
 	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {
 		config := quick
 		config.Lease = time.Hour
