@@ -22,6 +22,7 @@ type Answer struct {
 	Progress        json.RawMessage `json:"progress,omitempty"`
 	Result          json.RawMessage `json:"result,omitempty"`
 	Reason          string          `json:"reason,omitempty" doc:"Why it failed, was cancelled, skipped or held; of a queued one, why its last attempt failed"`
+	WaitsFor        string          `json:"waits_for,omitempty" doc:"What keeps a queued run from being started, where one is read"`
 	Rows            *int64          `json:"rows,omitempty" doc:"That it wrote"`
 	Inputs          json.RawMessage `json:"inputs,omitempty" doc:"What it read"`
 	Outputs         json.RawMessage `json:"outputs,omitempty" doc:"What it wrote"`
@@ -118,18 +119,22 @@ func (r *Runs) getRun(ctx context.Context, in *struct {
 	ID   int64  `path:"id" minimum:"1"`
 	Wait string `query:"wait" doc:"Wait so long for the run to finish, at most 10m: 30s"`
 }) (*runOutput, error) {
-	if in.Wait == "" {
-		run, err := r.Get(ctx, in.ID)
-		return &runOutput{run.shown()}, err
-	}
 	wait, err := ReadWait(in.Wait)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	run, err := r.Wait(ctx, in.ID)
-	return &runOutput{run.shown()}, err
+	run, err := r.Get(ctx, in.ID)
+	if err == nil && wait > 0 {
+		ctx, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		run, err = r.Wait(ctx, in.ID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &runOutput{run.shown()}
+	out.Body.WaitsFor, err = r.waitsFor(context.WithoutCancel(ctx), &run)
+	return out, err
 }
 
 func (r *Runs) getLog(ctx context.Context, in *struct {

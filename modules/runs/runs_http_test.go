@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
 
 	"featurestore/app/database/databasetest"
 	"featurestore/app/httpapi/httpapitest"
@@ -106,4 +107,51 @@ func TestRoutes(t *testing.T) {
 			require.Contains(t, string(body), c.want, c.name)
 		}
 	}
+}
+
+func TestWhatAQueuedRunWaitsFor(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {
+		db := open()
+		require.NoError(t, Migrate(t.Context(), db))
+		config := DefaultConfig()
+		r := New(db, config, time.Now, slog.New(slog.DiscardHandler))
+		config.QuietHours = "00:00-12:00,12:00-00:00"
+		quiet := New(db, config, time.Now, slog.New(slog.DiscardHandler))
+		config.QuietHours, config.Heavy = "", 0
+		free := New(db, config, time.Now, slog.New(slog.DiscardHandler))
+		order := func(o Order) Run {
+			o.Kind = "work"
+			run, _, err := r.Order(t.Context(), o)
+			require.NoError(t, err)
+			return run
+		}
+		running := order(Order{Key: "a", Heavy: true})
+		_, found, err := r.repository.claim(t.Context(), "work", claimant{owner: "somebody", lease: time.Minute, heavy: 1})
+		require.NoError(t, err)
+		require.True(t, found)
+		for want, c := range map[string]struct {
+			process *Runs
+			order   Order
+		}{
+			"":                               {r, Order{}},
+			"its time, 2040-01-01T00:00:00Z": {r, Order{NotBefore: time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC), Key: "a"}},
+			"the end of run 1, which has the same concurrency key":             {r, Order{Key: "a", Heavy: true}},
+			"the end of quiet hours":                                           {quiet, Order{Heavy: true, Key: "b"}},
+			"a place for heavy runs, of which there are 1 (runs.heavy): run 1": {quiet, Order{Heavy: true, Now: true}},
+		} {
+			run := order(c.order)
+			got, err := c.process.waitsFor(t.Context(), &run)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		}
+		run := order(Order{Heavy: true})
+		got, err := free.waitsFor(t.Context(), &run)
+		require.NoError(t, err)
+		require.Empty(t, got)
+		running, err = r.Get(t.Context(), running.ID)
+		require.NoError(t, err)
+		got, err = r.waitsFor(t.Context(), &running)
+		require.NoError(t, err)
+		require.Empty(t, got)
+	})
 }
