@@ -38,6 +38,12 @@ func (registered) Written(*registry.Group, []rules.Outcome) {}
 func (registered) Loaded(context.Context, *registry.Group, int64, bool, []rules.Outcome) (int64, error) {
 	return 0, nil
 }
+func (registered) Audit(context.Context, *registry.Group, int64) (*rules.Set, rules.Options) {
+	return nil, rules.Options{}
+}
+func (registered) Published(context.Context, *registry.Group, int64, bool, []rules.Outcome) (int64, error) {
+	return 0, nil
+}
 
 // apart is a control: it commits what goes into quarantine in a transaction of its own, before the rows and the key, and that entries were
 // replayed after the rows.

@@ -19,6 +19,12 @@ func (ruleless) Written(*registry.Group, []rules.Outcome) {}
 func (ruleless) Loaded(context.Context, *registry.Group, int64, bool, []rules.Outcome) (int64, error) {
 	return 0, nil
 }
+func (ruleless) Audit(context.Context, *registry.Group, int64) (*rules.Set, rules.Options) {
+	return nil, rules.Options{}
+}
+func (ruleless) Published(context.Context, *registry.Group, int64, bool, []rules.Outcome) (int64, error) {
+	return 0, nil
+}
 
 // Where a group has no rules, a write does nothing for them.
 func TestWritesWithoutRulesTakeNoMemoryForThem(t *testing.T) {

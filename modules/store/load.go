@@ -89,10 +89,14 @@ func (s *Store) beginLoad(ctx context.Context, request LoadRequest, source table
 	if err != nil {
 		return nil, err
 	}
-	l := &loading{store: s, request: request, source: source, group: group,
+	l := s.newLoading(group, request, source)
+	return l, l.begin(ctx)
+}
+
+func (s *Store) newLoading(group *registry.Group, request LoadRequest, source table.Reader) *loading {
+	return &loading{store: s, request: request, source: source, group: group,
 		latest: s.now() + s.config.FutureTolerance.Microseconds(),
 		judge:  loadJudge{group: group}, loaded: Loaded{Group: group.Name, Nulls: map[string]int64{}, Registered: []string{}, Bad: []table.BadRow{}}}
-	return l, l.begin(ctx)
 }
 
 // finish does the load, asks for its publication, and ends its run.
@@ -100,11 +104,8 @@ func (l *loading) finish() error {
 	s, ctx, loaded := l.store, l.active.Context(), &l.loaded
 	err := l.run(ctx)
 	loaded.Ignored = append([]string{}, l.source.Ignored()...)
-	if err == nil && s.publisher != nil && l.group.Kind == registry.Features && loaded.Stored > 0 {
-		var failed error
-		if loaded.Publication, failed = s.publisher.Publish(context.WithoutCancel(ctx), l.group); failed != nil {
-			s.log.Warn("a load's publication could not be requested; the ticker brings it online", "group", l.group.Name, "error", failed)
-		}
+	if err == nil && loaded.Stored > 0 {
+		l.bringOnline(ctx)
 	}
 	l.tell(ctx, err)
 	var result any = loaded
@@ -123,13 +124,25 @@ func (l *loading) finish() error {
 	return err
 }
 
+// bringOnline asks for the load's publication online, where there is an online copy.
+func (l *loading) bringOnline(ctx context.Context) {
+	s := l.store
+	if s.publisher == nil || l.group.Kind != registry.Features {
+		return
+	}
+	var failed error
+	if l.loaded.Publication, failed = s.publisher.Publish(context.WithoutCancel(ctx), l.group); failed != nil {
+		s.log.Warn("a load's publication could not be requested; the ticker brings it online", "group", l.group.Name, "error", failed)
+	}
+}
+
 // loading is one load on its way.
 type loading struct {
 	store   *Store
 	request LoadRequest
 	source  table.Reader
 	group   *registry.Group
-	active  *runs.Active
+	active  *runs.Active // nil: of a publication
 	load    Load
 	latest  int64
 	loaded  Loaded
@@ -141,6 +154,8 @@ type loading struct {
 	features []loadColumn // in ascending ordinal
 	held     []*table.Batch
 	planned  []registry.Unregistered // what will be registered if the rows are good, which are only looked at until then
+
+	publishing *publishing // nil: it is no publication
 
 	judge loadJudge
 	clock int64 // µs: the offline store's before the load was opened, if its rows have no time and entities were erased before; otherwise 0
@@ -185,6 +200,9 @@ func (l *loading) run(ctx context.Context) error {
 
 func (l *loading) rows(ctx context.Context) error {
 	progress := func() {
+		if l.active == nil {
+			return
+		}
 		received := "received"
 		if len(l.planned) > 0 {
 			received = "looked_at"
@@ -196,6 +214,9 @@ func (l *loading) rows(ctx context.Context) error {
 		if err = l.register(ctx); err == nil {
 			err = l.read(ctx, progress)
 		}
+	}
+	if err == nil && l.load == nil && l.publishing != nil { // it publishes that there are none
+		l.load, err = l.open(ctx)
 	}
 	if err != nil || l.load == nil && l.request.once == nil { // no row was good
 		return err
@@ -244,7 +265,7 @@ func (l *loading) read(ctx context.Context, progress func()) error {
 		}
 		progress()
 	}
-	if l.columns == nil && l.loaded.Received == 0 {
+	if l.columns == nil && l.loaded.Received == 0 && l.publishing == nil {
 		return fault.New(fault.Invalid, "empty-body", "the body is empty: send a table with the join keys %s and the group's features", keyForm(l.group.EntityType.JoinKeys)).
 			At("body", "", "is empty")
 	}
@@ -305,7 +326,11 @@ func (l *loading) add(ctx context.Context, batch *table.Batch) error {
 func (l *loading) open(ctx context.Context) (Load, error) {
 	err := l.store.Prepare(ctx, l.group)
 	var load Load
-	if err == nil {
+	switch {
+	case err != nil:
+	case l.publishing != nil:
+		load, err = l.store.offline.Publish(ctx, l.group, l.loaded.Run, l.publishing.what)
+	default:
 		load, err = l.store.offline.Load(ctx, l.group, l.loaded.Run)
 	}
 	if errors.Is(err, ErrOutdated) {

@@ -23,6 +23,11 @@ func (l *loading) hand(ctx context.Context, rows *Rows) error {
 	}
 	l.judge.numbers = without(l.judge.numbers, erased)
 	rows, entries := l.judgeRows(rows)
+	if l.publishing != nil {
+		if err := l.publishing.see(rows); err != nil {
+			return err
+		}
+	}
 	if l.judge.hopeless { // the rest is only looked at
 		return nil
 	}
@@ -61,6 +66,9 @@ func (l *loading) put(ctx context.Context, rows *Rows) error {
 	}
 	l.loaded.Stored += int64(len(rows.Keys))
 	l.countNulls(rows)
+	if l.publishing != nil {
+		l.publishing.count(rows)
+	}
 	return nil
 }
 

@@ -56,8 +56,15 @@ func (s *Store) since(ctx context.Context, run int64) (Position, error) {
 	if problem, ok := fault.As(err); ok && problem.Kind == fault.NotFound { // it was too old to be kept
 		return "", nil
 	}
-	if err != nil || found.Kind != loadKind || len(found.Parameters) == 0 {
+	if err != nil {
 		return "", err
+	}
+	if found.Kind != loadKind {
+		_, since, err := s.offline.PublishedBy(ctx, run)
+		return since, err
+	}
+	if len(found.Parameters) == 0 {
+		return "", nil
 	}
 	var parameters loadParameters
 	if err := json.Unmarshal(found.Parameters, &parameters); err != nil {

@@ -52,7 +52,7 @@ func (l *loading) judgeRows(rows *Rows) (*Rows, []*Quarantined) {
 				out = make([]bool, len(rows.Keys))
 			}
 			out[row] = true
-			entries = append(entries, newEntry(rows, row, breaches, Source{Way: WayLoad, Run: l.loaded.Run, File: l.request.File, Row: number}, l.store.now()))
+			entries = append(entries, newEntry(rows, row, breaches, Source{Way: l.way(), Run: l.loaded.Run, File: l.request.File, Row: number}, l.store.now()))
 		}
 	})
 	return rows.without(out), entries
@@ -61,13 +61,18 @@ func (l *loading) judgeRows(rows *Rows) (*Rows, []*Quarantined) {
 // conclude ends the judging. A load that rules refuse is a fault.
 func (l *loading) conclude() error {
 	j := &l.judge
-	if j.guard == nil {
-		return nil
+	var audited error
+	if l.publishing != nil {
+		audited = l.publishing.conclude(j)
 	}
-	j.outcomes, j.guard = j.guard.run.Finish(), nil
-	failed, first := j.refusals.of(j.outcomes)
+	if j.guard == nil {
+		return audited
+	}
+	outcomes := j.guard.run.Finish()
+	j.outcomes, j.guard = append(outcomes, j.outcomes...), nil
+	failed, first := j.refusals.of(outcomes)
 	if failed == nil {
-		return nil
+		return audited
 	}
 	for i := range first {
 		j.refused = append(j.refused, first[i].badRow())

@@ -32,6 +32,8 @@ var (
 // Describe and Collect make this module's metrics.
 func (s *Store) Describe(to chan<- *prometheus.Desc) {
 	s.compacted.Describe(to)
+	s.counts.rows.Describe(to)
+	s.counts.ended.Describe(to)
 	for _, d := range []*prometheus.Desc{erasuresWaiting, erasureTook, erasureTime, quarantineMetric} {
 		to <- d
 	}
@@ -39,6 +41,8 @@ func (s *Store) Describe(to chan<- *prometheus.Desc) {
 
 func (s *Store) Collect(to chan<- prometheus.Metric) {
 	s.compacted.Collect(to)
+	s.counts.rows.Collect(to)
+	s.counts.ended.Collect(to)
 	gauge := func(desc *prometheus.Desc, value float64) {
 		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value)
 	}

@@ -35,7 +35,7 @@ type Offline interface {
 
 	// Retire ends writing to a group, in one step with finding out that no row of it is stored: rows for its layout, or an older one,
 	// are ErrOutdated from then on, those of open loads too, and so is EnsureLayout for it. used says that rows are stored, and then
-	// nothing has changed. Waiting is as with EnsureLayout.
+	// nothing has changed. Otherwise no tick of the group is published any more. Waiting is as with EnsureLayout.
 	Retire(ctx context.Context, group *registry.Group) (used bool, err error)
 
 	// Reopen takes that back for those of the groups that are retired under the layout they have.
@@ -58,6 +58,9 @@ type Offline interface {
 	// Quarantine is the rows that rules keep out of history.
 	Quarantine
 
+	// Publications is what pipelines publish.
+	Publications
+
 	// Load begins a bulk load of one group under a run's id.
 	Load(ctx context.Context, group *registry.Group, run int64) (Load, error)
 
@@ -65,7 +68,8 @@ type Offline interface {
 	// quarantine of it: of a run, or of an entity and the event times, unless only some features are selected. No snapshot that is
 	// opened afterwards shows them. Under the group's next number it notes which ingest ids each entity lost, for Snapshot.Taken. Where
 	// nothing is found there is no number, and the zero Removed is answered; for a run whose notes are still there, what it took then.
-	// A load of the run that is still open then, of a process that was taken for dead, does not commit any more: RunTakenBack.
+	// A load of the run that is still open then, of a process that was taken for dead, does not commit any more: RunTakenBack. Ticks that the
+	// run published are not published any more: see Published.
 	Remove(ctx context.Context, group *registry.Group, what Selection) (Removed, error)
 
 	// ForgetRemovals gives up the notes of a group's removals up to a number, and the space of what they took. It can be repeated.
@@ -157,6 +161,9 @@ type Snapshot interface {
 	// Measurement is about many rows at once.
 	Measurement
 
+	// Late is about what a pipeline's source has changed.
+	Late
+
 	// Sample answers up to n entities of the group, each once, chosen at random from all over it: all of them if its table has no more
 	// than n rows. It costs about as much as n look-ups, however large the group is. Any entity can be chosen, but one of many
 	// observations is the likelier.
@@ -184,6 +191,7 @@ type Snapshot interface {
 type Range struct {
 	Key     *Key     // of one entity, newest first; without Key, After and Limit as they came in; otherwise in no particular order
 	Ordered bool     // of all, one entity after the other, each newest first: of the same event time the one ingested last; without Key, After and Limit
+	Oldest  bool     // with Ordered: each oldest first, of the same event time the one ingested first
 	From    *int64   // event time ≥ From, if not nil
 	To      *int64   // event time < To, if not nil
 	After   Position // at or above that position in the order of ingestion, if not ""

@@ -82,8 +82,8 @@ func DecodeBroken(rules, text string) (broken []Breach, err error) {
 
 // Source says where a row came from.
 type Source struct {
-	Way  string // WayWrite, WayLoad or WayFeast
-	Run  int64  // the load; 0: it was written singly
+	Way  string // WayWrite, WayLoad, WayFeast or WayPipeline
+	Run  int64  // the load or publication; 0: it was written singly
 	File string // the name of the file that was loaded, as far as it is known
 	Row  int64  // its number in the load, as in the answers that list bad rows; 0: it was written singly
 }
@@ -93,6 +93,8 @@ const (
 	WayWrite = "write"
 	WayLoad  = "load"
 	WayFeast = "feast"
+
+	WayPipeline = "pipeline"
 )
 
 // NewQuarantineID makes the id of an entry that is made at that time (µs). Ids are random, and those of one process ascend by the

@@ -74,7 +74,7 @@ func (s *Store) revertable(ctx context.Context, id int64) (*registry.Group, erro
 	if err != nil {
 		return nil, err
 	}
-	group, err := s.revertGroup(run)
+	group, err := s.revertGroup(ctx, run)
 	if err != nil {
 		return nil, err
 	}
@@ -87,21 +87,34 @@ func (s *Store) revertable(ctx context.Context, id int64) (*registry.Group, erro
 	return group, nil
 }
 
-// revertGroup finds the group that a run brought rows to, whenever that was.
-func (s *Store) revertGroup(run runs.Run) (*registry.Group, error) {
-	id := run.ID
+// revertGroup finds the group that a run brought rows to, whenever that was: a load to its own, others to the one that they published to.
+func (s *Store) revertGroup(ctx context.Context, run runs.Run) (*registry.Group, error) {
+	id, published := run.ID, int64(0)
 	if run.Kind != loadKind {
-		return nil, fault.New(fault.Conflict, "run-without-rows", "run %d is a %s: only a load brings rows that can be taken back", id, run.Kind).
-			At("path.id", fmt.Sprint(id), "is no load")
+		var err error
+		if published, _, err = s.offline.PublishedBy(ctx, id); err != nil {
+			return nil, unavailable("find what a run published", err)
+		}
+		if published == 0 {
+			return nil, fault.New(fault.Conflict, "run-without-rows", "run %d is a %s that has published nothing, or what it had is reverted: only loads and publications bring rows that can be taken back", id, run.Kind).
+				At("path.id", fmt.Sprint(id), "has brought no rows")
+		}
 	}
 	if !run.State.Finished() {
 		return nil, fault.New(fault.Conflict, "run-not-finished",
 			"run %d is %s: cancel it with POST /runs/%d/cancel, and nothing of it is stored", id, run.State, id).
 			At("path.id", fmt.Sprint(id), "is not finished")
 	}
-	group, ok := s.definitions.Catalog().Group(run.Subject)
+	catalog := s.definitions.Catalog()
+	if published != 0 {
+		if group, ok := catalog.GroupByID(published); ok {
+			return group, nil
+		}
+		return nil, fault.New(fault.Conflict, "run-without-rows", "the group that run %d published to has been deleted", id).At("path.id", fmt.Sprint(id), "has brought no rows")
+	}
+	group, ok := catalog.Group(run.Subject)
 	if !ok {
-		return nil, s.definitions.Catalog().UnknownGroup(run.Subject)
+		return nil, catalog.UnknownGroup(run.Subject)
 	}
 	return group, nil
 }
@@ -126,7 +139,7 @@ func (s *Store) workRevert(ctx context.Context, run *runs.Active) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	group, err := s.revertGroup(reverting) // the horizon was looked at when it was asked for
+	group, err := s.revertGroup(ctx, reverting) // the horizon was looked at when it was asked for
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 // Rules is what the store asks of validation, and tells it. A store without one checks nothing. All methods are safe for concurrent use.
 //
 // Of what rules say, this happens to rows: those that break a rule with action quarantine are kept out and wait in quarantine; where a
-// rule with action reject_batch fails, its tolerance minded, nothing of the call or load is stored. Other actions change nothing, and neither
+// rule with action reject_batch fails, its tolerance minded, nothing of the call, load or publication is stored. Other actions change nothing, and neither
 // does a rule that cannot be evaluated.
 type Rules interface {
 	// Guard is the group's enabled row rules, of any severity and action, compiled over group.Features in their order; nil: there are none.
@@ -26,6 +26,14 @@ type Rules interface {
 	// where there are no rules. stored tells whether any row of it is stored. It has what is left judged, and answers the run that does so, 0 if
 	// there is nothing to do.
 	Loaded(ctx context.Context, group *registry.Group, load int64, stored bool, outcomes []rules.Outcome) (run int64, err error)
+
+	// Audit is the group's enabled rules that judge what was loaded last as a whole, compiled over group.Features, and what they are told from
+	// outside, for a publication under a run; nil: there are none.
+	Audit(ctx context.Context, group *registry.Group, run int64) (*rules.Set, rules.Options)
+
+	// Published takes what row rules and those of Audit said of a publication, after it was committed or refused, as Loaded does of a load. last
+	// tells whether rows of the run are stored and no more of them follow: then it has the rest judged, and answers the run that does so.
+	Published(ctx context.Context, group *registry.Group, run int64, last bool, outcomes []rules.Outcome) (evaluation int64, err error)
 }
 
 // CheckWith says who has the rules that rows are checked by. It is called before Start.

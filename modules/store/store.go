@@ -56,6 +56,7 @@ type Store struct {
 	flights flights
 
 	compacted *prometheus.CounterVec
+	counts    publishedCounts
 	writes    chan *write
 	stopped   chan struct{}
 	lanes     sync.WaitGroup
@@ -79,6 +80,7 @@ func New(config Config, definitions Definitions, work *runs.Runs, offline Offlin
 		layouts:   layouts{known: map[int64]int{}},
 		fences:    fences{known: map[int64]int64{}},
 		compacted: newCompacted(),
+		counts:    newPublishedCounts(),
 		flights:   flights{held: map[[32]byte]int{}},
 		writes:    make(chan *write, 4096),
 		stopped:   make(chan struct{}),

@@ -117,34 +117,25 @@ func (v *Validation) passes(ctx context.Context, j *job, now time.Time) ([]*pass
 
 const everything = "everything that is stored"
 
-// newestLoad is the last load of a group that ended well, 0 if none is known.
+// newestLoad is the last run that brought rows to a group as a whole, 0 if none is known: a load that ended well, or a pipeline's.
 func (v *Validation) newestLoad(ctx context.Context, group *registry.Group) (int64, error) {
 	found, err := v.work.List(ctx, runs.Filter{Kind: "load", Subject: group.Name, State: runs.Succeeded, Limit: 1})
-	if err != nil || len(found) == 0 {
+	if err != nil {
 		return 0, err
 	}
-	return found[0].ID, nil
+	published, err := v.values.LastPublished(ctx, group)
+	if err != nil || len(found) == 0 {
+		return published, err
+	}
+	return max(found[0].ID, published), nil
 }
 
 // look evaluates the rules of a pass in one go over its rows.
 func (v *Validation) look(ctx context.Context, j *job, p *pass, now time.Time) ([]rules.Outcome, error) {
 	fields := Fields(j.group)
 	set, broken := compileFitting(p.rules, fields)
-	names := make([]string, len(fields))
-	for i, f := range fields {
-		names[i] = f.Name
-	}
-	options := rules.Options{
-		Now: now.UnixMicro(), TableColumns: names,
-		Lookup: func(target rules.Reference, values []value.Value) ([]bool, error) {
-			return v.values.Lookup(ctx, target, values)
-		},
-		Entities: func() (int64, error) { return v.values.CountEntities(ctx, j.group.EntityType.Name) },
-		History: func(rule rules.Definition, feature string, most int) ([]float64, error) {
-			return v.repository.measured(ctx, j.group.Name, rule.Name, feature, most)
-		},
-		Distribution: v.profiles.Distributions(ctx, j.group, p.window),
-	}
+	options := v.outside(ctx, j.group, p.window)
+	options.Now = now.UnixMicro()
 	var outcomes []rules.Outcome
 	err := v.values.Read(ctx, j.group, p.window, func(rows rules.Source) (err error) {
 		watched := &watching{Source: rows, profile: p.profile, progress: j.progress}
@@ -173,6 +164,26 @@ func (v *Validation) look(ctx context.Context, j *job, p *pass, now time.Time) (
 		v.log.Warn("rules could not be evaluated", "group", j.group.Name, "error", err)
 	}
 	return append(outcomes, broken...), nil
+}
+
+// outside is what rules on a window of a group are told from outside, but for the time.
+func (v *Validation) outside(ctx context.Context, group *registry.Group, window Window) rules.Options {
+	fields := Fields(group)
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.Name
+	}
+	return rules.Options{
+		TableColumns: names,
+		Lookup: func(target rules.Reference, values []value.Value) ([]bool, error) {
+			return v.values.Lookup(ctx, target, values)
+		},
+		Entities: func() (int64, error) { return v.values.CountEntities(ctx, group.EntityType.Name) },
+		History: func(rule rules.Definition, feature string, most int) ([]float64, error) {
+			return v.repository.measured(ctx, group.Name, rule.Name, feature, most)
+		},
+		Distribution: v.profiles.Distributions(ctx, group, window),
+	}
 }
 
 // watching is rows that are counted, and profiled, on their way to rules.

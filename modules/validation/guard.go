@@ -29,6 +29,7 @@ func NewGuards(registry alerts.Catalog, log *slog.Logger) *Guards {
 type Judged struct {
 	Rows   *rules.Set // those that are decided for each row by itself; nil: there are none
 	All    *rules.Set // all of them; nil: there are none
+	Loaded *rules.Set // those that judge what was loaded last as a whole; nil: there are none
 	Broken []Broken   // those that cannot be evaluated on the group as it is
 }
 
@@ -166,6 +167,10 @@ func (g *guarded) compile(group *registry.Group, log *slog.Logger) *Judged {
 		judged.Rows = all
 	case len(rows) > 0:
 		judged.Rows, _ = rules.Compile(rows, fields)
+	}
+	loaded := slices.DeleteFunc(good, func(r rules.Definition) bool { return rules.IsRow(r.Kind) || r.LooksAt() != rules.NewestLoad })
+	if len(loaded) > 0 {
+		judged.Loaded, _ = rules.Compile(loaded, fields)
 	}
 	return judged
 }

@@ -16,6 +16,7 @@ const (
 	ByWrite    Way = "write"    // of rows that were written singly, added up over a while
 	BySchedule Way = "schedule" // by this module's ticker
 	ByCall     Way = "call"
+	ByPipeline Way = "pipeline" // of what a pipeline computed, before it was published, or of what it brought, after it
 )
 
 // Report is one evaluation of rules on rows of a group.

@@ -16,7 +16,7 @@ import (
 type ReportHead struct {
 	ID         int64         `json:"id,omitempty" doc:"Absent of a dry run, which is not kept"`
 	Group      string        `json:"group"`
-	Way        Way           `json:"way" enum:"load,write,schedule,call" doc:"load: of what a load brought, or after it; write: of rows that were written singly, added up over a while; schedule: by the ticker"`
+	Way        Way           `json:"way" enum:"load,write,schedule,call,pipeline" doc:"load: of what a load brought, or after it; write: of rows that were written singly, added up over a while; schedule: by the ticker; pipeline: of what one computed, before it was published, or after it"`
 	Run        int64         `json:"run_id,omitempty" doc:"The load whose rows it is about, or that it follows"`
 	Evaluation int64         `json:"evaluation_run_id,omitempty" doc:"The run that evaluated; absent where rules looked at rows on their way in"`
 	Window     *WindowAnswer `json:"window,omitempty" doc:"Absent where each rule looked at what its own window says"`
@@ -79,7 +79,7 @@ type reportsInput struct {
 	Group  string       `query:"group" doc:"Of this group only"`
 	Rule   string       `query:"rule" doc:"With a result of this rule"`
 	Status rules.Status `query:"status" enum:"pass,warn,fail,error,skipped" doc:"Whose worst result is this"`
-	Way    Way          `query:"way" enum:"load,write,schedule,call" doc:"That came about this way"`
+	Way    Way          `query:"way" enum:"load,write,schedule,call,pipeline" doc:"That came about this way"`
 	Since  string       `query:"since" doc:"Begun then or later" example:"2026-11-01T00:00:00Z"`
 }
 

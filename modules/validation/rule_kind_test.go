@@ -70,8 +70,10 @@ func TestBadDefinitions(t *testing.T) {
 		`rules: [{` + good + `, severity: fatal, action: delete, null_policy: maybe, enabled: "no"}]`: {"rules[0].severity: use info, warn, error", "rules[0].action: use record, quarantine, reject_batch",
 			"rules[0].null_policy: use ignore, fail", "rules[0].enabled: expected true or false, got a string"},
 		`rules: [{` + good + `, severity: warn, action: quarantine}]`: {"rules[0].action: only a rule of severity error keeps rows out"},
-		`rules: [{name: r, group: purchases, kind: mean, features: [amount], params: {min: 5}, action: reject_batch}]`: {
-			"rules[0].action: mean is decided over many rows, once they are stored, so that it keeps none out: use record"},
+		`rules: [{name: r, group: purchases, kind: mean, features: [amount], params: {min: 5}, action: quarantine}]`: {
+			"rules[0].action: mean is decided over many rows, so that it keeps none of them out: use record, or reject_batch"},
+		`rules: [{name: r, group: purchases, kind: mean, features: [amount], params: {min: 5}, action: reject_batch, window: 7d}]`: {
+			"rules[0].window: a rule of kind mean that refuses what a pipeline is about to publish looks at that: leave window out, or use load"},
 		`rules: [{` + good + `, tolerance: {max_bad_rate: 2, max_bad_count: -1, most: 1}}]`: {"rules[0].tolerance.max_bad_rate: expected a share from 0 to 1",
 			"rules[0].tolerance.max_bad_count: expected a whole number", "rules[0].tolerance.most: unknown member"},
 		`rules: [{` + good + `, tolerance: {max_bad_rate: 0.1, max_bad_count: 3}}]`: {"rules[0].tolerance: give max_bad_rate or max_bad_count, not both"},

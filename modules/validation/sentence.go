@@ -49,7 +49,11 @@ func (r *Result) sentence() string {
 	}
 	text := fmt.Sprintf("The rule %s is broken on %s, looking at %s", r.Rule, r.about(), r.LookedAt)
 	if len(r.Observed) > 0 && r.Bad == 0 {
-		return fmt.Sprintf("%s: observed %s, expected %s.", text, rounded(r.Observed), r.Expected)
+		text = fmt.Sprintf("%s: observed %s, expected %s.", text, rounded(r.Observed), r.Expected)
+		if r.OnTheWay && r.Action == rules.RejectBatch && r.Status == rules.Fail {
+			text += " It was refused, and not published."
+		}
+		return text
 	}
 	text = fmt.Sprintf("%s: bad are %s; expected %s.", text, flagged(r.Bad, r.Considered), r.Expected)
 	switch {

@@ -115,7 +115,7 @@ func (v *Validation) job(ctx context.Context, catalog *registry.Catalog, name st
 			if !slices.Contains(request.Rules, rule.Name) {
 				continue
 			}
-		case !rule.Enabled, request.Way == ByLoad && rules.IsRow(rule.Kind): // the rows were judged on their way in
+		case !rule.Enabled, judgedBefore(request.Way, rule):
 			continue
 		}
 		j.rules = append(j.rules, rule)
@@ -127,6 +127,17 @@ func (v *Validation) job(ctx context.Context, catalog *registry.Catalog, name st
 		}
 	}
 	return j, nil
+}
+
+// judgedBefore tells whether what came in a way has been judged by a rule before it was stored.
+func judgedBefore(way Way, rule *rules.Definition) bool {
+	switch way {
+	case ByLoad:
+		return rules.IsRow(rule.Kind)
+	case ByPipeline:
+		return rules.IsRow(rule.Kind) || rule.LooksAt() == rules.NewestLoad
+	}
+	return false
 }
 
 // inTime are the rules of a group that the ticker has evaluated: those that judge the whole, since what they find can change by itself or by

@@ -34,6 +34,8 @@ type load struct {
 
 	entries []byte // of the quarantine, as a COPY of them begins
 
+	publishing *publishing // nil: it is none
+
 	copyText          string
 	columns           []string // quoted
 	added, duplicates int64
@@ -42,18 +44,27 @@ type load struct {
 // Load begins a transaction on the group's table, whose layout must be the group's: ErrOutdated otherwise. It lives until Commit or
 // Abort, or until ctx of one of its calls ends during that call.
 func (o *Offline) Load(ctx context.Context, group *registry.Group, run int64) (store.Load, error) {
+	return o.load(ctx, group, run, nil)
+}
+
+func (o *Offline) load(ctx context.Context, group *registry.Group, run int64, publishing *publishing) (store.Load, error) {
 	conn, err := o.readers.Acquire(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to PostgreSQL: %w", err)
 	}
-	l := &load{offline: o, group: group, run: run, conn: conn}
+	l := &load{offline: o, group: group, run: run, conn: conn, publishing: publishing}
 	l.columns = append(keyColumns(group, ""), "event_time", "ingest_time", "run_id", "schema_version", "presence")
 	for _, feature := range group.Features {
 		l.columns = append(l.columns, database.Quote(featureColumn(group, feature.Column)))
 	}
 	err = l.begin(ctx)
 	table := o.table(group.Name)
-	if err == nil && group.IDColumn != "" {
+	staged := group.IDColumn != ""
+	if err == nil && publishing != nil {
+		staged, err = l.before(ctx)
+		publishing.staged = staged
+	}
+	if err == nil && staged {
 		table, err = stagingTable, l.stage(ctx)
 	}
 	if err != nil {
@@ -226,6 +237,9 @@ func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) erro
 	}
 	if err == nil && l.run != 0 {
 		err = l.pass(ctx)
+	}
+	if err == nil && l.publishing != nil {
+		err = l.copyError(ctx, l.publish(ctx))
 	}
 	if err == nil && request != nil {
 		err = l.remember(ctx, request)

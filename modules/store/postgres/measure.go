@@ -133,7 +133,7 @@ func (m *measuring) rows(fields ...int) (with, rows string) {
 	}
 	same := strings.Join(keys, " AND ") + " AND o.event_time = d.at"
 	plain := strings.Join(named, ", ") + ", o.event_time AS at, o.ingest_id AS id"
-	latest := strings.Join(short, ", ") + ", d.at, 0"
+	latest := strings.Join(short, ", ") + ", d.at, d.id"
 	for _, f := range fields {
 		observed := m.layout.observed(m.features[f])
 		plain += fmt.Sprintf(", %s AS v%d, %s AS o%d", m.column(f), f, observed, f)
@@ -144,7 +144,7 @@ func (m *measuring) rows(fields ...int) (with, rows string) {
 	if !m.several {
 		return "", "(" + rows + ") r"
 	}
-	with = fmt.Sprintf("WITH __d AS MATERIALIZED (SELECT %s, o.event_time AS at FROM %s WHERE %s GROUP BY %s, o.event_time HAVING count(*) > 1) ",
+	with = fmt.Sprintf("WITH __d AS MATERIALIZED (SELECT %s, o.event_time AS at, max(o.ingest_id) AS id FROM %s WHERE %s GROUP BY %s, o.event_time HAVING count(*) > 1) ",
 		strings.Join(named, ", "), m.table, m.where, strings.Join(m.keys, ", "))
 	return with, fmt.Sprintf("(%s AND NOT EXISTS (SELECT FROM __d d WHERE %s) UNION ALL SELECT %s FROM __d d) r", rows, same, latest)
 }

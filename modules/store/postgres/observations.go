@@ -71,6 +71,8 @@ func (s *snapshot) observationsQuery(l layout, group *registry.Group, features [
 		text += " WHERE " + strings.Join(conditions, " AND ")
 	}
 	switch {
+	case of.Ordered && of.Oldest: // the index backwards
+		text += " ORDER BY " + strings.Join(keyColumns(group, "o."), " DESC, ") + " DESC, o.event_time, o.ingest_id"
 	case of.Ordered:
 		text += " ORDER BY " + strings.Join(keyColumns(group, "o."), ", ") + ", o.event_time DESC, o.ingest_id DESC"
 	case of.Key != nil:

@@ -141,6 +141,9 @@ func (o *Offline) replaying(entries []*store.Quarantined) *call {
 func (o *Offline) quarantineCalls(all *store.Together) (calls []*call, err error) {
 	if len(all.Replayed) > 0 {
 		calls = append(calls, o.replaying(all.Replayed))
+		for _, run := range replayedRuns(all.Replayed) {
+			calls = append(calls, &call{text: o.replayedText(), parameters: [][]byte{appendInt64(nil, run)}})
+		}
 	}
 	sorted := slices.SortedStableFunc(slices.Values(all.Entries), func(a, b *store.Quarantined) int { return int(a.Group.ID - b.Group.ID) })
 	for len(sorted) > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -27,7 +28,7 @@ func (o *Offline) Remove(ctx context.Context, group *registry.Group, what store.
 		}
 	}
 	var waited int64
-	var nothing bool // no row was found, but entries of the quarantine
+	var nothing bool // no row was found, but entries of the quarantine, or publications
 	err = o.inTransaction(ctx, "taking back rows of group "+group.Name, func(tx pgx.Tx) error {
 		waited, nothing = 0, false
 		l, exists, err := o.readLayout(ctx, tx, group.ID, "")
@@ -47,6 +48,13 @@ func (o *Offline) Remove(ctx context.Context, group *registry.Group, what store.
 		var released int64
 		if released, waited, err = o.release(ctx, tx, group, what); err != nil {
 			return err
+		}
+		if what.Run != 0 {
+			ended, err := o.unpublish(ctx, tx, group, what.Run)
+			if err != nil {
+				return err
+			}
+			released += ended
 		}
 		if released == 0 {
 			removed, err = o.removeRows(ctx, tx, group, l, what)
@@ -124,12 +132,22 @@ func (o *Offline) removedRun(ctx context.Context, group *registry.Group, run int
 
 func (o *Offline) removeRun(ctx context.Context, tx pgx.Tx, group *registry.Group, l layout, run, number int64) (removed store.Removed, err error) {
 	keys := strings.Join(keyColumns(group, "gone."), ", ")
-	err = tx.QueryRow(ctx, fmt.Sprintf("WITH gone AS (DELETE FROM %s WHERE run_id = $1 RETURNING %s, ingest_id), "+
+	var least, latest *int64
+	err = tx.QueryRow(ctx, fmt.Sprintf("WITH gone AS (DELETE FROM %s WHERE run_id = $1 RETURNING %s, ingest_id, event_time), "+
 		"noted AS (INSERT INTO %s (group_id, number, run_id, entity, ids) SELECT $2, $3, $1, %s, array_agg(gone.ingest_id) FROM gone GROUP BY %s RETURNING cardinality(ids) AS n) "+
-		"SELECT coalesce(sum(n), 0), count(*) FROM noted",
-		o.table(l.table), strings.Join(keyColumns(group, ""), ", "), o.table("__removed"), entityText(group, "gone."), keys),
-		run, group.ID, number).Scan(&removed.Rows, &removed.Entities)
+		"SELECT coalesce(sum(n), 0), count(*), (SELECT %s FROM gone), (SELECT %s FROM gone) FROM noted",
+		o.table(l.table), strings.Join(keyColumns(group, ""), ", "), o.table("__removed"), entityText(group, "gone."), keys,
+		microseconds("min(event_time)"), microseconds("max(event_time)")),
+		run, group.ID, number).Scan(&removed.Rows, &removed.Entities, &least, &latest)
+	if err == nil && removed.Any() {
+		_, err = tx.Exec(ctx, o.removalTimesText(), group.ID, number, *least, *latest)
+	}
 	return removed, err
+}
+
+// removalTimesText notes between which event times lay what a removal took.
+func (o *Offline) removalTimesText() string {
+	return "INSERT INTO " + o.table("__removal_times") + " (group_id, number, least, latest) VALUES ($1, $2, $3, $4)"
 }
 
 // entityText is the SQL of an entity as a note names it: the text of each join key.
@@ -162,6 +180,8 @@ type narrowed struct {
 	gone []int64            // rows that go
 	stay map[int64][]uint16 // the features that a row is left with
 	ids  []int64            // of both
+
+	least, latest int64 // event times of both, µs
 }
 
 func (n *narrowed) counts() store.Removed {
@@ -180,17 +200,17 @@ func (o *Offline) narrow(ctx context.Context, q interface {
 		return nil, fmt.Errorf("group %s, version %d: %w", group.Name, group.SchemaVersion, store.ErrOutdated)
 	}
 	condition, parameters := o.entity(group, what)
-	rows, err := q.Query(ctx, "SELECT ingest_id, schema_version, presence FROM "+o.table(l.table)+" WHERE "+condition+suffix, parameters...)
+	rows, err := q.Query(ctx, "SELECT ingest_id, schema_version, presence, "+microseconds("event_time")+" FROM "+o.table(l.table)+" WHERE "+condition+suffix, parameters...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	n := &narrowed{stay: map[int64][]uint16{}}
+	n := &narrowed{stay: map[int64][]uint16{}, least: math.MaxInt64, latest: math.MinInt64}
 	for rows.Next() {
-		var id int64
+		var id, at int64
 		var version int
 		var presence []int16
-		if err := rows.Scan(&id, &version, &presence); err != nil {
+		if err := rows.Scan(&id, &version, &presence, &at); err != nil {
 			return nil, err
 		}
 		var rest []uint16
@@ -201,6 +221,7 @@ func (o *Offline) narrow(ctx context.Context, q interface {
 			}
 		}
 		n.ids = append(n.ids, id)
+		n.least, n.latest = min(n.least, at), max(n.latest, at)
 		if len(rest) > 0 {
 			n.stay[id] = rest
 		} else {
@@ -259,6 +280,9 @@ func (o *Offline) removeEntity(ctx context.Context, tx pgx.Tx, group *registry.G
 		texts[i] = string(value.AppendText(nil, v))
 	}
 	_, err = tx.Exec(ctx, "INSERT INTO "+o.table("__removed")+" (group_id, number, entity, ids) VALUES ($1, $2, $3, $4)", group.ID, number, texts, n.ids)
+	if err == nil {
+		_, err = tx.Exec(ctx, o.removalTimesText(), group.ID, number, n.least, n.latest)
+	}
 	return n.counts(), err
 }
 

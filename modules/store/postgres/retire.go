@@ -34,6 +34,11 @@ func (o *Offline) Retire(ctx context.Context, group *registry.Group) (used bool,
 		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM `+table+`) OR `+o.waits(), group.ID).Scan(&used); err != nil || used {
 			return err
 		}
+		for _, table := range []string{"__published", "__publications"} {
+			if _, err := tx.Exec(ctx, `DELETE FROM `+o.table(table)+` WHERE group_id = $1`, group.ID); err != nil {
+				return err
+			}
+		}
 		_, err = tx.Exec(ctx, `UPDATE `+o.table("__layouts")+` SET version = -$2::integer WHERE group_id = $1`, group.ID, group.SchemaVersion)
 		return err
 	})

@@ -100,7 +100,7 @@ func placeOf(features []*registry.Feature, feature *registry.Feature) int {
 	return -1
 }
 
-// stagingTable is where a load of a group with a row id goes first: COPY cannot leave rows out.
+// stagingTable is where a load of a group with a row id goes first, and one that is compared with what is there: COPY cannot leave rows out.
 const stagingTable = `pg_temp."__loaded"`
 
 // stage makes that table, for this transaction.

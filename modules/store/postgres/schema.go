@@ -80,7 +80,7 @@ func (o *Offline) prepareSchema(ctx context.Context) error {
 				retained_from bigint NOT NULL)`,
 			`CREATE TABLE IF NOT EXISTS ` + o.table("__reverted") + ` (run_id bigint PRIMARY KEY)`,
 			`CREATE INDEX IF NOT EXISTS __removed_by_number ON ` + o.table("__removed") + ` (group_id, number)`,
-		}, slices.Concat(o.erasuresSchema(), o.quarantineSchema())...) {
+		}, slices.Concat(o.erasuresSchema(), o.quarantineSchema(), o.publicationsSchema())...) {
 			if _, err := tx.Exec(ctx, table); err != nil {
 				return err
 			}
@@ -112,6 +112,9 @@ func (o *Offline) adopt(ctx context.Context, tx pgx.Tx) error {
 	found, err := tx.Exec(ctx, `UPDATE `+o.table("__store")+` SET cluster = system_identifier FROM pg_control_system()
 		WHERE cluster <> system_identifier`)
 	if err != nil || found.RowsAffected() == 0 {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE `+o.table("__publications")+` SET xids = NULL`); err != nil {
 		return err
 	}
 	rows, err := tx.Query(ctx, `SELECT table_name FROM `+o.table("__layouts"))

@@ -25,6 +25,13 @@ func (o *Offline) AppendOnce(ctx context.Context, rows []*store.Rows, requests [
 // without all this, so that the others in it are not harmed.
 func (o *Offline) AppendTogether(ctx context.Context, all *store.Together) error {
 	a := &appending{offline: o, all: all}
+	if len(all.Replayed) > 0 {
+		done, err := o.alter(ctx)
+		if err != nil {
+			return err
+		}
+		defer done()
+	}
 	if err := o.writer.do(ctx, single, a.do); err != nil {
 		return fmt.Errorf("appending to the offline store: %w", err)
 	}
@@ -121,7 +128,7 @@ func (a *appending) do(c *conn) (err error) {
 		}
 		a.ids[i], a.times[i] = ids, times
 	}
-	return nil
+	return a.noteReplayed(c)
 }
 
 // insert makes the statements that insert rows of one layout, several rows at a time: preparing and crossing to C cost more than

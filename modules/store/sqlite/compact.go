@@ -167,6 +167,11 @@ func (c *compacting) row(dest []driver.Value) {
 // remove removes rows in the writer's transaction, which nothing comes between. A row stays if it, or one that stands for it, is not
 // what it was: a later compaction looks at it again.
 func (c *compacting) remove(ctx context.Context, gone []store.Unneeded) (removed store.Compacted, err error) {
+	done, err := c.offline.alter(ctx)
+	if err != nil {
+		return removed, err
+	}
+	defer done()
 	err = c.offline.writer.do(ctx, bulk, func(conn *conn) error {
 		removed = store.Compacted{}
 		visible, err := c.visible(conn)

@@ -16,17 +16,18 @@ import (
 // load sorts its rows by entity and event time as they come, since a table and its index grow several times as fast in their
 // order as in another. The file hears of it only when all rows are there: Commit reserves their ingest ids and inserts them.
 type load struct {
-	offline *Offline
-	group   *registry.Group
-	run     int64
-	keys    []string // of the layout
-	insert  *insert
-	sorter  *sorter
-	entries *sorter // of the quarantine, in the order in which they came
-	began   int64   // the event time of rows without one
-	ledger  int64   // the version of the ledger of erased entities when it began
-	over    chan struct{}
-	ended   bool
+	offline    *Offline
+	group      *registry.Group
+	run        int64
+	keys       []string // of the layout
+	insert     *insert
+	sorter     *sorter
+	entries    *sorter           // of the quarantine, in the order in which they came
+	publishing *store.Publishing // nil: it is none
+	began      int64             // the event time of rows without one
+	ledger     int64             // the version of the ledger of erased entities when it began
+	over       chan struct{}
+	ended      bool
 
 	ingestTime int64 // of all rows
 
@@ -127,12 +128,24 @@ func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) erro
 	defer l.sorter.close()  //nolint:errcheck // the file has no name any more
 	defer l.entries.close() //nolint:errcheck // neither has that one
 	o := l.offline
+	if l.publishing != nil {
+		return l.publish(ctx)
+	}
 	if l.sorter.count+l.entries.count == 0 {
 		if request == nil {
 			return nil
 		}
 		return o.AppendOnce(ctx, nil, []*store.KeyedRequest{request})
 	}
+	return l.commit(ctx, l.sorted, func(open openLoad) error { return o.appear(ctx, open, l.run, request) })
+}
+
+// sorted are the rows in their order.
+func (l *load) sorted() (records, error) { return l.sorter.merge() }
+
+// commit inserts rows and entries, under ids that it reserves first, and has them appear.
+func (l *load) commit(ctx context.Context, rows func() (records, error), appear func(openLoad) error) error {
+	o := l.offline
 	done, err := l.alone(ctx)
 	if err != nil {
 		return fmt.Errorf("loading group %s: %w", l.group.Name, err)
@@ -153,15 +166,15 @@ func (l *load) CommitOnce(ctx context.Context, request *store.KeyedRequest) erro
 		}
 		l.ingestTime = o.clock.time()
 		o.underWay.begin(l)
-		open, err = o.reserve(c, l.group.ID, l.run, l.sorter.count+l.entries.count)
+		open, err = o.reserve(c, l.group.ID, l.run, max(1, l.sorter.count+l.entries.count))
 		return err
 	})
 	if err == nil {
-		if err = l.insertAll(ctx, open); err == nil {
+		if err = l.insertAll(ctx, open, rows); err == nil {
 			err = l.admitAll(ctx, open)
 		}
 		if err == nil {
-			err = o.appear(ctx, open, l.run, request)
+			err = appear(open)
 		}
 		if err != nil {
 			err = errors.Join(err, o.remove(context.WithoutCancel(ctx), open))
@@ -214,13 +227,13 @@ type chunk struct {
 }
 
 // insertAll fills one chunk while the other is being inserted.
-func (l *load) insertAll(ctx context.Context, open openLoad) error {
-	merged, err := l.sorter.merge()
+func (l *load) insertAll(ctx context.Context, open openLoad, rows func() (records, error)) error {
+	merged, err := rows()
 	if err != nil {
 		return err
 	}
-	rows := max(manyRows, min(1000, 100_000/l.insert.width))
-	chunks := [2]chunk{{args: make([]driver.Value, rows*l.insert.width)}, {args: make([]driver.Value, rows*l.insert.width)}}
+	size := max(manyRows, min(1000, 100_000/l.insert.width))
+	chunks := [2]chunk{{args: make([]driver.Value, size*l.insert.width)}, {args: make([]driver.Value, size*l.insert.width)}}
 	filler := &filler{merged: merged, width: l.insert.width, next: open.first, group: l.group}
 	var before *job
 	for i := 0; ; i++ {
@@ -265,7 +278,7 @@ func (l *load) insertChunk(c *conn, chunk *chunk) error {
 
 // filler turns sorted records into arguments.
 type filler struct {
-	merged *merger
+	merged records
 	width  int
 	next   int64 // ingest id
 	group  *registry.Group

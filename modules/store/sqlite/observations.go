@@ -35,7 +35,10 @@ func (src *source) observations(of store.Range) (string, []driver.Value, error) 
 		where, args = append(where, text), append(args, values...)
 	}
 	from, order := src.table+" AS t NOT INDEXED", "t.ingest_id"
-	if of.Ordered {
+	switch {
+	case of.Ordered && of.Oldest:
+		from, order = src.indexed(), strings.Join(src.keys, ", ")+", t.event_time, t.ingest_id"
+	case of.Ordered:
 		from, order = src.indexed(), strings.Join(src.keys, " DESC, ")+" DESC, t.event_time DESC, t.ingest_id DESC"
 	}
 	if of.Key != nil {

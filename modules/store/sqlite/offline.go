@@ -61,6 +61,7 @@ type Offline struct {
 	underWay underWay
 
 	uniqueLoad chan struct{} // holds one while a load of a group with a row id is being committed
+	altering   chan struct{} // holds one while rows are taken away, or what is there is compared: see alter
 
 	mu    sync.Mutex
 	loads map[*load]bool // that have begun and not ended
@@ -105,10 +106,10 @@ func OpenOffline(path string, options Options) (*Offline, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.run(idempotencySchema + retainedSchema); err != nil {
+	if err := c.run(idempotencySchema + retainedSchema + publicationsSchema); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())
 	}
-	o := &Offline{path: path, options: options.filled(), inserts: map[layoutOf]*insert{}, closed: map[int64]bool{}, uniqueLoad: make(chan struct{}, 1),
+	o := &Offline{path: path, options: options.filled(), inserts: map[layoutOf]*insert{}, closed: map[int64]bool{}, uniqueLoad: make(chan struct{}, 1), altering: make(chan struct{}, 1),
 		underWay: underWay{since: map[*load]int64{}}, loads: map[*load]bool{}, swept: make(chan struct{})}
 	dest := make([]driver.Value, 5)
 	if _, err := c.row(dest, "SELECT identity, next_id, clock, layouts, erasures FROM __store"); err != nil {

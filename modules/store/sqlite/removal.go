@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,7 +32,11 @@ func takenRuns(c *conn) (runs []takenRun, err error) {
 // ForgetRemovals removes them.
 func (o *Offline) Remove(ctx context.Context, group *registry.Group, what store.Selection) (store.Removed, error) {
 	r := &removing{group: group, what: what}
-	var err error
+	done, err := o.alter(ctx)
+	if err != nil {
+		return store.Removed{}, fmt.Errorf("taking back rows of group %s: %w", group.Name, err)
+	}
+	defer done()
 	if what.Run != 0 {
 		err = o.removeRun(ctx, r)
 	} else {
@@ -50,7 +55,7 @@ func (o *Offline) removeRun(ctx context.Context, r *removing) error {
 		return err
 	}
 	for quarantined := int64(0); ; {
-		removed, noted, err := o.removableRun(ctx, r.group, r.what.Run)
+		removed, noted, err := o.removableRun(ctx, r)
 		if err != nil {
 			return err
 		}
@@ -61,6 +66,9 @@ func (o *Offline) removeRun(ctx context.Context, r *removing) error {
 				if err := r.run(c); err != nil {
 					return err
 				}
+			}
+			if err := r.unpublish(c); err != nil {
+				return err
 			}
 			released, err = r.releaseRun(c)
 			return err
@@ -77,37 +85,42 @@ func (o *Offline) removeRun(ctx context.Context, r *removing) error {
 }
 
 // removableRun counts a run's rows, those too that were taken back and are still there: noted.
-func (o *Offline) removableRun(ctx context.Context, group *registry.Group, run int64) (removed store.Removed, noted bool, err error) {
+func (o *Offline) removableRun(ctx context.Context, r *removing) (removed store.Removed, noted bool, err error) {
 	opened, err := o.Snapshot(ctx)
 	if err != nil {
 		return removed, false, err
 	}
 	s := opened.(*snapshot)
 	before := s.taken
-	s.taken = slices.DeleteFunc(slices.Clone(before), func(t takenRun) bool { return t == takenRun{group.ID, run} })
-	removed, err = s.Removable(ctx, group, store.Selection{Run: run})
+	s.taken = slices.DeleteFunc(slices.Clone(before), func(t takenRun) bool { return t == takenRun{r.group.ID, r.what.Run} })
+	removed, err = s.removableOf(ctx, r)
 	return removed, len(s.taken) < len(before), errors.Join(err, s.Close())
 }
 
 // Removable reads the whole table for a run, and the index for an entity.
 func (s *snapshot) Removable(ctx context.Context, group *registry.Group, what store.Selection) (removed store.Removed, err error) {
-	src, err := s.source(group, nil)
+	return s.removableOf(ctx, &removing{group: group, what: what, dry: true})
+}
+
+// removableOf is Removable, and of a run also between which event times lie its rows.
+func (s *snapshot) removableOf(ctx context.Context, r *removing) (removed store.Removed, err error) {
+	src, err := s.source(r.group, nil)
 	if err != nil || src == nil {
 		return removed, err
 	}
-	if what.Run == 0 {
-		r := &removing{group: group, what: what, dry: true}
+	if r.what.Run == 0 {
 		err = r.entity(s.conn)
 		return r.removed, err
 	}
-	statement, err := s.conn.prepare(fmt.Sprintf("SELECT sum(n), count(*) FROM (SELECT count(*) AS n FROM %s AS t NOT INDEXED WHERE t.run_id = +?%s GROUP BY %s)",
+	statement, err := s.conn.prepare(fmt.Sprintf("SELECT sum(n), count(*), min(least), max(latest) FROM "+
+		"(SELECT count(*) AS n, min(t.event_time) AS least, max(t.event_time) AS latest FROM %s AS t NOT INDEXED WHERE t.run_id = +?%s GROUP BY %s)",
 		src.table, src.visible(), strings.Join(src.keys, ", ")))
 	if err != nil {
 		return removed, err
 	}
-	dest := make([]driver.Value, 2)
-	err = statement.with(what.Run).each(ctx, dest, func() error {
-		removed.Rows, removed.Entities = integer(dest[0]), integer(dest[1])
+	dest := make([]driver.Value, 4)
+	err = statement.with(r.what.Run).each(ctx, dest, func() error {
+		removed.Rows, removed.Entities, r.least, r.latest = integer(dest[0]), integer(dest[1]), integer(dest[2]), integer(dest[3])
 		return nil
 	})
 	if err != nil {
@@ -117,7 +130,7 @@ func (s *snapshot) Removable(ctx context.Context, group *registry.Group, what st
 	if err != nil {
 		return removed, err
 	}
-	_, err = s.conn.row(dest[:1], "SELECT count(*) FROM __quarantine WHERE "+ofRun+" AND state = 'waiting'"+hidden, what.Run, group.ID)
+	_, err = s.conn.row(dest[:1], "SELECT count(*) FROM __quarantine WHERE "+ofRun+" AND state = 'waiting'"+hidden, r.what.Run, r.group.ID)
 	removed.Quarantined = integer(dest[0])
 	return removed, err
 }
@@ -128,6 +141,8 @@ type removing struct {
 	what    store.Selection
 	dry     bool
 	removed store.Removed
+
+	least, latest int64 // event times of what is removed, µs
 }
 
 // run notes that a run's rows do not count any more.
@@ -140,7 +155,10 @@ func (r *removing) run(c *conn) error {
 	if err != nil {
 		return err
 	}
-	return c.exec("INSERT INTO __removed (group_id, number, run_id) VALUES (?, ?, ?)", r.group.ID, number, r.what.Run)
+	if err := c.exec("INSERT INTO __removed (group_id, number, run_id) VALUES (?, ?, ?)", r.group.ID, number, r.what.Run); err != nil {
+		return err
+	}
+	return noteTimes(c, r.group, number, r.least, r.latest)
 }
 
 // nextRemoval gives a removal its number.
@@ -151,7 +169,7 @@ func nextRemoval(c *conn, group *registry.Group) (int64, error) {
 }
 
 // observedRow is a row that may be narrowed.
-type observedRow struct{ id, version, presence driver.Value }
+type observedRow struct{ id, version, presence, at driver.Value }
 
 // entity removes or narrows one entity's rows.
 func (r *removing) entity(c *conn) error {
@@ -171,6 +189,7 @@ func (r *removing) entity(c *conn) error {
 		return err
 	}
 	var ids []byte
+	r.least, r.latest = math.MaxInt64, math.MinInt64
 	for _, row := range rows {
 		changed, err := r.row(c, l, row)
 		if err != nil {
@@ -178,6 +197,7 @@ func (r *removing) entity(c *conn) error {
 		}
 		if changed {
 			ids = binary.BigEndian.AppendUint64(ids, uint64(integer(row.id)))
+			r.least, r.latest = min(r.least, integer(row.at)), max(r.latest, integer(row.at))
 		}
 	}
 	if len(ids) == 0 {
@@ -191,8 +211,12 @@ func (r *removing) entity(c *conn) error {
 	if err != nil {
 		return err
 	}
-	return c.exec("INSERT INTO __removed (group_id, number, entity, ids) VALUES (?, ?, ?, ?)",
+	err = c.exec("INSERT INTO __removed (group_id, number, entity, ids) VALUES (?, ?, ?, ?)",
 		r.group.ID, number, appendSortKey(nil, r.what.Key.Values, 0), ids)
+	if err != nil {
+		return err
+	}
+	return noteTimes(c, r.group, number, r.least, r.latest)
 }
 
 // compared is how event times of rows that are selected relate to the selection's.
@@ -209,11 +233,11 @@ func (r *removing) rows(c *conn, l *layout) (rows []observedRow, err error) {
 	if err != nil {
 		return nil, err
 	}
-	dest := make([]driver.Value, 3)
+	dest := make([]driver.Value, 4)
 	err = c.each(dest, func() error {
-		rows = append(rows, observedRow{dest[0], dest[1], dest[2]})
+		rows = append(rows, observedRow{dest[0], dest[1], dest[2], dest[3]})
 		return nil
-	}, fmt.Sprintf("SELECT t.ingest_id, t.schema_version, t.presence FROM %s WHERE %s AND t.event_time %s +?%s", src.indexed(), src.sameKey(), compared(r.what), src.visible()),
+	}, fmt.Sprintf("SELECT t.ingest_id, t.schema_version, t.presence, t.event_time FROM %s WHERE %s AND t.event_time %s +?%s", src.indexed(), src.sameKey(), compared(r.what), src.visible()),
 		append(args, r.what.At)...)
 	return rows, err
 }

@@ -36,6 +36,11 @@ func (o *Offline) Retire(ctx context.Context, group *registry.Group) (used bool,
 		if err != nil || used {
 			return err
 		}
+		for _, table := range []string{"__published", "__publications"} {
+			if err := c.exec("DELETE FROM "+table+" WHERE group_id = +?", group.ID); err != nil {
+				return err
+			}
+		}
 		return c.exec("UPDATE __layouts SET version = ? WHERE group_id = +?", int64(-group.SchemaVersion), group.ID)
 	})
 	if err != nil {

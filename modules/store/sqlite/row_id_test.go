@@ -29,7 +29,7 @@ func TestAnIDOfAnOpenLoadIsNotTakenForAStoredOne(t *testing.T) {
 			begun, err = o.reserve(c, group.ID, l.run, l.sorter.count)
 			return err
 		}))
-		require.NoError(t, l.insertAll(ctx, begun))
+		require.NoError(t, l.insertAll(ctx, begun, l.sorted))
 		return l, begun
 	}
 	_, begun := halfway()

@@ -61,20 +61,44 @@ func (l *LiteralRules) Guard(group *registry.Group) *rules.Set {
 	if !known {
 		var of []rules.Definition
 		for _, d := range l.definitions {
-			if d.Group == group.Name {
+			if d.Group == group.Name && rules.IsRow(d.Kind) {
 				of = append(of, d)
 			}
 		}
-		fields := make([]rules.Field, len(group.Features))
-		for i, f := range group.Features {
-			fields[i] = rules.Field{Name: f.Name, Type: f.ValueType, PII: slices.Contains(f.Tags, "pii")}
-		}
-		if compiled, wrong := rules.Compile(of, fields); len(wrong) == 0 && !compiled.Empty() {
-			set = compiled
-		}
+		set = compiled(of, group)
 		l.sets[group] = set
 	}
 	return set
+}
+
+// compiled is nil for no rules.
+func compiled(of []rules.Definition, group *registry.Group) *rules.Set {
+	fields := make([]rules.Field, len(group.Features))
+	for i, f := range group.Features {
+		fields[i] = rules.Field{Name: f.Name, Type: f.ValueType, PII: slices.Contains(f.Tags, "pii")}
+	}
+	if set, wrong := rules.Compile(of, fields); len(wrong) == 0 && !set.Empty() {
+		return set
+	}
+	return nil
+}
+
+// Audit compiles the group's other rules each time.
+func (l *LiteralRules) Audit(_ context.Context, group *registry.Group, _ int64) (*rules.Set, rules.Options) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var of []rules.Definition
+	for _, d := range l.definitions {
+		if d.Group == group.Name && !rules.IsRow(d.Kind) {
+			of = append(of, d)
+		}
+	}
+	return compiled(of, group), rules.Options{}
+}
+
+// Published notes what is told as of a load.
+func (l *LiteralRules) Published(ctx context.Context, group *registry.Group, run int64, last bool, outcomes []rules.Outcome) (int64, error) {
+	return l.Loaded(ctx, group, run, last, outcomes)
 }
 
 func (l *LiteralRules) Written(_ *registry.Group, outcomes []rules.Outcome) {

@@ -19,7 +19,7 @@ const (
 )
 
 // Action is what becomes of rows that break a rule of severity error: recorded in the report only, kept out and quarantined, or
-// the whole batch is refused.
+// the whole batch is refused. A kind that judges the whole refuses what a pipeline is about to publish; other rows it sees once they are stored.
 type Action string
 
 const (
@@ -63,7 +63,7 @@ type Definition struct {
 	Owner       string          `json:"owner,omitempty"`
 	Description string          `json:"description,omitempty"`
 
-	Window       string `json:"window,omitempty" doc:"Which rows it is evaluated on: all, load (what the newest load brought; everything, if there was none), or the last ones by event time, such as 7d. Left out: load for kinds distribution and history, all for the others. Row rules also look at every row on its way in"`
+	Window       string `json:"window,omitempty" doc:"Which rows it is evaluated on: all, load (what the newest load brought; everything, if there was none), or the last ones by event time, such as 7d. Left out: load for kinds distribution and history and for those that judge the whole with action reject_batch, all for the others. Row rules also look at every row on its way in"`
 	For          int    `json:"for,omitempty" minimum:"1" maximum:"1000" doc:"So many bad evaluations in a row open an alert; left out: as alerts.for says"`
 	ResolveAfter int    `json:"resolve_after,omitempty" minimum:"1" maximum:"1000" doc:"So many good ones in a row resolve it; left out: as alerts.resolve_after says"`
 
@@ -91,7 +91,7 @@ func (d *Definition) LooksAt() string {
 	switch {
 	case d.Window != "":
 		return d.Window
-	case d.Kind == "distribution" || d.Kind == "history":
+	case d.Kind == "distribution" || d.Kind == "history", d.Action == RejectBatch && !IsRow(d.Kind):
 		return NewestLoad
 	}
 	return All
@@ -158,7 +158,11 @@ func (d *Definition) check(found *problems) {
 	if d.Action != Record && d.Severity != Error {
 		found.at("action", string(d.Action), "only a rule of severity error keeps rows out: use record, or severity error")
 	}
-	if d.Action != Record && !kind.Row {
-		found.at("action", string(d.Action), "%s is decided over many rows, once they are stored, so that it keeps none out: use record", kind.Name)
+	switch {
+	case kind.Row:
+	case d.Action == Quarantine:
+		found.at("action", string(d.Action), "%s is decided over many rows, so that it keeps none of them out: use record, or reject_batch, which refuses what a pipeline is about to publish", kind.Name)
+	case d.Action == RejectBatch && d.LooksAt() != NewestLoad:
+		found.at("window", d.Window, "a rule of kind %s that refuses what a pipeline is about to publish looks at that: leave window out, or use load", kind.Name)
 	}
 }
