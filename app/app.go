@@ -20,6 +20,7 @@ import (
 	"featurestore/modules/materialization"
 	"featurestore/modules/registry"
 	"featurestore/modules/runs"
+	"featurestore/modules/scheduler"
 	"featurestore/modules/store"
 	"featurestore/modules/validation"
 	"featurestore/modules/validation/alerts"
@@ -86,7 +87,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	work := runs.New(a.db, c.Runs, time.Now, log)
 	a.work = work
 	definitions, err := registry.New(a.db, c.Registry, log.With("module", "registry"), alerts.ReceiverKind(), validation.BaselineKind(), validation.RuleKind(),
-		batch.PipelineKind(batch.NewCompiler(c.Batch)))
+		batch.PipelineKind(batch.NewCompiler(c.Batch)), scheduler.ScheduleKind())
 	if err != nil {
 		return nil, err
 	}
@@ -153,6 +154,13 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	work.Routes(api)
 	metrics.registry.MustRegister(work)
 	values.RunRoutes(api)
+	if c.Has(config.Scheduler) {
+		schedules := scheduler.New(c.Scheduler, scheduler.Parts{
+			DB: a.db, Definitions: definitions, Runs: work, Told: missedSchedules{told}, Clock: time.Now, Log: log,
+		})
+		a.add("scheduler", schedules.Start, schedules.Stop)
+		schedules.Routes(api)
+	}
 
 	a.checks = []check{
 		{"registry", false, a.pingDatabase},
@@ -248,7 +256,7 @@ func openDatabase(ctx context.Context, c *config.Config, f *folder, log *slog.Lo
 	if err != nil {
 		return nil, unchanged(err)
 	}
-	for _, migrate := range []func(context.Context, *gorm.DB) error{runs.Migrate, registry.Migrate, alerts.Migrate, validation.Migrate} {
+	for _, migrate := range []func(context.Context, *gorm.DB) error{runs.Migrate, registry.Migrate, alerts.Migrate, validation.Migrate, scheduler.Migrate} {
 		if err := migrate(ctx, db); err != nil {
 			return nil, errors.Join(unchanged(err), database.Close(db))
 		}

@@ -19,6 +19,7 @@ import (
 	"featurestore/modules/materialization"
 	"featurestore/modules/registry"
 	"featurestore/modules/runs"
+	"featurestore/modules/scheduler"
 	"featurestore/modules/store"
 	"featurestore/modules/validation"
 	"featurestore/modules/validation/alerts"
@@ -66,6 +67,7 @@ type Config struct {
 	History         store.History
 	Materialization materialization.Config
 	Batch           batch.Config
+	Scheduler       scheduler.Config
 	Runs            runs.Config
 	Log             Log
 }
@@ -189,6 +191,7 @@ func (c *Config) validate() []error {
 	errs = append(errs, c.History.Validate()...)
 	errs = append(errs, c.Materialization.Validate()...)
 	errs = append(errs, c.Batch.Validate()...)
+	errs = append(errs, c.Scheduler.Validate()...)
 	errs = append(errs, c.Runs.Validate()...)
 	return errs
 }

@@ -17,6 +17,7 @@ import (
 	"featurestore/modules/materialization"
 	"featurestore/modules/registry"
 	"featurestore/modules/runs"
+	"featurestore/modules/scheduler"
 	"featurestore/modules/store"
 	"featurestore/modules/validation"
 	"featurestore/modules/validation/alerts"
@@ -37,8 +38,8 @@ func TestDefaultsAreTheModulesDefaults(t *testing.T) {
 		Postgres: PostgresServer{Schema: "featurestore"}, Redis: RedisServer{Prefix: "featurestore"},
 		Registry:   func() registry.Config { c := registry.DefaultConfig(); c.Require = []string{}; return c }(),
 		Validation: validation.DefaultConfig(), Alerts: alerts.DefaultConfig(), Store: store.DefaultConfig(), History: store.DefaultHistory(), Materialization: materialization.DefaultConfig(), Batch: batch.DefaultConfig(),
-		Runs: runs.DefaultConfig(),
-		Log:  Log{Level: "info", Format: "text"},
+		Scheduler: scheduler.DefaultConfig(), Runs: runs.DefaultConfig(),
+		Log: Log{Level: "info", Format: "text"},
 	}, c)
 }
 

@@ -15,7 +15,8 @@ type Calls[T any] struct {
 	Tag  string // of the API's document
 	Doc  string // what a person should know who defines one
 
-	Show func(c *Catalog, d *Definition) T
+	Show   func(c *Catalog, d *Definition) T
+	OwnGet bool // the module mounts GET of one itself, since it shows more than definitions
 }
 
 // DefinitionRoutes mounts the calls, but for the list: POST, and of one GET, PUT, DELETE and its versions. The role that the path belongs to
@@ -32,7 +33,9 @@ func DefinitionRoutes[T any](api huma.API, r *Registry, calls Calls[T]) {
 	one := calls.Path + "/{name}"
 	httpapi.Register(api, documented[T](api, operation(http.MethodPost, calls.Path, "post-"+calls.Kind, calls.Tag,
 		"Register or change a "+word, "Members that the body leaves out stay as they are; null clears one. "+calls.Doc), true), r.post(kind, show))
-	httpapi.Register(api, reading[T](api, operation(http.MethodGet, one, "get-"+calls.Kind, calls.Tag, "Read a "+word, "")), r.get(kind, show))
+	if !calls.OwnGet {
+		httpapi.Register(api, reading[T](api, operation(http.MethodGet, one, "get-"+calls.Kind, calls.Tag, "Read a "+word, "")), r.get(kind, show))
+	}
 	httpapi.Register(api, documented[T](api, operation(http.MethodPut, one, "put-"+calls.Kind, calls.Tag,
 		"Replace the definition of a "+word, calls.Doc), true), r.put(kind, show))
 	httpapi.Register(api, operation(http.MethodDelete, one, "delete-"+calls.Kind, calls.Tag, "Delete a "+word,

@@ -37,6 +37,7 @@ type Reverted struct {
 func (s *Store) HandleRuns() {
 	s.runs.Handle(RevertKind, 1, s.workRevert)
 	s.runs.Handle(CompactionKind, 1, s.workCompaction)
+	s.runs.Handle(ExpiryKind, 1, s.workExpiry)
 	s.runs.Handle(ErasureKind, 1, s.workErasure)
 }
 

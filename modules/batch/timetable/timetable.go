@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"time"
 
 	"featurestore/modules/batch/tick"
@@ -34,7 +35,7 @@ type Timetable struct {
 	Zone  *time.Location // whose clock Cron is read on
 
 	Jitter         time.Duration // a tick is due so much later at most, always the same for the same tick
-	Deadline       time.Duration // after the tick: what has not begun by then is not begun any more; 0: none
+	Deadline       time.Duration // after the tick: what has not begun by then is skipped, what has not ended fails; 0: none
 	Retries        int           // how often a run that failed is tried again
 	Backoff        time.Duration // before the first time; twice as long before each further one
 	CatchUp        CatchUp
@@ -143,4 +144,21 @@ func (t *Timetable) Due(name string, tick int64) int64 {
 	sum *= 0xff51afd7ed558ccd
 	sum ^= sum >> 33
 	return tick + int64(sum%uint64(t.Jitter.Microseconds()))
+}
+
+// Following are the first ticks after a time, at most so many, in µs.
+func (t *Timetable) Following(at int64, n int) (ticks []int64) {
+	if t.ticks == nil {
+		for range n {
+			at, _ = t.After(at)
+			ticks = append(ticks, at)
+		}
+		return ticks
+	}
+	for next := range t.ticks.Between(at+1, math.MaxInt64) {
+		if ticks = append(ticks, next); len(ticks) >= n {
+			break
+		}
+	}
+	return ticks
 }

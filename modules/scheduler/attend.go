@@ -1,0 +1,269 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"featurestore/app/database"
+	"featurestore/app/fault"
+	"featurestore/modules/batch/timetable"
+	"featurestore/modules/runs"
+)
+
+// attend brings all open occurrences on as far as they go.
+func (s *Scheduler) attend(ctx context.Context, all []*Schedule, now time.Time) error {
+	open, err := s.repository.open(s.repository.db.WithContext(ctx), "")
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	effective := make(map[string]*Schedule, len(all))
+	for _, schedule := range all {
+		effective[schedule.Name] = schedule
+	}
+	of := map[string][]*Occurrence{}
+	for _, o := range open {
+		of[o.Schedule] = append(of[o.Schedule], o)
+	}
+	var errs []error
+	for name, occurrences := range of {
+		schedule := effective[name]
+		for i, o := range occurrences {
+			err := protect(func() error {
+				if schedule == nil {
+					return s.abandon(ctx, o, now)
+				}
+				return s.bring(ctx, schedule, o, occurrences[:i], occurrences[i+1:], now)
+			})
+			if err != nil {
+				if !errors.Is(err, errMoved) {
+					errs = append(errs, fmt.Errorf("schedule %s: %w", name, err))
+				}
+				break
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// abandon ends an occurrence of a schedule that is no more; runs that it has go on.
+func (s *Scheduler) abandon(ctx context.Context, o *Occurrence, now time.Time) error {
+	if o.State == Ordered || o.State == Running {
+		return s.follow(ctx, nil, o, now)
+	}
+	return s.skip(ctx, nil, o, now, "the schedule is no more", "")
+}
+
+// bring brings one occurrence on. before and behind are the others of its schedule that are open.
+func (s *Scheduler) bring(ctx context.Context, schedule *Schedule, o *Occurrence, before, behind []*Occurrence, now time.Time) error {
+	if o.State == Waiting {
+		if err := s.ready(ctx, schedule, o, before, behind, now); err != nil || o.State != Due {
+			return err
+		}
+	}
+	if o.State == Due {
+		if err := s.order(ctx, schedule, o, now); err != nil || o.State != Ordered {
+			return err
+		}
+	}
+	return s.follow(ctx, schedule, o, now)
+}
+
+// ready brings a waiting occurrence to due if nothing stands in its way, or skips it if its time is over.
+func (s *Scheduler) ready(ctx context.Context, schedule *Schedule, o *Occurrence, before, behind []*Occurrence, now time.Time) error {
+	obstacle, missed := "", ""
+	for _, other := range before {
+		if !other.ByHand && !other.ended() && other.State != Waiting && schedule.CatchUp != timetable.All {
+			obstacle = fmt.Sprintf("the run of the tick before it, %s, was still under way", other.Tick.Format(time.RFC3339))
+		}
+	}
+	for _, pipeline := range schedule.Needs {
+		if obstacle != "" {
+			break
+		}
+		succeeded, err := s.pipelines.Succeeded(ctx, pipeline, o.Tick)
+		if err != nil {
+			return err
+		}
+		if !succeeded {
+			obstacle = fmt.Sprintf("the pipeline %s had not succeeded for this tick", pipeline)
+			missed = obstacle
+		}
+	}
+	superseded := false
+	for _, other := range behind {
+		superseded = superseded || !other.ByHand && !other.ended()
+	}
+	switch {
+	case schedule.Paused:
+		return s.skip(ctx, schedule, o, now, "the schedule was paused", "")
+	case schedule.Deadline != 0 && now.After(o.Tick.Add(schedule.Deadline)):
+		if obstacle == "" {
+			obstacle = "nothing was there to begin it"
+		}
+		return s.skip(ctx, schedule, o, now, obstacle+" when its deadline passed", obstacle+" when its deadline passed")
+	case superseded && schedule.CatchUp != timetable.All:
+		reason := "the next tick came before it could begin"
+		if obstacle != "" {
+			reason = obstacle + " when the next tick came"
+		}
+		if missed != "" {
+			missed = reason
+		}
+		return s.skip(ctx, schedule, o, now, reason, missed)
+	case obstacle != "" && missed == "" && schedule.CatchUp == timetable.None:
+		return s.skip(ctx, schedule, o, now, obstacle, "")
+	case obstacle != "":
+		if o.Reason == obstacle {
+			return nil
+		}
+		o.Reason = obstacle
+		_, err := s.repository.move(ctx, o, Waiting)
+		return err
+	}
+	orders, err := schedule.orders(s.definitions.Catalog(), o.Tick)
+	if problem, is := fault.As(err); is {
+		return s.skip(ctx, schedule, o, now, problem.Detail, problem.Detail)
+	}
+	if err != nil {
+		return err
+	}
+	if schedule.Origin == Default { // what followed the publication of a pipeline has done it
+		run, found, err := s.runs.Latest(ctx, orders[0].Kind, orders[0].Subject)
+		if err != nil {
+			return err
+		}
+		if found && !run.CreatedAt.Before(o.Tick) && run.State != runs.Failed && run.State != runs.Cancelled {
+			o.State, o.Runs, o.OrderedAt, o.Reason = Ordered, []int64{run.ID}, now, "done by the run that followed what came in"
+			return s.moved(ctx, o, Waiting)
+		}
+	}
+	o.State, o.Reason = Due, ""
+	return s.moved(ctx, o, Waiting)
+}
+
+// moved brings an occurrence on from a state; one that another process has brought on is left to the next pass.
+func (s *Scheduler) moved(ctx context.Context, o *Occurrence, from State) error {
+	moved, err := s.repository.move(ctx, o, from)
+	if err == nil && !moved {
+		err = errMoved
+	}
+	return err
+}
+
+// errMoved says that another process was quicker.
+var errMoved = errors.New("another process has brought it on")
+
+// order has the runs of an occurrence done. Whoever does it again gets the same runs.
+func (s *Scheduler) order(ctx context.Context, schedule *Schedule, o *Occurrence, now time.Time) error {
+	orders, err := schedule.orders(s.definitions.Catalog(), o.Tick)
+	if problem, is := fault.As(err); is {
+		return s.skip(ctx, schedule, o, now, problem.Detail, problem.Detail)
+	}
+	if err != nil {
+		return err
+	}
+	o.Runs = nil
+	for _, order := range orders {
+		order.Now = o.ByHand
+		run, _, err := s.runs.Order(ctx, order)
+		if err != nil {
+			return fmt.Errorf("order a run of the schedule %s: %w", schedule.Name, err)
+		}
+		o.Runs = append(o.Runs, run.ID)
+	}
+	o.State, o.OrderedAt = Ordered, now
+	return s.moved(ctx, o, Due)
+}
+
+// follow looks what became of the runs. schedule is nil if it is no more.
+func (s *Scheduler) follow(ctx context.Context, schedule *Schedule, o *Occurrence, now time.Time) error {
+	begun, finished, turn := false, true, false
+	late := schedule != nil && now.After(o.OrderedAt.Add(s.config.Grace))
+	var states []runs.State
+	reason := ""
+	for _, id := range o.Runs {
+		run, err := s.runs.Get(ctx, id)
+		if fault.Is(err, "unknown-run") {
+			continue // forgotten, long after it ended
+		}
+		if err != nil {
+			return err
+		}
+		begun = begun || !run.StartedAt.IsZero() || run.Attempts > 0
+		finished = finished && run.State.Finished()
+		if run.State == runs.Queued && late && !o.Missed {
+			awaits, err := s.runs.AwaitsTurn(ctx, run)
+			if err != nil {
+				return err
+			}
+			turn = turn || awaits
+		}
+		states = append(states, run.State)
+		if reason == "" && run.State.Finished() && run.State != runs.Succeeded {
+			reason = run.Reason
+		}
+	}
+	from := o.State
+	switch {
+	case finished:
+		o.State, o.Outcome, o.EndedAt = Done, worst(states), now
+		if reason != "" {
+			o.Reason = reason
+		}
+		if !begun && schedule != nil && o.Outcome == runs.Skipped {
+			o.Missed = true
+			if err := s.missed(ctx, schedule, schedule.missedSentence(o.Tick, reason)); err != nil {
+				return err
+			}
+		}
+	case begun && o.State == Ordered:
+		o.State = Running
+	case !begun && !o.Missed && late && !turn:
+		o.Missed = true
+		if err := s.missed(ctx, schedule, schedule.missedSentence(o.Tick, "its run is queued, and no process has begun it")); err != nil {
+			return err
+		}
+	default:
+		return nil
+	}
+	if begun && schedule != nil && from == Ordered {
+		if err := s.missed(ctx, schedule, ""); err != nil {
+			return err
+		}
+	}
+	return s.moved(ctx, o, from)
+}
+
+// skip ends an occurrence without runs; missed is a sentence if the tick is missing by that.
+func (s *Scheduler) skip(ctx context.Context, schedule *Schedule, o *Occurrence, now time.Time, reason, missed string) error {
+	from := o.State
+	o.State, o.Reason, o.EndedAt = Skipped, reason, now
+	if missed != "" {
+		o.Missed = true
+		if err := s.missed(ctx, schedule, schedule.missedSentence(o.Tick, missed)); err != nil {
+			return err
+		}
+	}
+	return s.moved(ctx, o, from)
+}
+
+// missed notes that a schedule was missed, or with "" that it is kept.
+func (s *Scheduler) missed(ctx context.Context, schedule *Schedule, sentence string) error {
+	changed := false
+	fresh := scheduleRow{Name: schedule.Name, Times: schedule.Times(), DecidedTo: database.MicrosOf(schedule.UpdatedAt)}
+	err := s.repository.change(ctx, fresh, func(_ *gorm.DB, row *scheduleRow) error {
+		changed = row.Missed != sentence
+		row.miss(schedule, sentence)
+		return nil
+	})
+	if err == nil && changed {
+		s.toTell.Store(true)
+	}
+	return err
+}
+
+func (o *Occurrence) ended() bool { return o.State == Done || o.State == Skipped }
