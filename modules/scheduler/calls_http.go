@@ -44,7 +44,7 @@ type historyOutput struct {
 
 // history answers also of a schedule that is no more.
 func (s *Scheduler) history(ctx context.Context, in *struct {
-	scheduleName
+	ScheduleName
 	httpapi.Page
 }) (*historyOutput, error) {
 	before, err := in.Last()
@@ -69,8 +69,8 @@ func (s *Scheduler) history(ctx context.Context, in *struct {
 	return out, nil
 }
 
-type changeInput struct {
-	scheduleName
+type ChangeInput struct {
+	ScheduleName
 	DryRun bool `query:"dry_run" doc:"Change nothing; answer what it would come to"`
 }
 
@@ -93,7 +93,7 @@ type runOutput struct {
 }
 
 func (s *Scheduler) run(ctx context.Context, in *struct {
-	changeInput
+	ChangeInput
 	Wait string `query:"wait" doc:"How long to wait for the runs to end, such as 30s; at most 10m" example:"30s"`
 }) (*runOutput, error) {
 	wait, err := runs.ReadWait(in.Wait)
@@ -144,15 +144,15 @@ func (s *Scheduler) run(ctx context.Context, in *struct {
 	return out, nil
 }
 
-func (s *Scheduler) pause(ctx context.Context, in *changeInput) (*scheduleOutput, error) {
+func (s *Scheduler) pause(ctx context.Context, in *ChangeInput) (*scheduleOutput, error) {
 	return s.setPaused(ctx, in, true)
 }
 
-func (s *Scheduler) resume(ctx context.Context, in *changeInput) (*scheduleOutput, error) {
+func (s *Scheduler) resume(ctx context.Context, in *ChangeInput) (*scheduleOutput, error) {
 	return s.setPaused(ctx, in, false)
 }
 
-func (s *Scheduler) setPaused(ctx context.Context, in *changeInput, paused bool) (*scheduleOutput, error) {
+func (s *Scheduler) setPaused(ctx context.Context, in *ChangeInput, paused bool) (*scheduleOutput, error) {
 	schedule, err := s.schedule(in.Name)
 	if err != nil {
 		return nil, err

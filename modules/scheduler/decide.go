@@ -26,7 +26,8 @@ func (s *Scheduler) decide(ctx context.Context, schedule *Schedule, now time.Tim
 	}
 	var next int64
 	err := s.repository.change(ctx, fresh, func(tx *gorm.DB, row *scheduleRow) error {
-		if row.Times != schedule.Times() { // ticks of other times are not made up for
+		row.DecidedTo = max(row.DecidedTo, database.MicrosOf(schedule.CreatedAt)) // it may be one of a name that was deleted
+		if row.Times != schedule.Times() {                                        // ticks of other times are not made up for
 			row.Times, row.DecidedTo = schedule.Times(), max(row.DecidedTo, database.MicrosOf(since))
 		}
 		if row.PausedAt != nil || schedule.Paused {

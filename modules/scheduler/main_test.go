@@ -1,9 +1,16 @@
 package scheduler
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain is also the program of the processes that processes_test.go starts.
+func TestMain(m *testing.M) {
+	if os.Getenv(processURL) != "" {
+		os.Exit(process())
+	}
+	goleak.VerifyTestMain(m)
+}

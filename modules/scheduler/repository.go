@@ -58,6 +58,11 @@ func (r repository) known(ctx context.Context) (map[string]*scheduleRow, error) 
 // change makes one transaction of a change of what is known of a schedule, which is the only one meanwhile. fresh stands where nothing is known yet.
 func (r repository) change(ctx context.Context, fresh scheduleRow, change func(tx *gorm.DB, row *scheduleRow) error) error {
 	err := r.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if database.Postgres(tx) { // whoever falls asleep in here does not hold up the others for longer
+			if err := tx.Exec("SET LOCAL idle_in_transaction_session_timeout = '10s'").Error; err != nil {
+				return err
+			}
+		}
 		if err := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&fresh).Error; err != nil {
 			return err
 		}

@@ -111,14 +111,16 @@ func (s *Scheduler) pass(ctx context.Context) error {
 	var errs []error
 	all := s.Schedules()
 	for _, schedule := range all {
-		if seen := s.next[schedule.Name]; seen.times == schedule.Times() && now.UnixMicro() < seen.at {
-			continue
-		}
-		errs = append(errs, protect(func() error { return s.decide(ctx, schedule, now) }))
+		errs = append(errs, protect(func() error {
+			if seen := s.next[schedule.Name]; seen.times == schedule.Times() && now.UnixMicro() < seen.at {
+				return nil
+			}
+			return s.decide(ctx, schedule, now)
+		}))
 	}
 	errs = append(errs, s.attend(ctx, all, now))
 	if s.toTell.Swap(false) || now.Sub(s.lastTold) >= time.Minute {
-		if err := s.tell(ctx, all, now); err != nil {
+		if err := protect(func() error { return s.tell(ctx, all, now) }); err != nil {
 			s.toTell.Store(true)
 			errs = append(errs, err)
 		}
@@ -135,11 +137,19 @@ func (s *Scheduler) pass(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// panicked is an error that was a panic.
+type panicked struct {
+	value any
+	stack string
+}
+
+func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+
 // protect makes a panic an error.
 func protect(do func() error) (err error) {
 	defer func() {
 		if caught := recover(); caught != nil {
-			err = fmt.Errorf("panic: %v\n%s", caught, debug.Stack())
+			err = &panicked{caught, string(debug.Stack())}
 		}
 	}()
 	return do()
@@ -151,6 +161,10 @@ func (s *Scheduler) note(ctx context.Context, err error) {
 	case ctx.Err() != nil:
 	case err != nil && err.Error() != s.failing:
 		s.failing = err.Error()
+		var p *panicked
+		if errors.As(err, &p) {
+			s.log.Error("a schedule panicked; the others are looked after", "panic", p.value, "stack", p.stack)
+		}
 		s.log.Warn("schedules cannot be looked after; it is tried again", "error", err)
 	case err == nil && s.failing != "":
 		s.failing = ""

@@ -171,14 +171,14 @@ func (s *Scheduler) listSchedules(ctx context.Context, in *listSchedulesInput) (
 	return out, nil
 }
 
-// scheduleName is how an URL names a schedule.
-type scheduleName struct {
+// ScheduleName is how an URL names a schedule.
+type ScheduleName struct {
 	Name string `path:"name" doc:"The schedule" example:"purchases_nightly"`
 }
 
 type scheduleOutput struct{ Body ScheduleAnswer }
 
-func (s *Scheduler) getSchedule(ctx context.Context, in *scheduleName) (*scheduleOutput, error) {
+func (s *Scheduler) getSchedule(ctx context.Context, in *ScheduleName) (*scheduleOutput, error) {
 	schedule, err := s.schedule(in.Name)
 	if err != nil {
 		return nil, err
