@@ -124,7 +124,7 @@ func (s *Scheduler) ready(ctx context.Context, schedule *Schedule, o *Occurrence
 		_, err := s.repository.move(ctx, o, Waiting)
 		return err
 	}
-	orders, err := schedule.orders(s.definitions.Catalog(), o.Tick)
+	orders, err := schedule.orders(s.definitions.Catalog(), o)
 	if problem, is := fault.As(err); is {
 		return s.skip(ctx, schedule, o, now, problem.Detail, problem.Detail)
 	}
@@ -159,7 +159,7 @@ var errMoved = errors.New("another process has brought it on")
 
 // order has the runs of an occurrence done. Whoever does it again gets the same runs.
 func (s *Scheduler) order(ctx context.Context, schedule *Schedule, o *Occurrence, now time.Time) error {
-	orders, err := schedule.orders(s.definitions.Catalog(), o.Tick)
+	orders, err := schedule.orders(s.definitions.Catalog(), o)
 	if problem, is := fault.As(err); is {
 		return s.skip(ctx, schedule, o, now, problem.Detail, problem.Detail)
 	}

@@ -108,7 +108,7 @@ func (s *Scheduler) run(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	orders, err := schedule.orders(s.definitions.Catalog(), now)
+	orders, err := schedule.orders(s.definitions.Catalog(), &Occurrence{Tick: now})
 	if err != nil {
 		return nil, err
 	}

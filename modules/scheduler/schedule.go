@@ -52,7 +52,7 @@ func schedules(catalog *registry.Catalog, bad func(name string, err error)) []*S
 	}
 	add := func(s *Schedule, object []byte) {
 		var err error
-		if s.Timetable, err = timetable.Of(object); err != nil {
+		if err = s.read(object); err != nil {
 			bad(s.Name, err)
 			return
 		}
@@ -105,6 +105,21 @@ func schedules(catalog *registry.Catalog, bad func(name string, err error)) []*S
 		}
 	}
 	return all
+}
+
+// read reads the timetable. A pipeline that says nothing of it makes up for all ticks, so that its history has no holes; of other work the latest does
+// what earlier ones would have.
+func (s *Schedule) read(object []byte) error {
+	var err error
+	if s.Timetable, err = timetable.Of(object); err != nil {
+		return err
+	}
+	if s.CatchUp == "" {
+		if s.CatchUp = timetable.Latest; s.What == Pipeline {
+			s.CatchUp = timetable.All
+		}
+	}
+	return nil
 }
 
 // nameOf names a schedule that is no definition.

@@ -118,14 +118,8 @@ func (s *Scheduler) pass(ctx context.Context) error {
 			return s.decide(ctx, schedule, now)
 		}))
 	}
-	errs = append(errs, s.attend(ctx, all, now))
-	if s.toTell.Swap(false) || now.Sub(s.lastTold) >= time.Minute {
-		if err := protect(func() error { return s.tell(ctx, all, now) }); err != nil {
-			s.toTell.Store(true)
-			errs = append(errs, err)
-		}
-		s.lastTold = now
-	}
+	errs = append(errs, s.tellOf(ctx, all, now)) // also of what is made up for at once
+	errs = append(errs, s.attend(ctx, all, now), s.tellOf(ctx, all, now))
 	if now.Sub(s.forgotten) >= time.Hour {
 		s.forgotten = now
 		names := make([]string, len(all))

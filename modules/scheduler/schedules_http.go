@@ -23,7 +23,7 @@ type DefinitionAnswer struct {
 	Deadline       string            `json:"deadline" doc:"What has not begun so long after its tick is skipped, what has not ended fails; empty: none"`
 	Retries        int               `json:"retries" doc:"How often a run that failed is tried again"`
 	Backoff        string            `json:"backoff" doc:"Before the first time, and twice as long before each further one"`
-	CatchUp        timetable.CatchUp `json:"catch_up" enum:"latest,all,none" doc:"What becomes of ticks that passed while nothing was there to begin them: the latest stands for all, all are made up for, or none"`
+	CatchUp        timetable.CatchUp `json:"catch_up" enum:"latest,all,none" doc:"What becomes of ticks that passed while nothing was there to begin them: the latest stands for all, all are made up for, or none. Left out: all of pipelines, the latest of other work"`
 	After          []string          `json:"after" doc:"Pipelines that have to have succeeded for the tick"`
 	ConcurrencyKey string            `json:"concurrency_key" doc:"Of runs with the same one is under way at a time; empty: of those of the same kind and subject"`
 	Paused         bool              `json:"paused"`
@@ -63,8 +63,7 @@ func definitionAnswer(_ *registry.Catalog, d *registry.Definition) DefinitionAns
 	of := documentOf[scheduleDocument](d.Document)
 	s := &Schedule{Name: d.Name, What: of.What, Subject: of.Subject, Needs: of.After, Owner: d.Owner, Description: d.Description, Tags: d.Tags,
 		Version: d.Version, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt}
-	var err error
-	if s.Timetable, err = timetable.Of(d.Document); err != nil { // of one that cannot be read, what could
+	if err := s.read(d.Document); err != nil { // of one that cannot be read, what could
 		s.Timetable = &timetable.Timetable{Zone: time.UTC}
 	}
 	return s.answer()

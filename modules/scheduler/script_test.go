@@ -28,6 +28,7 @@ import (
 //	followed KIND SUBJECT   a run that something else has asked for
 //	pause | resume | run NAME
 //	told NAME SENTENCE      what was told last of a schedule, or part of it
+//	asked KIND SUBJECT JSON the parameters of the newest run
 //	effect NAME             a schedule is in effect, | noeffect NAME: is not
 //	ticks NAME              what became of its ticks: the lines that follow, indented: TIME STATE [OUTCOME] [missed] [hand] [since TIME] ["part of the reason"]
 func TestScripts(t *testing.T) {
@@ -87,6 +88,12 @@ func script(t *testing.T, text string) {
 			w.settle()
 		case "told":
 			require.Contains(t, w.toldOf(name), second, line)
+		case "asked":
+			subject, parameters, _ := strings.Cut(second, " ")
+			run, found, err := w.work.Latest(t.Context(), name, subject)
+			require.NoError(t, err)
+			require.True(t, found, line)
+			require.JSONEq(t, parameters, string(run.Parameters))
 		case "effect", "noeffect":
 			_, err := w.schedule(rest)
 			require.Equal(t, word == "effect", err == nil, line)

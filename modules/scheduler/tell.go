@@ -8,6 +8,19 @@ import (
 	"gorm.io/gorm"
 )
 
+// tellOf tells what there is to tell if that has changed, or may have been left by a process that ended.
+func (s *Scheduler) tellOf(ctx context.Context, all []*Schedule, now time.Time) error {
+	if !s.toTell.Swap(false) && now.Sub(s.lastTold) < time.Minute {
+		return nil
+	}
+	s.lastTold = now
+	err := protect(func() error { return s.tell(ctx, all, now) })
+	if err != nil {
+		s.toTell.Store(true)
+	}
+	return err
+}
+
 // tell tells what was missed, and what is kept again: by this process, or by one that ended before it could tell.
 func (s *Scheduler) tell(ctx context.Context, all []*Schedule, now time.Time) error {
 	known, err := s.repository.known(ctx)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"featurestore/app/fault"
+	"featurestore/modules/batch/timetable"
 	"featurestore/modules/materialization"
 	"featurestore/modules/registry"
 	"featurestore/modules/runs"
@@ -53,9 +54,10 @@ type Missed struct {
 // pipelineKind is the kind of the runs, and of the definitions, of pipelines.
 const pipelineKind = "pipeline"
 
-// pipelineRequest is what a run of a pipeline is asked to do: every tick that is due.
+// pipelineRequest is what a run of a pipeline is asked to do: the ticks of the pipeline that are due, or only the latest of them.
 type pipelineRequest struct {
-	Until time.Time `json:"until"`
+	Until  time.Time `json:"until"`
+	Latest bool      `json:"latest,omitempty"`
 }
 
 // evaluationRequest is what a run is asked to do that evaluates the rules of a group.
@@ -63,8 +65,10 @@ type evaluationRequest struct {
 	Way validation.Way `json:"way"`
 }
 
-// orders are the runs that a tick of a schedule stands for. A fault says why there is nothing that could be done.
-func (s *Schedule) orders(catalog *registry.Catalog, tick time.Time) ([]runs.Order, error) {
+// orders are the runs that a tick of a schedule stands for. Of a pipeline whose schedule is not to make up for the ticks before this one, that is its
+// newest tick alone. A fault says why there is nothing that could be done.
+func (s *Schedule) orders(catalog *registry.Catalog, o *Occurrence) ([]runs.Order, error) {
+	tick := o.Tick
 	if s.What == Expire {
 		return []runs.Order{s.order(runs.Order{Kind: store.ExpiryKind}, tick)}, nil
 	}
@@ -72,7 +76,7 @@ func (s *Schedule) orders(catalog *registry.Catalog, tick time.Time) ([]runs.Ord
 		if _, found := catalog.Definition(pipelineKind, s.Subject); !found {
 			return nil, fault.New(fault.NotFound, "unknown-pipeline", "there is no pipeline %s any more", s.Subject)
 		}
-		return []runs.Order{s.order(runs.Order{Kind: pipelineKind, Subject: s.Subject, Parameters: pipelineRequest{tick}, Heavy: true}, tick)}, nil
+		return []runs.Order{s.order(runs.Order{Kind: pipelineKind, Subject: s.Subject, Parameters: pipelineRequest{tick, s.CatchUp != timetable.All && !o.Passed.IsZero()}, Heavy: true}, tick)}, nil
 	}
 	groups := catalog.Groups()
 	if s.Subject != "" {

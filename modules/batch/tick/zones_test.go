@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// zones are twenty in which clocks do what clocks do: by an hour, by half an hour (Lord Howe), back in Ramadan (Casablanca), over a whole day (Apia,
+// twenty are zones in which clocks do what clocks do: by an hour, by half an hour (Lord Howe), back in Ramadan (Casablanca), over a whole day (Apia,
 // Kwajalein), at midnight (Santiago, Beirut, Havana), by quarters (Chatham, Kathmandu), for good (Caracas, Istanbul, Pyongyang), or nothing.
-var zones = []string{
+var twenty = []string{
 	"UTC", "Europe/Berlin", "Europe/Dublin", "America/New_York", "America/St_Johns", "America/Sao_Paulo", "America/Santiago", "America/Havana", "America/Caracas",
 	"Asia/Kolkata", "Asia/Kathmandu", "Asia/Beirut", "Asia/Gaza", "Asia/Pyongyang", "Europe/Istanbul", "Africa/Casablanca", "Australia/Lord_Howe", "Pacific/Chatham",
 	"Pacific/Apia", "Antarctica/Troll",
@@ -28,7 +28,7 @@ func TestTicksInZonesAgainstEachMinute(t *testing.T) {
 	from := time.Date(2010, 7, 1, 0, 0, 0, 0, time.UTC)
 	to := from.AddDate(10, 0, 0)
 	full := os.Getenv("FEATURESTORE_TEST_FULL") == "1"
-	for _, name := range zones {
+	for _, name := range twenty {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			zone, err := time.LoadLocation(name)

@@ -38,7 +38,7 @@ type Timetable struct {
 	Deadline       time.Duration // after the tick: what has not begun by then is skipped, what has not ended fails; 0: none
 	Retries        int           // how often a run that failed is tried again
 	Backoff        time.Duration // before the first time; twice as long before each further one
-	CatchUp        CatchUp
+	CatchUp        CatchUp       // "": as the work has it
 	Paused         bool
 	ConcurrencyKey string // of runs that have it one is under way at a time; "": the work says so itself
 
@@ -66,12 +66,9 @@ func Of(object []byte) (*Timetable, error) {
 	if err := json.Unmarshal(object, &d); err != nil {
 		return nil, fmt.Errorf("read a timetable: %w", err)
 	}
-	t := &Timetable{Cron: d.Cron, Zone: time.UTC, Retries: DefaultRetries, Backoff: DefaultBackoff, CatchUp: Latest, Paused: d.Paused, ConcurrencyKey: d.ConcurrencyKey}
+	t := &Timetable{Cron: d.Cron, Zone: time.UTC, Retries: DefaultRetries, Backoff: DefaultBackoff, CatchUp: d.CatchUp, Paused: d.Paused, ConcurrencyKey: d.ConcurrencyKey}
 	if d.Retries != nil {
 		t.Retries = *d.Retries
-	}
-	if d.CatchUp != "" {
-		t.CatchUp = d.CatchUp
 	}
 	for _, duration := range []struct {
 		member, text string

@@ -101,7 +101,7 @@ func TestGoodTimetables(t *testing.T) {
 	}
 	of, err := Of([]byte(`{"name": "x", "what": "compact", "every": "1h"}`))
 	require.NoError(t, err)
-	require.Equal(t, []any{DefaultRetries, DefaultBackoff, Latest, time.UTC}, []any{of.Retries, of.Backoff, of.CatchUp, of.Zone})
+	require.Equal(t, []any{DefaultRetries, DefaultBackoff, CatchUp(""), time.UTC}, []any{of.Retries, of.Backoff, of.CatchUp, of.Zone})
 	_, err = Of([]byte(`{}`))
 	require.Error(t, err)
 }
