@@ -35,7 +35,12 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require github.com/expr-lang/expr v1.17.8
+require (
+	github.com/PuerkitoBio/goquery v1.13.0
+	github.com/expr-lang/expr v1.17.8
+)
+
+require github.com/andybalholm/cascadia v1.3.4 // indirect
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect

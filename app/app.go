@@ -170,6 +170,12 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	a.mountHealth(api)
 	metrics.mount(router)
 	mountDocs(router, api)
+	mountHome(router, c.Has(config.Web))
+	if c.Has(config.Web) {
+		if err := mountWeb(router, api, log); err != nil {
+			return nil, err
+		}
+	}
 	guard := httpapi.Guard{Hosts: c.HTTP.AllowedHosts, Origins: c.HTTP.TrustedOrigins, RequestID: rand.Text()[:6]}
 	if c.HTTP.AccessLog {
 		guard.AccessLog = log

@@ -59,7 +59,6 @@ func mountDocs(e *echo.Echo, api huma.API) {
 	e.GET("/docs", page)
 	e.GET("/docs/", page)
 	e.GET("/docs/:file", serveDocsFile)
-	e.GET("/", func(c echo.Context) error { return c.Redirect(http.StatusFound, "/docs") })
 }
 
 func serveDocsFile(c echo.Context) error {

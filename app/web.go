@@ -1,0 +1,41 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/labstack/echo/v4"
+
+	"featurestore/web"
+)
+
+// mountWeb mounts the admin page, which calls the API's own routes in this process.
+func mountWeb(e *echo.Echo, api huma.API, log *slog.Logger) error {
+	handler, ok := api.Adapter().(http.Handler)
+	if !ok {
+		return fmt.Errorf("the API's adapter, %T, cannot be called", api.Adapter())
+	}
+	pages, err := web.New(handler, time.Now, log)
+	if err != nil {
+		return err
+	}
+	serve := echo.WrapHandler(pages.Handler())
+	e.Any("/admin", serve)
+	e.Any("/admin/*", serve)
+	return nil
+}
+
+// mountHome sends browsers to the admin page, if there is one, and all others to the docs.
+func mountHome(e *echo.Echo, admin bool) {
+	e.GET("/", func(c echo.Context) error {
+		to := "/docs"
+		if admin && strings.Contains(c.Request().Header.Get("Accept"), "text/html") {
+			to = "/admin/"
+		}
+		return c.Redirect(http.StatusFound, to)
+	})
+}

@@ -1,0 +1,142 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// action is something a person can do. It makes one call of the API.
+type action struct {
+	title string
+	// call is the call that a form asks for: method, path, query and body.
+	call func(w *Web, form url.Values) (method, path string, query url.Values, body any)
+	// done says what has happened, from the answer.
+	done func(answer answered) string
+}
+
+// answered is what pages read of an action's answer.
+type answered struct {
+	ID      int64  `json:"id"`
+	State   string `json:"state"`
+	Runs    []answered
+	Subject string `json:"subject"`
+}
+
+// actions are all there are, by the last segment of their path.
+func actions() map[string]action {
+	materialize := func(mode string) func(*Web, url.Values) (string, string, url.Values, any) {
+		return func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodPost, "/materialize", nil, map[string]any{"groups": []string{form.Get("group")}, "mode": mode}
+		}
+	}
+	started := func(a answered) string { return fmt.Sprintf("Run %d has been asked for.", a.ID) }
+	return map[string]action{
+		"materialize":      {"Materialize", materialize("incremental"), started},
+		"materialize-full": {"Materialize all", materialize("full"), started},
+		"check": {"Check", func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodPost, "/materialize/check", nil, map[string]any{"group": form.Get("group")}
+		}, started},
+		"cancel-run": {"Cancel", func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodPost, path("runs", form.Get("id"), "cancel"), nil, nil
+		}, func(a answered) string { return fmt.Sprintf("Run %d was asked to stop.", a.ID) }},
+		"revert-run": {"Revert", func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodPost, path("runs", form.Get("id"), "revert"), nil, nil
+		}, func(a answered) string {
+			return fmt.Sprintf("What the run brought is being taken back, as run %d.", a.ID)
+		}},
+		"acknowledge": {"Acknowledge", func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodPost, path("alerts", form.Get("id"), "acknowledge"), nil, map[string]any{"author": form.Get("by"), "note": form.Get("note")}
+		}, func(answered) string { return "Acknowledged: receivers are not reminded of it." }},
+		"silence": {"Silence", func(w *Web, form url.Values) (string, string, url.Values, any) {
+			length, err := time.ParseDuration(form.Get("for"))
+			if err != nil {
+				length = time.Hour
+			}
+			matcher := map[string]string{}
+			for _, name := range []string{"rule", "group", "feature"} {
+				if given := form.Get(name); given != "" {
+					matcher[name] = given
+				}
+			}
+			return http.MethodPost, "/silences", nil, map[string]any{"matcher": matcher, "until": w.clock().UTC().Add(length).Format(time.RFC3339), "author": form.Get("by"), "reason": form.Get("note")}
+		}, func(a answered) string { return "Silenced." }},
+		"end-silence": {"End the silence", func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodDelete, path("silences", form.Get("id")), nil, nil
+		}, func(answered) string { return "The silence has ended." }},
+	}
+}
+
+// result is what came of an action.
+type result struct {
+	Title string
+	Done  string
+	Run   int64 // that does it; 0: it is done
+	Wrong *problem
+	Call  string // that does the same
+	Back  string // the page that it was done on
+	Whole bool   // it is a page of its own
+}
+
+// act does what a form asks for and shows what came of it: in place where htmx asked, else as a page.
+func (w *Web) act(out http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("action")
+	a, ok := actions()[name]
+	if !ok {
+		w.render(out, r, http.StatusNotFound, "problem", "Not found", &problem{Title: "Not found", Status: 404, Detail: "There is no such action."})
+		return
+	}
+	r.Body = http.MaxBytesReader(out, r.Body, 1<<20)
+	if err := r.ParseForm(); err != nil {
+		w.render(out, r, http.StatusBadRequest, "result", a.title, result{Title: a.title, Whole: true, Wrong: &problem{Title: "Bad request", Detail: "The form cannot be read: " + err.Error()}})
+		return
+	}
+	res := result{Title: a.title, Whole: r.Header.Get("HX-Request") != "true"}
+	if res.Whole {
+		res.Back = pageOf(r.Header.Get("Referer"))
+	}
+	if !w.allowed(name) {
+		res.Wrong = &problem{Title: "Not allowed", Status: http.StatusForbidden, Detail: "You may not do this."}
+		w.render(out, r, http.StatusForbidden, "result", a.title, res)
+		return
+	}
+	method, at, query, body := a.call(w, r.PostForm)
+	var answer answered
+	_, err := w.api.call(r.Context(), method, at, query, body, &answer)
+	res.Call = method + " " + at
+	var p *problem
+	switch {
+	case errors.As(err, &p):
+		res.Wrong = p
+	case err != nil:
+		res.Wrong = w.problemOf(r, err)
+	default:
+		if len(answer.Runs) > 0 {
+			answer.ID = answer.Runs[0].ID
+		}
+		res.Done = a.done(answer)
+		if strings.Contains(res.Done, "Run ") || strings.Contains(res.Done, "run ") {
+			res.Run = answer.ID
+		}
+	}
+	status := http.StatusOK
+	if res.Wrong != nil && res.Whole {
+		status = res.Wrong.Status // htmx shows answers of 2xx only
+	}
+	w.render(out, r, status, "result", a.title, res)
+}
+
+// allowed tells whether who looks at the page may do an action. Everybody who reaches a listener may, until there are access keys.
+func (w *Web) allowed(string) bool { return true }
+
+// pageOf is the path of a page of ours that a request came from; "" if it is none.
+func pageOf(referer string) string {
+	u, err := url.Parse(referer)
+	if err != nil || !strings.HasPrefix(u.Path, "/admin/") {
+		return ""
+	}
+	return u.RequestURI()
+}

@@ -1,0 +1,98 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+)
+
+// featureHead is what lists show of a feature.
+type featureHead struct {
+	definition
+	Group      string   `json:"group"`
+	Reference  string   `json:"reference"`
+	ShortNames []string `json:"short_names"`
+	ValueType  string   `json:"value_type"`
+	Status     string   `json:"status"`
+	Source     string   `json:"source"`
+	Category   string   `json:"category"`
+	Frequency  string   `json:"frequency"`
+	Unit       string   `json:"unit"`
+	DocsURL    string   `json:"docs_url"`
+	Reason     string   `json:"reason"`
+	Replaced   string   `json:"replacement"`
+}
+
+// Link is the feature's page.
+func (f featureHead) Link() string { return linkTo("feature", f.Reference) }
+
+// Class is the style of its status.
+func (f featureHead) Class() string { return stateClass(f.Status) }
+
+type catalogue struct {
+	Asked       url.Values // the state of the page, which the address carries
+	Features    []featureHead
+	Total       int
+	Next        string // the address of the next page; "": this is the last
+	EntityTypes []definition
+	Groups      []definition
+	Services    []definition
+	Statuses    []string
+}
+
+// Get is what the page was asked for.
+func (c catalogue) Get(name string) string { return c.Asked.Get(name) }
+
+// perPage is how many features a page of the catalogue shows.
+const perPage = "50"
+
+// filters are the members of the address that narrow the list; each is one of GET /features.
+var filters = []string{"search", "tag", "owner", "entity_type", "group", "status"}
+
+func (w *Web) catalogue(r *http.Request) (any, error) {
+	c := catalogue{Asked: r.URL.Query(), Statuses: []string{"active", "draft", "deprecated", "archived"}}
+	query := url.Values{"limit": {perPage}}
+	for _, name := range append(slices.Clone(filters), "page_token") {
+		if given := c.Asked.Get(name); given != "" {
+			query.Set(name, given)
+		}
+	}
+	var found struct {
+		Features []featureHead `json:"features"`
+		Total    int           `json:"total"`
+		Next     string        `json:"next_page_token"`
+	}
+	if err := w.api.get(r.Context(), "/features", query, &found); err != nil {
+		return nil, err
+	}
+	c.Features, c.Total = found.Features, found.Total
+	if found.Next != "" {
+		next := url.Values{"page_token": {found.Next}}
+		for _, name := range filters {
+			if given := c.Asked.Get(name); given != "" {
+				next.Set(name, given)
+			}
+		}
+		c.Next = "/admin/catalogue?" + next.Encode()
+	}
+	all := url.Values{"limit": {"1000"}}
+	var types struct {
+		EntityTypes []definition `json:"entity_types"`
+	}
+	var groups struct {
+		Groups []definition `json:"groups"`
+	}
+	var services struct {
+		Services []definition `json:"services"`
+	}
+	for _, one := range []struct {
+		path string
+		into any
+	}{{"/entity-types", &types}, {"/groups", &groups}, {"/services", &services}} {
+		if err := w.api.get(r.Context(), one.path, all, one.into); err != nil {
+			return nil, err
+		}
+	}
+	c.EntityTypes, c.Groups, c.Services = types.EntityTypes, groups.Groups, services.Services
+	return c, nil
+}

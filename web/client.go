@@ -1,0 +1,115 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// client calls the API in this process.
+type client struct{ api http.Handler }
+
+// problem is an answer of the API that says what went wrong (RFC 9457).
+type problem struct {
+	Title      string `json:"title"`
+	Status     int    `json:"status"`
+	Detail     string `json:"detail"`
+	Violations []struct {
+		Location string `json:"location"`
+		Message  string `json:"message"`
+		Value    string `json:"value"`
+	} `json:"violations"`
+}
+
+func (p *problem) Error() string { return p.Detail }
+
+// get reads path with a query and decodes the answer. An answer other than 2xx is a *problem.
+func (c client) get(ctx context.Context, path string, query url.Values, into any) error {
+	_, err := c.call(ctx, http.MethodGet, path, query, nil, into)
+	return err
+}
+
+// call makes a call with a JSON body, none if it is nil, and decodes the answer unless into is nil; a *[]byte takes it as it came.
+func (c client) call(ctx context.Context, method, path string, query url.Values, body, into any) (status int, err error) {
+	var text []byte
+	if body != nil {
+		if text, err = json.Marshal(body); err != nil {
+			return 0, fmt.Errorf("call %s %s: %w", method, path, err)
+		}
+	}
+	return c.send(ctx, method, path, query, "application/json", text, into)
+}
+
+// send makes a call with a body of a content type.
+func (c client) send(ctx context.Context, method, path string, query url.Values, contentType string, body []byte, into any) (status int, err error) {
+	target := path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://localhost"+target, bytes.NewReader(body))
+	if err != nil {
+		return 0, fmt.Errorf("call %s %s: %w", method, path, err)
+	}
+	request.RequestURI = target
+	request.RemoteAddr = "127.0.0.1:0"
+	if len(body) > 0 {
+		request.Header.Set("Content-Type", contentType)
+	}
+	answer := &recorded{header: http.Header{}, status: http.StatusOK}
+	c.api.ServeHTTP(answer, request)
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if answer.status >= 300 {
+		p := &problem{Status: answer.status}
+		if err := json.Unmarshal(answer.body.Bytes(), p); err != nil || p.Detail == "" {
+			p.Detail = fmt.Sprintf("%s %s answered %d", method, path, answer.status)
+		}
+		return answer.status, p
+	}
+	switch into := into.(type) {
+	case nil:
+	case *[]byte:
+		*into = answer.body.Bytes()
+	default:
+		if err := json.Unmarshal(answer.body.Bytes(), into); err != nil {
+			return answer.status, fmt.Errorf("read the answer of %s %s: %w", method, path, err)
+		}
+	}
+	return answer.status, nil
+}
+
+// recorded keeps an answer.
+type recorded struct {
+	header  http.Header
+	status  int
+	written bool
+	body    bytes.Buffer
+}
+
+func (r *recorded) Header() http.Header { return r.header }
+
+func (r *recorded) WriteHeader(status int) {
+	if !r.written {
+		r.status, r.written = status, true
+	}
+}
+
+func (r *recorded) Write(b []byte) (int, error) {
+	r.written = true
+	return r.body.Write(b)
+}
+
+// path joins segments, each escaped.
+func path(segments ...string) string {
+	var b strings.Builder
+	for _, s := range segments {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(s))
+	}
+	return b.String()
+}

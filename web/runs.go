@@ -1,0 +1,71 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+)
+
+type runsPage struct {
+	Asked url.Values
+	Runs  []runHead
+	Next  string
+}
+
+// Get is what the page was asked for.
+func (p runsPage) Get(name string) string { return p.Asked.Get(name) }
+
+// runFilters are the members of the address that narrow the list; each is one of GET /runs.
+var runFilters = []string{"kind", "subject", "state"}
+
+func (w *Web) runs(r *http.Request) (any, error) {
+	p := runsPage{Asked: r.URL.Query()}
+	query, next := url.Values{"limit": {"50"}}, url.Values{}
+	for _, name := range runFilters {
+		if given := p.Get(name); given != "" {
+			query.Set(name, given)
+			next.Set(name, given)
+		}
+	}
+	if token := p.Get("page_token"); token != "" {
+		query.Set("page_token", token)
+	}
+	var found struct {
+		Runs []runHead `json:"runs"`
+		Next string    `json:"next_page_token"`
+	}
+	if err := w.api.get(r.Context(), "/runs", query, &found); err != nil {
+		return nil, err
+	}
+	p.Runs = found.Runs
+	if found.Next != "" {
+		next.Set("page_token", found.Next)
+		p.Next = "/admin/runs?" + next.Encode()
+	}
+	return p, nil
+}
+
+// States are all that runs can be in.
+func (p runsPage) States() []string {
+	return []string{"queued", "running", "succeeded", "failed", "cancelled", "skipped", "held"}
+}
+
+type run struct {
+	runHead
+	Attempts   int             `json:"attempts"`
+	Parameters json.RawMessage `json:"parameters"`
+	Progress   json.RawMessage `json:"progress"`
+	Result     json.RawMessage `json:"result"`
+}
+
+// Live tells whether it may still change.
+func (r run) Live() bool { return r.State == "running" || r.State == "queued" }
+
+// Revertable tells whether what it brought can be taken back.
+func (r run) Revertable() bool { return r.Kind == "load" && r.State == "succeeded" }
+
+func (w *Web) run(r *http.Request) (any, error) {
+	found := run{}
+	err := w.api.get(r.Context(), path("runs", r.PathValue("id")), nil, &found)
+	return found, err
+}

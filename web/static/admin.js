@@ -1,0 +1,32 @@
+// The little that the page needs besides htmx: the key / goes to the search, and pre blocks get a button that copies them.
+(function () {
+  "use strict";
+  document.addEventListener("keydown", function (event) {
+    var at = document.activeElement;
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || (at && /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName))) return;
+    var search = document.getElementById("search");
+    if (search) {
+      event.preventDefault();
+      search.focus();
+      search.select();
+    }
+  });
+  function addCopies(root) {
+    root.querySelectorAll("figure.call").forEach(function (figure) {
+      if (figure.querySelector("button") || !navigator.clipboard) return;
+      var button = document.createElement("button");
+      button.type = "button";
+      button.className = "copy secondary outline";
+      button.textContent = "Copy";
+      button.addEventListener("click", function () {
+        navigator.clipboard.writeText(figure.querySelector("code").textContent).then(function () {
+          button.textContent = "Copied";
+          setTimeout(function () { button.textContent = "Copy"; }, 1500);
+        });
+      });
+      figure.querySelector("figcaption").append(button);
+    });
+  }
+  addCopies(document);
+  document.addEventListener("htmx:load", function (event) { addCopies(event.detail.elt); });
+})();

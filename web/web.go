@@ -1,0 +1,143 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Web is the admin page.
+type Web struct {
+	api    client
+	assets *assets
+	pages  map[string]*template.Template
+	clock  func() time.Time
+	log    *slog.Logger
+}
+
+// policy lets the page use what it brought and nothing from elsewhere; Pico draws its arrows as data: images.
+const policy = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+
+// New makes the admin page of an API, which is called as its callers do. A template that does not parse is an error.
+func New(api http.Handler, clock func() time.Time, log *slog.Logger) (*Web, error) {
+	w := &Web{api: client{api}, clock: clock, log: log.With("module", "web")}
+	var err error
+	if w.assets, err = newAssets(); err != nil {
+		return nil, err
+	}
+	w.pages, err = w.parse()
+	return w, err
+}
+
+// page is one that a person can go to.
+type page struct {
+	pattern string // of its path below /admin, as net/http's ServeMux takes it
+	name    string // of its template
+	title   string
+	load    func(*Web, *http.Request) (any, error)
+}
+
+// pagesInOrder are all pages; those with a place in the navigation are in its order.
+func pagesInOrder() []page {
+	return []page{
+		{"/{$}", "overview", "Overview", (*Web).overview},
+		{"/catalogue", "catalogue", "Catalogue", (*Web).catalogue},
+		{"/features/{group}/{name}", "feature", "Feature", (*Web).feature},
+		{"/groups/{name}", "group", "Group", (*Web).group},
+		{"/entity-types/{name}", "entity_type", "Entity type", (*Web).entityType},
+		{"/services/{name}", "service", "Service", (*Web).service},
+		{"/look-up", "look_up", "Look-up", (*Web).lookUp},
+		{"/runs", "runs", "Runs", (*Web).runs},
+		{"/runs/{id}", "run", "Run", (*Web).run},
+		{"/alerts", "alerts", "Alerts", (*Web).alerts},
+	}
+}
+
+// Handler serves /admin and everything below it.
+func (w *Web) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, p := range pagesInOrder() {
+		mux.HandleFunc("GET /admin"+p.pattern, func(out http.ResponseWriter, r *http.Request) { w.show(out, r, &p) })
+	}
+	mux.HandleFunc("GET /admin", func(out http.ResponseWriter, r *http.Request) { http.Redirect(out, r, "/admin/", http.StatusFound) })
+	mux.HandleFunc("GET /admin/static/{file}", w.assets.serve)
+	mux.HandleFunc("POST /admin/actions/{action}", w.act)
+	mux.HandleFunc("/admin/", func(out http.ResponseWriter, r *http.Request) {
+		w.render(out, r, http.StatusNotFound, "problem", "Not found", &problem{Title: "Not found", Status: 404, Detail: "There is no such page."})
+	})
+	return mux
+}
+
+// show loads and renders a page. What goes wrong is the page then.
+func (w *Web) show(out http.ResponseWriter, r *http.Request, p *page) {
+	data, err := p.load(w, r)
+	if err != nil {
+		found := w.problemOf(r, err)
+		w.render(out, r, found.Status, "problem", found.Title, found)
+		return
+	}
+	title := p.title
+	if named, ok := data.(interface{ pageTitle() string }); ok {
+		title = named.pageTitle()
+	}
+	w.render(out, r, http.StatusOK, p.name, title, data)
+}
+
+// problemOf is what a person reads of an error; one that is not the API's is logged.
+func (w *Web) problemOf(r *http.Request, err error) *problem {
+	var p *problem
+	if errors.As(err, &p) {
+		if p.Title == "" {
+			p.Title = http.StatusText(p.Status)
+		}
+		return p
+	}
+	if r.Context().Err() == nil {
+		w.log.Error("a page failed", "path", r.URL.Path, "error", err)
+	}
+	return &problem{Title: "Internal error", Status: http.StatusInternalServerError, Detail: "Something went wrong here; the log of the server says what."}
+}
+
+// view is what templates get: the page's data, and what is around them.
+type view struct {
+	Title string
+	Path  string // of the request, for the navigation
+	Query string // what was searched for
+	Now   time.Time
+	Data  any
+}
+
+// render writes a page. Nothing is sent before the template has been run to its end.
+func (w *Web) render(out http.ResponseWriter, r *http.Request, status int, name, title string, data any) {
+	var b bytes.Buffer
+	frame := "layout"
+	if r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-Boosted") != "true" {
+		frame = "content"
+	}
+	err := w.pages[name].ExecuteTemplate(&b, frame, &view{Title: title, Path: r.URL.Path, Query: r.URL.Query().Get("search"), Now: w.clock().UTC(), Data: data})
+	if err != nil {
+		w.log.Error("a page cannot be rendered", "page", name, "path", r.URL.Path, "error", err)
+		http.Error(out, "The page cannot be shown; the log of the server says why.", http.StatusInternalServerError)
+		return
+	}
+	h := out.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Vary", "HX-Request, Accept-Encoding")
+	body := b.Bytes()
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		if packed := pack(body); packed != nil {
+			h.Set("Content-Encoding", "gzip")
+			body = packed
+		}
+	}
+	out.WriteHeader(status)
+	out.Write(body) //nolint:errcheck // the browser has gone
+}
