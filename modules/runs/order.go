@@ -15,7 +15,6 @@ type Order struct {
 	Parameters    any
 	Unique        string // at most one run has it, as long as runs are kept; "": any number
 	Schedule      string // the schedule that asks for it
-	Watched       bool   // what becomes of it is told to the Watcher, as with each that a schedule asks for
 	Tick          time.Time
 	Form          string // its duration is compared with those of runs of the same kind, subject and form
 
@@ -29,6 +28,8 @@ type Order struct {
 
 	RetryOf int64 // the run that it repeats
 	Forced  bool  // what would hold it does not
+
+	unwatched bool // what becomes of it is not told to the Watcher, unless it is slow
 }
 
 const (
@@ -67,7 +68,7 @@ func (o *Order) row(now time.Time) (*runRow, error) {
 	}
 	return &runRow{
 		Kind: o.Kind, Subject: o.Subject, State: Queued, Submitted: true, Parameters: text, CreatedAt: database.MicrosOf(now),
-		UniqueKey: o.Unique, Schedule: o.Schedule, Watched: o.Watched || o.Schedule != "", Tick: given(o.Tick), Form: o.Form,
+		UniqueKey: o.Unique, Schedule: o.Schedule, Watched: !o.unwatched, Tick: given(o.Tick), Form: o.Form,
 		NotBefore: given(o.NotBefore), Deadline: given(o.Deadline), Retries: o.Retries, Backoff: backoff.Microseconds(),
 		ConcurrencyKey: o.Key, Heavy: o.Heavy, AtOnce: o.Now, RetryOf: o.RetryOf, Forced: o.Forced,
 	}, nil
@@ -82,7 +83,7 @@ func given(t time.Time) *database.Micros {
 	return &micros
 }
 
-// Order asks for work. If there is a run with the order's Unique already, that one is answered and created is false.
+// Order asks for work, what becomes of which is told to the Watcher. If there is a run with the order's Unique already, that one is answered and created is false.
 func (r *Runs) Order(ctx context.Context, o Order) (run Run, created bool, err error) {
 	row, err := o.row(r.clock())
 	if err != nil {

@@ -27,8 +27,8 @@ func (r *Runs) Retry(ctx context.Context, id int64, force, now bool) (Run, error
 	run := row.run()
 	again, created, err := r.Order(ctx, Order{
 		Kind: run.Kind, Subject: run.Subject, Parameters: parametersOf(run.Parameters), Form: row.Form,
-		Unique: fmt.Sprintf("retry of run %d", id), Schedule: run.Schedule, Watched: row.Watched, Tick: run.Tick, Retries: run.Retries,
-		Backoff: row.backoff(), Key: run.Key, Heavy: run.Heavy, Now: now, RetryOf: id, Forced: force || run.Forced,
+		Unique: fmt.Sprintf("retry of run %d", id), Schedule: run.Schedule, Tick: run.Tick, Retries: run.Retries,
+		Backoff: row.backoff(), Key: run.Key, Heavy: run.Heavy, Now: now, RetryOf: id, Forced: force || run.Forced, unwatched: !row.Watched,
 	})
 	if err != nil || created || !again.State.Finished() && (again.Forced || !force) {
 		return again, err

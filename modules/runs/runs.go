@@ -100,7 +100,7 @@ func (r *Runs) Stop() {
 	}
 }
 
-// Submit is the short form of Order. While a run of the same kind, subject and parameters waits to be started, that one is answered: it
+// Submit is the short form of Order, for work that nobody is told of. While a run of the same kind, subject and parameters waits to be started, that one is answered: it
 // will see everything that was there before this call.
 func (r *Runs) Submit(ctx context.Context, kind, subject string, parameters any) (Run, error) {
 	text, err := encode(parameters)
@@ -110,7 +110,7 @@ func (r *Runs) Submit(ctx context.Context, kind, subject string, parameters any)
 	if run, found, err := r.repository.queued(ctx, kind, subject, text); err != nil || found {
 		return run, err
 	}
-	run, _, err := r.Order(ctx, Order{Kind: kind, Subject: subject, Parameters: parameters, Form: form(text)})
+	run, _, err := r.Order(ctx, Order{Kind: kind, Subject: subject, Parameters: parameters, Form: form(text), unwatched: true})
 	return run, err
 }
 

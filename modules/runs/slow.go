@@ -11,7 +11,7 @@ import (
 type Watcher interface {
 	// Slow is told of an ordered run under way that takes much longer than runs of its kind, subject and form did: usual is their median.
 	Slow(ctx context.Context, run Run, usual time.Duration) error
-	// Ended is told of each run that was slow or that a schedule asked for, when it has finished, whatever came of it.
+	// Ended is told of each run that was slow or that came of an Order, when it has finished, whatever came of it.
 	Ended(ctx context.Context, run Run) error
 }
 

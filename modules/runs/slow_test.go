@@ -129,15 +129,17 @@ func TestSlowRunsAreTold(t *testing.T) {
 		for _, name := range []string{"usual", "short"} {
 			require.Eventually(t, func() bool { _, state := told.heard(ids[name]); return state == Succeeded }, 30*time.Second, time.Millisecond)
 		}
-		wait(t, r, ids["new"])
+		submitted, err := r.Submit(t.Context(), "work", "a", nil)
+		require.NoError(t, err)
+		wait(t, r, submitted.ID)
 		require.NoError(t, r.tell(t.Context()))
-		_, state := told.heard(ids["new"])
+		_, state := told.heard(submitted.ID)
 		require.Empty(t, state, "nobody cares")
 	})
 }
 
-// The ends of runs that schedules asked for are told, whoever did them and however they ended.
-func TestEndsOfScheduledRunsAreTold(t *testing.T) {
+// The ends of runs that were ordered are told, whoever did them and however they ended.
+func TestEndsOfOrderedRunsAreTold(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {
 		db := open()
 		require.NoError(t, Migrate(t.Context(), db))
@@ -145,7 +147,6 @@ func TestEndsOfScheduledRunsAreTold(t *testing.T) {
 		want := map[int64]State{}
 		order := func(o Order, state State) {
 			o.Kind, o.Subject = "work", fmt.Sprint(state)
-			o.Schedule = "nightly"
 			run, _, err := dead.Order(t.Context(), o)
 			require.NoError(t, err)
 			want[run.ID] = state
