@@ -90,7 +90,7 @@ func column(e tree) error {
 	if len(names) == 0 || len(names) > 2 {
 		return notHere(e, "write a column as column or as relation.column")
 	}
-	if name, _ := names[len(names)-1].(string); strings.EqualFold(name, "rowid") { // DuckDB's tables have it, and no other relation
+	if lastName(e) == "rowid" { // DuckDB's tables have it, and no other relation
 		return notHere(e, "%s", refusedWords["rowid"])
 	}
 	return nil
@@ -127,7 +127,17 @@ func (w *walker) cast(e tree, in scope) error {
 	constant, isText := value["value"].(string)
 	isText = isText && textIn(child, "class") == "CONSTANT"
 	switch kind := textIn(to, "id"); kind {
-	case "DOUBLE", "DECIMAL", "DATE", "TIMESTAMP":
+	case "DOUBLE", "DATE", "TIMESTAMP":
+		switch {
+		case textIn(child, "class") == "COLUMN_REF" && w.texts[lastName(child)]:
+			return notHere(e, "a column of texts is not read as %s: engines read texts differently", kind)
+		case isText && kind == "DOUBLE", isText && !timeForm.MatchString(constant):
+			return notHere(e, "write times as '2026-01-31' or '2026-01-31 12:00:00', and numbers without quotes")
+		}
+	case "DECIMAL":
+		if !whole(child) {
+			return notHere(e, "CAST(… AS DECIMAL) is for whole numbers: write floor(… * 100 + 0.5) inside for hundredths, since engines round differently")
+		}
 	case "BIGINT":
 		if !whole(child) {
 			return notHere(e, "CAST(… AS BIGINT) is for whole numbers: write floor(…) or ceil(…) inside, since engines round differently")
@@ -144,6 +154,19 @@ func (w *walker) cast(e tree, in scope) error {
 		return notHere(e, "CAST to %s is not allowed: use BIGINT, DOUBLE, DECIMAL(p, s), TIMESTAMP or DATE", kind)
 	}
 	return w.expression(child, in)
+}
+
+// timeForm is how constants of times are written.
+var timeForm = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?)?$`)
+
+// lastName is that of a column, without its relation.
+func lastName(e tree) string {
+	names, _ := e["column_names"].([]any)
+	if len(names) == 0 {
+		return ""
+	}
+	name, _ := names[len(names)-1].(string)
+	return strings.ToLower(name)
 }
 
 // whole tells whether an expression is a whole number by its form.
@@ -184,7 +207,7 @@ func (w *walker) function(e tree, in scope) error {
 		return operator(e, name, children)
 	}
 	if name == "date_part" { // EXTRACT
-		return part(e, children, "second", "minute", "hour", "day", "month", "quarter", "year")
+		return part(e, children, "minute", "hour", "day", "month", "quarter", "year") // engines differ in what a second has behind its point
 	}
 	written, f, known := inTree(name)
 	switch {

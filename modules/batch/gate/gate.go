@@ -64,7 +64,10 @@ func (g *Gate) Transformation(text string, events Events) (*Query, *Problem) {
 			return nil, nil, err
 		}
 		defer db.Close()
-		w := &walker{}
+		w := &walker{texts: map[string]bool{}}
+		for _, c := range slices.Concat(events.Keys, events.Columns, former) {
+			w.texts[c.Name] = c.Type == value.String || c.Type == value.JSON
+		}
 		if problem, err := parse(ctx, db, s, w); problem != nil || err != nil {
 			return nil, problem, err
 		}

@@ -23,8 +23,9 @@ type tree = map[string]any
 
 // walker lets nodes through that it knows, with members that it knows; the first other one is an error.
 type walker struct {
-	tables bool // of a connection: relations are its tables
-	ticks  bool // the relation ticks is read
+	tables bool            // of a connection: relations are its tables
+	ticks  bool            // the relation ticks is read
+	texts  map[string]bool // columns of events that are texts
 	deep   int
 }
 
@@ -169,12 +170,7 @@ func (w *walker) orders(n tree, in scope) error {
 }
 
 func neverNull(by tree) bool {
-	names, _ := by["column_names"].([]any)
-	if textIn(by, "class") != "COLUMN_REF" || len(names) == 0 {
-		return false
-	}
-	last, _ := names[len(names)-1].(string)
-	return slices.Contains([]string{"event_us", "event_time", "seq", "tick_us"}, strings.ToLower(last))
+	return textIn(by, "class") == "COLUMN_REF" && slices.Contains([]string{"event_us", "event_time", "seq", "tick_us"}, lastName(by))
 }
 
 func (w *walker) selecting(n tree, in scope) error {
