@@ -83,6 +83,13 @@ func TestPlans(t *testing.T) {
 	require.False(t, plan.SQL.PerTick)
 	require.Equal(t, 0.5, plan.MinRowsRatio)
 
+	apply(t, definitions, `pipelines: [{name: asked, source: {connection: warehouse, query: "SELECT cust, sold_at, price::double AS price FROM sales -- all", columns: {price: FLOAT}}, sql: null,
+  aggregate: [{feature: score, function: sum, of: price, window: 1d}]}]`)
+	plan, err = compiler.PlanOf(definitions.Catalog(), "asked")
+	require.NoError(t, err)
+	require.Equal(t, &Table{Connection: "warehouse", Query: "SELECT cust, sold_at, price::double precision AS price FROM sales       "}, plan.Source.Table)
+	require.Equal(t, 2, plan.Version)
+
 	_, err = compiler.PlanOf(definitions.Catalog(), "askd")
 	require.True(t, fault.Is(err, "unknown-pipeline"))
 	require.ErrorContains(t, err, `did you mean "asked"?`)

@@ -125,6 +125,8 @@ func TestBadDefinitions(t *testing.T) {
 		`{` + files + `, source: {connection: warehouse}}`:                                                              {"source: a source with connection has either table or query"},
 		`{` + files + `, source: {connection: warehouse, table: a, query: SELECT 1}}`:                                   {"source: a source with connection has either table or query"},
 		`{` + files + `, source: {connection: warehouse, table: a.b.c}}`:                                                {"source.table: write a table as its name, or as schema.name"},
+		`{` + files + `, source: {connection: warehouse, table: pg_authid}}`:                                            {"source.table: is a table of the server"},
+		`{` + files + `, source: {connection: warehouse, table: pg_catalog.x}}`:                                         {"source.table: is a table of the server"},
 		`{` + files + `, source: {connection: warehouse, query: "DROP TABLE sales"}}`:                                   {"source.query: DROP is not allowed"},
 		`{` + files + `, source: {connection: warehouse, query: "SELECT pg_read_file('/etc/passwd') AS a FROM sales"}}`: {"source.query: pg_read_file is not allowed"},
 		`{` + files + `, source: {connection: warehouse, table: sales, root: landing}}`:                                 {"source.root: is nothing that a source with connection has"},

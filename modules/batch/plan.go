@@ -63,7 +63,7 @@ type Table struct {
 	Connection string // one of batch.connections
 	Schema     string // "": as the connection's search path has it
 	Name       string // "": Query
-	Query      string // one SELECT that Check has let through
+	Query      string // one SELECT that the gate has let through, as PostgreSQL writes it
 }
 
 // Files are those that a pattern names below a root.

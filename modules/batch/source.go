@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"featurestore/app/fault"
+	"featurestore/modules/batch/gate"
 	"featurestore/modules/registry"
 	"featurestore/modules/registry/value"
 )
@@ -62,12 +63,26 @@ func (k *compiling) table() {
 			k.wrong("source.table", s.Table, "write a table as its name, or as schema.name")
 		}
 	}
+	if gate.OfServer(t.Schema, t.Name) {
+		k.wrong("source.table", s.Table, "is a table of the server: a pipeline reads tables of data")
+	}
 	if s.Query != "" {
-		if p := k.gate.Source(s.Query); p != nil {
-			k.wrong("source.query", p.Value, "%s", p.Message)
+		q, problem := k.gate.Source(s.Query)
+		if problem != nil {
+			k.wrong("source.query", problem.Value, "%s", problem.Message)
+			return
 		}
+		t.Query = q.Bind(nil, postgresType)
 	}
 	k.plan.Source.Table = t
+}
+
+// postgresType is what PostgreSQL calls a type that a query names.
+func postgresType(name string) string {
+	if name == "double" {
+		return "double precision"
+	}
+	return name
 }
 
 // declared compiles what a definition says of the columns of a table or files.

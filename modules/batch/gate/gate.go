@@ -83,9 +83,9 @@ func (g *Gate) Transformation(text string, events Events) (*Query, *Problem) {
 	})
 }
 
-// Source judges a SELECT over tables of a connection; nil: it is let through.
-func (g *Gate) Source(text string) *Problem {
-	_, problem := g.once(fmt.Sprintf("%q source", text), func(ctx context.Context) (*Query, *Problem, error) {
+// Source judges a SELECT over tables of a connection. What it yields is not known here.
+func (g *Gate) Source(text string) (*Query, *Problem) {
+	return g.once(fmt.Sprintf("%q source", text), func(ctx context.Context) (*Query, *Problem, error) {
 		s, marks, err := read(text)
 		if err != nil {
 			return nil, &Problem{Message: err.Error()}, nil
@@ -99,9 +99,11 @@ func (g *Gate) Source(text string) *Problem {
 		}
 		defer db.Close()
 		problem, err := parse(ctx, db, s, &walker{tables: true})
-		return nil, problem, err
+		if problem != nil || err != nil {
+			return nil, problem, err
+		}
+		return &Query{Text: string(s.clean), Marks: marks}, nil, nil
 	})
-	return problem
 }
 
 // once judges a text that has not been judged yet. What cannot be judged now is a problem that is not remembered.

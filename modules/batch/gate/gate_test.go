@@ -238,7 +238,7 @@ func TestSource(t *testing.T) {
 		`SELECT a FROM sales) AS q UNION ALL SELECT a FROM (t`:                                                   "syntax error",
 		`SELECT 1 AS a WHERE EXISTS (SELECT 1 AS b FROM 'f.csv')`:                                                "files are not read",
 	} {
-		problem := g.Source(text)
+		_, problem := g.Source(text)
 		if wanted == "" {
 			require.Nil(t, problem, "%s: %+v", text, problem)
 			continue

@@ -279,7 +279,7 @@ func (w *walker) table(n tree, in scope) error {
 		return err
 	}
 	if w.tables {
-		if strings.HasPrefix(name, "pg_") || strings.HasPrefix(schema, "pg_") || schema == "information_schema" {
+		if OfServer(schema, name) {
 			return notHere(n, "%s is not allowed: a query reads tables of data, not of the server", fault.Shorten(strings.TrimPrefix(schema+"."+name, ".")))
 		}
 		return nil
@@ -292,6 +292,11 @@ func (w *walker) table(n tree, in scope) error {
 		return notHere(n, "there is no relation %q: a query reads events, ticks and common table expressions before it", fault.Shorten(name))
 	}
 	return nil
+}
+
+// OfServer tells whether a table of PostgreSQL says something of the server, and not of data.
+func OfServer(schema, name string) bool {
+	return strings.HasPrefix(name, "pg_") || strings.HasPrefix(schema, "pg_") || schema == "information_schema"
 }
 
 func (w *walker) join(n tree, in scope) error {
