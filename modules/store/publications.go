@@ -29,8 +29,8 @@ type Publications interface {
 	// which some rows are as it had brought them.
 	Published(ctx context.Context, group *registry.Group, name string, of TickRange) ([]PublishedTick, error)
 
-	// PublishedBy finds the group that a run published to, 0 if it did not or was removed, and the position that all that it brought lies at or above, "" where that
-	// is not known.
+	// PublishedBy finds the group that a run published to, 0 if it did not, and the position that all that it brought lies at or above, "" where
+	// that is not known.
 	PublishedBy(ctx context.Context, run int64) (group int64, since Position, err error)
 
 	// LastPublished is the greatest run that published to a group and was not removed; 0: none did.

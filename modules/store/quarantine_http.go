@@ -70,7 +70,7 @@ type quarantinedAnswer struct {
 
 // sourceAnswer says where a row came from.
 type sourceAnswer struct {
-	Way  string `json:"way" enum:"write,load,feast"`
+	Way  string `json:"way" enum:"write,load,feast,pipeline"`
 	Run  int64  `json:"run_id,omitempty" doc:"The load"`
 	File string `json:"file,omitempty"`
 	Row  int64  `json:"row,omitempty" doc:"Its number there, as in bad_rows"`

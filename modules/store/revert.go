@@ -97,7 +97,7 @@ func (s *Store) revertGroup(ctx context.Context, run runs.Run) (*registry.Group,
 			return nil, unavailable("find what a run published", err)
 		}
 		if published == 0 {
-			return nil, fault.New(fault.Conflict, "run-without-rows", "run %d is a %s that has published nothing, or what it had is reverted: only loads and publications bring rows that can be taken back", id, run.Kind).
+			return nil, fault.New(fault.Conflict, "run-without-rows", "run %d is a %s that has published nothing: only loads and what is published can be taken back", id, run.Kind).
 				At("path.id", fmt.Sprint(id), "has brought no rows")
 		}
 	}

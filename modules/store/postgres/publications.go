@@ -15,7 +15,7 @@ import (
 )
 
 // publicationsSchema makes the record of what pipelines published. __published has each tick's latest publication; own says that all rows of the
-// tick are of that run. __publications has each publication with its ticks, and the transactions that brought rows of its run, by which they are
+// tick are of that run. __publications has each publication with its ticks, none once its run was removed, and the transactions that brought rows of its run, by which they are
 // found: null after a restore into another cluster, which gives rows other transactions. __removal_times says of each removal between which event times
 // lay what it took. Times are µs.
 func (o *Offline) publicationsSchema() []string {
@@ -102,7 +102,7 @@ func (o *Offline) PublishedBy(ctx context.Context, run int64) (group int64, sinc
 
 // LastPublished reads what was committed last.
 func (o *Offline) LastPublished(ctx context.Context, group *registry.Group) (run int64, err error) {
-	err = o.writers.QueryRow(ctx, "SELECT coalesce(max(run_id), 0) FROM "+o.table("__publications")+" WHERE group_id = $1", group.ID).Scan(&run)
+	err = o.writers.QueryRow(ctx, "SELECT coalesce(max(run_id), 0) FROM "+o.table("__publications")+" WHERE group_id = $1 AND ticks <> '{}'", group.ID).Scan(&run)
 	if err != nil {
 		return 0, fmt.Errorf("reading what was published to group %s: %w", group.Name, err)
 	}
@@ -111,7 +111,8 @@ func (o *Offline) LastPublished(ctx context.Context, group *registry.Group) (run
 
 // unpublish ends the publications of a run, and answers how many there were.
 func (o *Offline) unpublish(ctx context.Context, tx pgx.Tx, group *registry.Group, run int64) (ended int64, err error) {
-	err = tx.QueryRow(ctx, "WITH gone AS (DELETE FROM "+o.table("__publications")+" WHERE group_id = $1 AND run_id = $2 RETURNING name, ticks), "+
+	err = tx.QueryRow(ctx, "WITH of AS (SELECT number, name, ticks FROM "+o.table("__publications")+" WHERE group_id = $1 AND run_id = $2 AND ticks <> '{}' FOR UPDATE), "+
+		"gone AS (UPDATE "+o.table("__publications")+" AS p SET ticks = '{}' FROM of WHERE p.number = of.number RETURNING of.name, of.ticks), "+
 		"ended AS (DELETE FROM "+o.table("__published")+" AS p USING (SELECT DISTINCT name, unnest(ticks) AS tick FROM gone) AS g "+
 		"WHERE p.group_id = $1 AND p.name = g.name AND p.tick = g.tick AND (p.run_id = $2 OR NOT p.own)) SELECT count(*) FROM gone", group.ID, run).Scan(&ended)
 	return ended, err

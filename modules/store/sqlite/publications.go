@@ -15,7 +15,7 @@ import (
 
 // publicationsSchema is the record of what pipelines published, which came after the first files were made, so that it is made wherever it is missing. __published has
 // each tick's latest publication; own says that all rows of the tick are of that run. __publications has each publication with its ticks, 8 bytes
-// big-endian each, and the ids that its rows are among, and in the same form each row that was replayed from quarantine since. __removal_times
+// big-endian each and none once its run was removed, and the ids that its rows are among, and in the same form each row that was replayed from quarantine since. __removal_times
 // says of each removal between which event times lay what it took. Times are µs.
 const publicationsSchema = `
 CREATE TABLE IF NOT EXISTS __published (group_id INTEGER NOT NULL, name TEXT NOT NULL, tick INTEGER NOT NULL, run_id INTEGER NOT NULL, version INTEGER NOT NULL,
@@ -111,7 +111,7 @@ func (o *Offline) PublishedBy(ctx context.Context, run int64) (group int64, sinc
 func (o *Offline) LastPublished(ctx context.Context, group *registry.Group) (run int64, err error) {
 	dest := make([]driver.Value, 1)
 	err = o.reading(ctx, func(c *conn) error {
-		_, err := c.row(dest, "SELECT max(run_id) FROM __publications WHERE group_id = +?", group.ID)
+		_, err := c.row(dest, "SELECT max(run_id) FROM __publications WHERE group_id = +? AND ticks <> x''", group.ID)
 		return err
 	})
 	if err != nil {
@@ -143,7 +143,7 @@ func (r *removing) unpublish(c *conn) error {
 			return err
 		}
 	}
-	return c.exec("DELETE FROM __publications WHERE run_id = +? AND group_id = +?", r.what.Run, r.group.ID)
+	return c.exec("UPDATE __publications SET ticks = x'' WHERE run_id = +? AND group_id = +?", r.what.Run, r.group.ID)
 }
 
 // noteReplayed notes the rows of publications that were replayed from quarantine.
