@@ -13,7 +13,8 @@ import (
 //
 // Of a group of kind features that is a row of which every feature (Group.Stored, and Deleted) is observed by rows of the same entity that
 // come before it by rule 1 and stay: they have its event time or, where the row is older than RetainFrom, any up to that. The row and
-// those are settled: ingested before Settled, and by no run from Unsettled on, so that no answer leaves one of them out. Of a group of kind
+// those are settled: ingested before Settled, and by no run from Unsettled on, so that no answer leaves one of them out. For a row that a pipeline has
+// published only others stand, at its event time, that were published under the same name: later publications are compared with the newest. Of a group of kind
 // events it is every row that is older than RetainFrom.
 type Compaction struct {
 	Settled    int64               // µs of the store's clock: what was ingested before can only be retracted, and shows in whatever is asked for
@@ -103,21 +104,23 @@ type Sieve struct {
 	partial map[string]features
 
 	at   int64
-	same standing // rows of the event time at
-	kept standing // rows up to RetainFrom
+	same standing             // rows of the event time at
+	by   map[string]*standing // those of them that were published under a name
+	kept standing             // rows up to RetainFrom
 }
 
 // NewSieve makes a sieve for the group as it is defined.
 func NewSieve(group *registry.Group, what Compaction) *Sieve {
 	stored := slices.Concat(group.Stored(), what.Deleted)
 	slices.SortFunc(stored, func(a, b *registry.Feature) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
-	return &Sieve{what: what, stored: stored, whole: map[int]features{}, partial: map[string]features{}}
+	return &Sieve{what: what, stored: stored, whole: map[int]features{}, partial: map[string]features{}, by: map[string]*standing{}}
 }
 
 // Entity begins with the next entity.
 func (s *Sieve) Entity() {
 	s.at = value.NoTime
 	s.same.clear()
+	clear(s.by)
 	s.kept.clear()
 }
 
@@ -148,22 +151,34 @@ func (s *Sieve) Observing(version int, presence []byte, observes func(*registry.
 	return Observing{known}
 }
 
-// Row takes the entity's next row. settled says that it was ingested before Settled, and by no run from Unsettled on.
-func (s *Sieve) Row(at int64, id int64, mark []byte, settled bool, row Observing) (gone Unneeded, unneeded bool) {
+// Row takes the entity's next row. settled says that it was ingested before Settled, and by no run from Unsettled on; by is the name under which it was
+// published, "" of others.
+func (s *Sieve) Row(at int64, id int64, mark []byte, settled bool, by string, row Observing) (gone Unneeded, unneeded bool) {
 	if at != s.at {
 		s.at = at
 		s.same.clear()
+		clear(s.by)
+	}
+	same := &s.same
+	if by != "" {
+		if same = s.by[by]; same == nil {
+			same = &standing{}
+			s.by[by] = same
+		}
 	}
 	retained := s.what.RetainFrom != value.NoTime && at <= s.what.RetainFrom
 	switch {
 	case !settled:
 		return Unneeded{}, false
-	case !row.features.empty() && s.same.covers(row.features):
-		gone.For = s.same.of(row.features)
+	case !row.features.empty() && same.covers(row.features):
+		gone.For = same.of(row.features)
 	case retained && at < s.what.RetainFrom && s.kept.covers(row.features):
 		gone.Retired, gone.For = true, s.kept.of(row.features)
 	default:
 		s.same.add(id, mark, row.features)
+		if by != "" {
+			same.add(id, mark, row.features)
+		}
 		if retained {
 			s.kept.add(id, mark, row.features)
 		}

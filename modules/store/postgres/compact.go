@@ -36,10 +36,11 @@ type compacting struct {
 	group   *registry.Group
 	what    store.Compaction
 	sieve   *store.Sieve
-	table   string   // quoted
-	entity  [][]byte // the join keys of the last row that was read; nil at first
-	at, id  int64    // of that row
-	inside  bool     // there may be more rows of the entity
+	table   string           // quoted
+	by      map[int64]string // the names under which runs have published to the group
+	entity  [][]byte         // the join keys of the last row that was read; nil at first
+	at, id  int64            // of that row
+	inside  bool             // there may be more rows of the entity
 	gone    []store.Unneeded
 }
 
@@ -48,6 +49,9 @@ func (c *compacting) run(ctx context.Context, step func(store.Compacted) error) 
 		if err := c.note(ctx); err != nil {
 			return done, err
 		}
+	}
+	if c.by, err = c.offline.publishers(ctx, c.group); err != nil {
+		return done, err
 	}
 	read := func() (int64, []store.Unneeded, bool, error) {
 		rows, more, err := c.read(ctx)
@@ -118,7 +122,7 @@ func (c *compacting) query(rest bool) (text string, parameters [][]byte) {
 	long := func(i int64) string { return place(appendInt64(nil, i)) + "::bigint" }
 	keys := keyColumns(c.group, "o.")
 	settled := "o.ingest_time < " + place(appendInt64(nil, timestamp(c.what.Settled))) + "::timestamptz AND (o.run_id IS NULL OR o.run_id < " + long(c.what.Unsettled) + ")"
-	columns := append(keys[:len(keys):len(keys)], "o.event_time", "o.ingest_id", "o.ctid", "o.schema_version", "o.presence", settled)
+	columns := append(keys[:len(keys):len(keys)], "o.event_time", "o.ingest_id", "o.ctid", "o.schema_version", "o.presence", settled, "coalesce(o.run_id, 0)")
 	var conditions []string
 	if c.entity != nil {
 		last := make([]string, len(keys))
@@ -158,7 +162,7 @@ func sameEntity(a, b [][]byte) bool {
 	return true
 }
 
-// row takes what stands behind the ingest id: ctid, schema version, presence, and whether it is settled.
+// row takes what stands behind the ingest id: ctid, schema version, presence, whether it is settled, and the run.
 func (c *compacting) row(row [][]byte) {
 	if c.group.Kind == registry.Events {
 		c.gone = append(c.gone, store.Unneeded{Stored: store.Stored{ID: c.id, Mark: string(row[0])}, Retired: true})
@@ -166,7 +170,7 @@ func (c *compacting) row(row [][]byte) {
 	}
 	o := storedObservation(row[1], row[2])
 	observing := c.sieve.Observing(o.version, o.presence, func(f *registry.Feature) bool { return o.observes(f, nil) })
-	if gone, unneeded := c.sieve.Row(c.at, c.id, row[0], row[3][0] != 0, observing); unneeded {
+	if gone, unneeded := c.sieve.Row(c.at, c.id, row[0], row[3][0] != 0, c.by[decodeInt64(row[4])], observing); unneeded {
 		c.gone = append(c.gone, gone)
 	}
 }

@@ -109,6 +109,22 @@ func (o *Offline) LastPublished(ctx context.Context, group *registry.Group) (run
 	return run, nil
 }
 
+// publishers are the names under which runs have published to a group. Rows of one that is not among them yet are not settled.
+func (o *Offline) publishers(ctx context.Context, group *registry.Group) (map[int64]string, error) {
+	rows, err := o.writers.Query(ctx, "SELECT DISTINCT run_id, name FROM "+o.table("__publications")+" WHERE group_id = $1", group.ID)
+	if err != nil {
+		return nil, err
+	}
+	names := map[int64]string{}
+	var run int64
+	var name string
+	_, err = pgx.ForEachRow(rows, []any{&run, &name}, func() error {
+		names[run] = name
+		return nil
+	})
+	return names, err
+}
+
 // unpublish ends the publications of a run, and answers how many there were.
 func (o *Offline) unpublish(ctx context.Context, tx pgx.Tx, group *registry.Group, run int64) (ended int64, err error) {
 	err = tx.QueryRow(ctx, "WITH of AS (SELECT number, name, ticks FROM "+o.table("__publications")+" WHERE group_id = $1 AND run_id = $2 AND ticks <> '{}' FOR UPDATE), "+

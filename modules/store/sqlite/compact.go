@@ -45,10 +45,11 @@ type compacting struct {
 	group   *registry.Group
 	what    store.Compaction
 	sieve   *store.Sieve
-	table   string         // quoted
-	entity  []driver.Value // of the last row that was read; nil at first
-	at, id  int64          // of that row
-	inside  bool           // there may be more rows of the entity
+	table   string           // quoted
+	by      map[int64]string // the names under which runs have published to the group
+	entity  []driver.Value   // of the last row that was read; nil at first
+	at, id  int64            // of that row
+	inside  bool             // there may be more rows of the entity
 	gone    []store.Unneeded
 }
 
@@ -57,6 +58,9 @@ func (c *compacting) run(ctx context.Context, step func(store.Compacted) error) 
 		if err := c.offline.writer.do(ctx, single, c.note); err != nil {
 			return done, err
 		}
+	}
+	if c.by, err = c.offline.publishers(ctx, c.group); err != nil {
+		return done, err
 	}
 	read := func() (int64, []store.Unneeded, bool, error) {
 		rows, more, err := c.read(ctx)
@@ -100,7 +104,7 @@ func (c *compacting) read(ctx context.Context) (read int64, more bool, err error
 	}
 	c.table = src.table
 	keys := strings.Join(src.keys, ", ")
-	text := "SELECT t.ingest_id, t.event_time, t.schema_version, t.presence, t.ingest_time < +? AND (t.run_id IS NULL OR t.run_id < +?), " + keys +
+	text := "SELECT t.ingest_id, t.event_time, t.schema_version, t.presence, t.ingest_time < +? AND (t.run_id IS NULL OR t.run_id < +?), t.run_id, " + keys +
 		" FROM " + src.indexed() + " WHERE %s"
 	if c.group.Kind == registry.Events {
 		text += " AND t.event_time < +?"
@@ -133,7 +137,7 @@ func (c *compacting) rows(ctx context.Context, conn *conn, text string, args []d
 	if c.group.Kind == registry.Events {
 		all = append(all, c.what.RetainFrom)
 	}
-	const keys = 5
+	const keys = 6
 	dest := make([]driver.Value, keys+len(c.group.EntityType.JoinKeys))
 	err = statement.with(append(all, int64(compactRead))...).each(ctx, dest, func() error {
 		read++
@@ -159,7 +163,7 @@ func (c *compacting) row(dest []driver.Value) {
 	}
 	observer := observed(dest[2], dest[3])
 	observing := c.sieve.Observing(int(integer(dest[2])), presence, observer.observes)
-	if gone, unneeded := c.sieve.Row(c.at, c.id, presence, integer(dest[4]) != 0, observing); unneeded {
+	if gone, unneeded := c.sieve.Row(c.at, c.id, presence, integer(dest[4]) != 0, c.by[integer(dest[5])], observing); unneeded {
 		c.gone = append(c.gone, gone)
 	}
 }

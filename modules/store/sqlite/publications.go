@@ -120,6 +120,18 @@ func (o *Offline) LastPublished(ctx context.Context, group *registry.Group) (run
 	return integer(dest[0]), nil
 }
 
+// publishers are the names under which runs have published to a group. Rows of one that is not among them yet are not settled.
+func (o *Offline) publishers(ctx context.Context, group *registry.Group) (map[int64]string, error) {
+	names, dest := map[int64]string{}, make([]driver.Value, 2)
+	err := o.reading(ctx, func(c *conn) error {
+		return c.each(dest, func() error {
+			names[integer(dest[0])] = text(dest[1])
+			return nil
+		}, "SELECT run_id, name FROM __publications WHERE group_id = +?", group.ID)
+	})
+	return names, err
+}
+
 // unpublish ends the publications of the run that is removed.
 func (r *removing) unpublish(c *conn) error {
 	type tick struct {

@@ -201,3 +201,24 @@ func (o *offline) publishMany() {
 	require.Equal(o, store.Removed{}, taken)
 	require.Len(o, o.taken(group, 0), int(gone))
 }
+
+// publishCompacted publishes again after a correction by hand outlasted what it corrected.
+func (o *offline) publishCompacted() {
+	group := Group(1, "totals", Customers, counts...)
+	o.ensure(group)
+	x := TextKey("x")
+	at := func(run, i int64) int64 {
+		unchanged, _ := o.publish(group, published{run: run, ticks: []int64{tick1}, rows: []Seen{{x, tick1, a(i)}}})
+		return unchanged
+	}
+	at(1, 5)
+	o.publish(group, published{name: "other", run: 2, ticks: []int64{tick1}, rows: []Seen{{x, tick1, a(4)}}})
+	o.see(group, Seen{x, tick1, a(6)})
+	require.Zero(o, o.compact(group, o.everything()).Removed(), "what is compared later stays")
+	require.EqualValues(o, 1, at(3, 5))
+	require.Equal(o, value.OfInt(6), o.now(group, x)[0])
+	require.Zero(o, at(4, 7))
+	require.EqualValues(o, 2, o.compact(group, o.everything()).Superseded)
+	require.Equal(o, []string{"x 0 a=4", "x 0 a=7"}, o.shows(group))
+	require.EqualValues(o, 1, at(5, 7))
+}
