@@ -34,6 +34,12 @@
 // removed by runs, in steps: Offline.Compact. Which rows those are is decided in one place, the Sieve. What stands for a row that goes has
 // been brought online before (compact_online.go): else, taken back, it would leave the removed row there for ever.
 //
+// What pipelines ask: Events (events.go) is one snapshot of a source group, and tells what has come in and was taken back since another one. Publish
+// (publish.go) is a load of what was computed for some ticks (event times) as their one answer: what earlier publications under the name had brought and this one
+// lacks is taken back, as a removal, what they had brought and this one says too is not stored again, and the ticks are noted as published, all in
+// one transaction, of which a passed-in fence has the last word. Rules judge the rows on their way, and set rules all of them, before that. Reverting a
+// run ends what it published. What a publication takes back is, beside reverts, retractions and erasures, the only change that shows in what was known.
+//
 // What validation asks (scan.go): the rows of a window, those of a load from the position where its run began (load_place.go), in which corrections are put together as rule 1 has it, and what exists, in bulk.
 //
 // Invariants: what is acknowledged is committed offline; an online value is never older than one that was answered "written";

@@ -6,6 +6,7 @@
 //
 //	rows on their way in ──► the store asks Guard ──► Written: added up in memory, a report now and then
 //	                                              └─► Loaded: a report of the load, and a run of kind validate
+//	rows that a pipeline is about to publish ──► Guard, and Audit for all of them together ──► Published: a report, and a run
 //	a load, the ticker, POST /validate ──► a run of kind validate: one go over the rows of each window ──► one report
 //
 // A report holds a result for each rule and feature, and is stored in one transaction with what alerts learn of it, once for each run or load.

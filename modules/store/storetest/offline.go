@@ -176,6 +176,7 @@ func RunOffline(t *testing.T, engine OfflineEngine) {
 		{"Late tells what came in and was taken back since, between ticks", (*offline).late},
 		{"Observations in the order of entities, the oldest first", (*offline).oldest},
 		{"the relation of a snapshot has its rows", (*offline).related},
+		{"random publications leave what a model says", (*offline).publishRandom},
 		{"Compact leaves a publication what it is compared with", (*offline).publishCompacted},
 		{"Compact removes what newer rows of the same event time say too", (*offline).compactSuperseded},
 		{"Compact lets only what is settled stand for others", (*offline).compactSettled},
