@@ -43,6 +43,8 @@ type named struct {
 	erased  func(entity string) bool
 	scan    func(ctx context.Context) error // before each scan
 	waiting bool                            // rows are in quarantine
+
+	published int64 // the last run that published
 }
 
 func (n *named) Scan(ctx context.Context, group *registry.Group, window Window, yield func(*rules.Batch) error) error {
@@ -62,6 +64,10 @@ func (n *named) Scan(ctx context.Context, group *registry.Group, window Window, 
 
 func (n *named) Read(_ context.Context, group *registry.Group, window Window, use func(rules.Source) error) error {
 	return use(&unmeasured{n, group, window})
+}
+
+func (n *named) LastPublished(context.Context, *registry.Group) (int64, error) {
+	return n.published, nil
 }
 
 func (n *named) Waiting(context.Context, *registry.Group) (bool, error) { return n.waiting, nil }
