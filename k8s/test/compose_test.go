@@ -2,7 +2,8 @@ package test
 
 import (
 	"bytes"
-	"context"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -184,9 +185,15 @@ func python(t *testing.T) string {
 	return strings.TrimSpace(string(output))
 }
 
+// freeAddress is an address of this machine that nobody listens on, below the range that outgoing connections take their ports from.
 func freeAddress(t *testing.T) string {
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		if listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address); err == nil {
+			listener.Close()
+			return address
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }

@@ -3,6 +3,7 @@ package test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -48,7 +49,13 @@ func newMachine(t *testing.T) *machine {
 		}
 		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 		require.NoError(t, err)
-		require.NoError(t, syscall.Kill(pid, syscall.SIGTERM))
+		if t.Failed() {
+			said, err := os.ReadFile(m.fake + "/log")
+			t.Logf("the program said: %s %v", said, err)
+		}
+		if errors.Is(syscall.Kill(pid, syscall.SIGTERM), syscall.ESRCH) {
+			return // without its servers it ends by itself
+		}
 		require.Eventually(t, func() bool { return syscall.Kill(pid, 0) != nil }, time.Minute, 10*time.Millisecond)
 	})
 	return m
@@ -58,7 +65,7 @@ func newMachine(t *testing.T) *machine {
 func (m *machine) run(variables ...string) (ok bool, output, calls string) {
 	os.Remove(m.fake + "/calls") //nolint:errcheck // there may be none
 	command := exec.CommandContext(m.t.Context(), "bash", "../../scripts/aws-user-data.sh")
-	command.Env = append([]string{"PATH=" + m.fake + "/bin:" + os.Getenv("PATH"), "FAKE=" + m.fake, "ROOT=" + m.root, "SWAP_MIB=1", "PAUSE=0.2",
+	command.Env = append([]string{"PATH=" + m.fake + "/bin:" + os.Getenv("PATH"), "FAKE=" + m.fake, "ROOT=" + m.root, "SWAP_MIB=1", "PAUSE=1",
 		"LISTEN=" + m.listen, "PROGRAM=https://files.example/featurestore", "PROGRAM_SHA256=" + m.sum}, variables...)
 	said, err := command.CombinedOutput()
 	text, _ := os.ReadFile(m.fake + "/calls") //nolint:errcheck // it may have ended before
