@@ -154,15 +154,15 @@ func showDemo(c *cobra.Command, _ []string) error {
 		return err
 	}
 	loaded.Data = filepath.Join(loaded.Data, "demo")
-	return serveUntilStopped(c.Context(), loaded, func(ctx context.Context, addresses []string) error {
-		d := &demo.Demo{Registry: "http://" + addresses[0], Store: "http://" + addresses[len(addresses)-1],
+	return serveUntilStopped(c.Context(), loaded, func(ctx context.Context, urls []string) error {
+		d := &demo.Demo{Registry: urls[0], Store: urls[len(urls)-1],
 			Folder: loaded.Data, Out: os.Stdout, Client: http.DefaultClient}
 		return d.Run(ctx)
 	})
 }
 
 // serveUntilStopped serves until told to stop; meanwhile, if not nil, is done once it serves, and its failure ends it.
-func serveUntilStopped(ctx context.Context, loaded *config.Loaded, meanwhile func(ctx context.Context, addresses []string) error) error {
+func serveUntilStopped(ctx context.Context, loaded *config.Loaded, meanwhile func(ctx context.Context, urls []string) error) error {
 	began := time.Now()
 	app.TuneMemory()
 	ctx, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
@@ -177,7 +177,7 @@ func serveUntilStopped(ctx context.Context, loaded *config.Loaded, meanwhile fun
 	}
 	fmt.Printf("%sready in %s\n", a.Banner(), time.Since(began).Round(time.Millisecond))
 	if meanwhile != nil {
-		if err := meanwhile(ctx, a.Addresses()); err != nil && ctx.Err() == nil {
+		if err := meanwhile(ctx, a.URLs()); err != nil && ctx.Err() == nil {
 			return errors.Join(err, stop(a))
 		}
 	}

@@ -21,7 +21,7 @@ func AskHealth(ctx context.Context, listen []string) error {
 		return err // config has checked it
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
+		host = "127.0.0.1"
 	}
 	address := net.JoinHostPort(host, port)
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)

@@ -11,10 +11,7 @@ import (
 
 // Banner says in a few lines what runs where.
 func (a *App) Banner() string {
-	var addresses []string
-	for _, address := range a.Addresses() {
-		addresses = append(addresses, "http://"+reachable(address))
-	}
+	addresses := a.URLs()
 	c := a.config
 	where := func(engine, schema string) string {
 		switch engine {
@@ -43,6 +40,15 @@ func (a *App) Banner() string {
 	line("online", where(c.Engines.Online, ""))
 	line("API docs", addresses[0]+"/docs")
 	return b.String()
+}
+
+// URLs are where callers on this machine find the process, in the order of http.listen.
+func (a *App) URLs() []string {
+	var all []string
+	for _, address := range a.Addresses() {
+		all = append(all, "http://"+reachable(address))
+	}
+	return all
 }
 
 // reachable is an address as a caller on this machine writes it.
