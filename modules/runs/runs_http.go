@@ -133,7 +133,7 @@ func (r *Runs) getRun(ctx context.Context, in *struct {
 		return nil, err
 	}
 	out := &runOutput{run.shown()}
-	out.Body.WaitsFor, err = r.waitsFor(context.WithoutCancel(ctx), &run)
+	out.Body.WaitsFor, err = r.WaitsFor(context.WithoutCancel(ctx), &run)
 	return out, err
 }
 

@@ -140,17 +140,17 @@ func TestWhatAQueuedRunWaitsFor(t *testing.T) {
 			"a place for heavy runs, of which there are 1 (runs.heavy): run 1": {quiet, Order{Heavy: true, Now: true}},
 		} {
 			run := order(c.order)
-			got, err := c.process.waitsFor(t.Context(), &run)
+			got, err := c.process.WaitsFor(t.Context(), &run)
 			require.NoError(t, err)
 			require.Equal(t, want, got)
 		}
 		run := order(Order{Heavy: true})
-		got, err := free.waitsFor(t.Context(), &run)
+		got, err := free.WaitsFor(t.Context(), &run)
 		require.NoError(t, err)
 		require.Empty(t, got)
 		running, err = r.Get(t.Context(), running.ID)
 		require.NoError(t, err)
-		got, err = r.waitsFor(t.Context(), &running)
+		got, err = r.WaitsFor(t.Context(), &running)
 		require.NoError(t, err)
 		require.Empty(t, got)
 	})

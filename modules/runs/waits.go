@@ -8,8 +8,8 @@ import (
 	"featurestore/app/database"
 )
 
-// waitsFor is a sentence about what keeps a queued run from being started; "": nothing but a free worker of a process that does such work.
-func (r *Runs) waitsFor(ctx context.Context, run *Run) (string, error) {
+// WaitsFor is a sentence about what keeps a queued run from being started; "": nothing but a free worker of a process that does such work.
+func (r *Runs) WaitsFor(ctx context.Context, run *Run) (string, error) {
 	if run.State != Queued {
 		return "", nil
 	}

@@ -196,11 +196,11 @@ func (s *Scheduler) follow(ctx context.Context, schedule *Schedule, o *Occurrenc
 		begun = begun || !run.StartedAt.IsZero() || run.Attempts > 0
 		finished = finished && run.State.Finished()
 		if run.State == runs.Queued && late && !o.Missed {
-			awaits, err := s.runs.AwaitsTurn(ctx, run)
+			something, err := s.runs.WaitsFor(ctx, &run)
 			if err != nil {
 				return err
 			}
-			turn = turn || awaits
+			turn = turn || something != ""
 		}
 		states = append(states, run.State)
 		if reason == "" && run.State.Finished() && run.State != runs.Succeeded {
