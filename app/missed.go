@@ -15,18 +15,19 @@ type missedSchedules struct{ alerts *alerts.Alerts }
 const noGroup = "all groups"
 
 func (m missedSchedules) Missed(ctx context.Context, missed scheduler.Missed) error {
+	rule, group := "schedule "+missed.Schedule, missed.Group
+	if group == "" {
+		group = noGroup
+	}
+	if missed.Kept {
+		return m.alerts.ResolveSubject(ctx, group, rule, "", missed.Sentence)
+	}
 	o := alerts.Outcome{
-		Rule: "schedule " + missed.Schedule, Group: missed.Group, Class: alerts.Data, Owner: missed.Owner, Severity: alerts.Warn, Status: alerts.Failed,
+		Rule: rule, Group: group, Class: alerts.Data, Owner: missed.Owner, Severity: alerts.Warn, Status: alerts.Failed,
 		Observed: missed.Sentence, Expected: fmt.Sprintf("%s begins when it is due", missed.Schedule), Sentence: missed.Sentence, At: missed.At, For: 1, ResolveAfter: 1,
 	}
 	if missed.What == scheduler.Pipeline { // what should come in does not
 		o.Class, o.Severity = alerts.Source, alerts.Error
-	}
-	if missed.Kept {
-		o.Status = alerts.Passed
-	}
-	if o.Group == "" {
-		o.Group = noGroup
 	}
 	return m.alerts.Observe(ctx, o)
 }
