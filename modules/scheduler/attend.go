@@ -1,9 +1,11 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -13,6 +15,9 @@ import (
 	"featurestore/modules/batch/timetable"
 	"featurestore/modules/runs"
 )
+
+// errMoved says that another process was quicker.
+var errMoved = errors.New("another process has brought it on")
 
 // attend brings all open occurrences on as far as they go.
 func (s *Scheduler) attend(ctx context.Context, all []*Schedule, now time.Time) error {
@@ -74,75 +79,69 @@ func (s *Scheduler) bring(ctx context.Context, schedule *Schedule, o *Occurrence
 
 // ready brings a waiting occurrence to due if nothing stands in its way, or skips it if its time is over.
 func (s *Scheduler) ready(ctx context.Context, schedule *Schedule, o *Occurrence, before, behind []*Occurrence, now time.Time) error {
-	obstacle, missed := "", ""
-	for _, other := range before {
-		if !other.ByHand && !other.ended() && other.State != Waiting && schedule.CatchUp != timetable.All {
-			obstacle = fmt.Sprintf("the run of the tick before it, %s, was still under way", other.Tick.Format(time.RFC3339))
-		}
+	obstacle, upstream, err := s.obstacle(ctx, schedule, o, before)
+	if err != nil {
+		return err
 	}
-	for _, pipeline := range schedule.Needs {
-		if obstacle != "" {
-			break
+	skip := func(reason string, missed bool) error {
+		if !missed {
+			return s.skip(ctx, schedule, o, now, reason, "")
 		}
-		succeeded, err := s.pipelines.Succeeded(ctx, pipeline, o.Tick)
-		if err != nil {
-			return err
-		}
-		if !succeeded {
-			obstacle = fmt.Sprintf("the pipeline %s had not succeeded for this tick", pipeline)
-			missed = obstacle
-		}
+		return s.skip(ctx, schedule, o, now, reason, reason)
 	}
-	superseded := false
-	for _, other := range behind {
-		superseded = superseded || !other.ByHand && !other.ended()
-	}
+	superseded := slices.ContainsFunc(behind, func(other *Occurrence) bool { return !other.ByHand && !other.ended() })
 	switch {
 	case schedule.Paused:
-		return s.skip(ctx, schedule, o, now, "the schedule was paused", "")
+		return skip("the schedule was paused", false)
 	case schedule.Deadline != 0 && now.After(o.Tick.Add(schedule.Deadline)):
-		if obstacle == "" {
-			obstacle = "nothing was there to begin it"
-		}
-		return s.skip(ctx, schedule, o, now, obstacle+" when its deadline passed", obstacle+" when its deadline passed")
+		return skip(cmp.Or(obstacle, "nothing was there to begin it")+" when its deadline passed", true)
 	case superseded && schedule.CatchUp != timetable.All:
-		reason := "the next tick came before it could begin"
-		if obstacle != "" {
-			reason = obstacle + " when the next tick came"
-		}
-		if missed != "" {
-			missed = reason
-		}
-		return s.skip(ctx, schedule, o, now, reason, missed)
-	case obstacle != "" && missed == "" && schedule.CatchUp == timetable.None:
-		return s.skip(ctx, schedule, o, now, obstacle, "")
+		return skip(cmp.Or(obstacle, "it could not begin")+" when the next tick came", upstream)
+	case obstacle != "" && !upstream && schedule.CatchUp == timetable.None:
+		return skip(obstacle, false)
+	case obstacle == o.Reason && obstacle != "":
+		return nil
 	case obstacle != "":
-		if o.Reason == obstacle {
-			return nil
-		}
 		o.Reason = obstacle
-		_, err := s.repository.move(ctx, o, Waiting)
-		return err
+		return s.moved(ctx, o, Waiting)
 	}
 	orders, err := schedule.orders(s.definitions.Catalog(), o)
 	if problem, is := fault.As(err); is {
-		return s.skip(ctx, schedule, o, now, problem.Detail, problem.Detail)
+		return skip(problem.Detail, false)
 	}
 	if err != nil {
 		return err
 	}
-	if schedule.Origin == Default { // what followed the publication of a pipeline has done it
+	o.State, o.Reason = Due, ""
+	if schedule.Origin == Default { // what followed the publication of a pipeline may have done it
 		run, found, err := s.runs.Latest(ctx, orders[0].Kind, orders[0].Subject)
 		if err != nil {
 			return err
 		}
 		if found && !run.CreatedAt.Before(o.Tick) && run.State != runs.Failed && run.State != runs.Cancelled {
 			o.State, o.Runs, o.OrderedAt, o.Reason = Ordered, []int64{run.ID}, now, "done by the run that followed what came in"
-			return s.moved(ctx, o, Waiting)
 		}
 	}
-	o.State, o.Reason = Due, ""
 	return s.moved(ctx, o, Waiting)
+}
+
+// obstacle is a sentence about what stands in the way of an occurrence, "" if nothing does; upstream: it is a pipeline, else the occurrence before it.
+func (s *Scheduler) obstacle(ctx context.Context, schedule *Schedule, o *Occurrence, before []*Occurrence) (sentence string, upstream bool, err error) {
+	for _, other := range before {
+		if !other.ByHand && !other.ended() && other.State != Waiting && schedule.CatchUp != timetable.All {
+			return fmt.Sprintf("the run of the tick before it, %s, was still under way", other.Tick.Format(time.RFC3339)), false, nil
+		}
+	}
+	for _, pipeline := range schedule.Needs {
+		succeeded, err := s.pipelines.Succeeded(ctx, pipeline, o.Tick)
+		if problem, is := fault.As(err); is && problem.Kind != fault.Busy {
+			return problem.Detail, true, nil
+		}
+		if err != nil || !succeeded {
+			return fmt.Sprintf("the pipeline %s had not succeeded for this tick", pipeline), true, err
+		}
+	}
+	return "", false, nil
 }
 
 // moved brings an occurrence on from a state; one that another process has brought on is left to the next pass.
@@ -154,14 +153,11 @@ func (s *Scheduler) moved(ctx context.Context, o *Occurrence, from State) error 
 	return err
 }
 
-// errMoved says that another process was quicker.
-var errMoved = errors.New("another process has brought it on")
-
 // order has the runs of an occurrence done. Whoever does it again gets the same runs.
 func (s *Scheduler) order(ctx context.Context, schedule *Schedule, o *Occurrence, now time.Time) error {
 	orders, err := schedule.orders(s.definitions.Catalog(), o)
 	if problem, is := fault.As(err); is {
-		return s.skip(ctx, schedule, o, now, problem.Detail, problem.Detail)
+		return s.skip(ctx, schedule, o, now, problem.Detail, "")
 	}
 	if err != nil {
 		return err
