@@ -67,7 +67,7 @@ func schedules(catalog *registry.Catalog, bad func(name string, err error)) []*S
 		s.number = int64(len(all) + 1)
 		all = append(all, s)
 	}
-	scheduled := map[string]bool{} // pipelines
+	scheduled, ruled := map[string]bool{}, ruled(catalog) // pipelines, groups
 	for _, d := range catalog.Definitions(kindSchedule) {
 		of := documentOf[scheduleDocument](d.Document)
 		about[nameOf(of.What, of.Subject)] = true
@@ -97,7 +97,7 @@ func schedules(catalog *registry.Catalog, bad func(name string, err error)) []*S
 		}
 		for _, what := range []What{Materialize, Validate} {
 			name := nameOf(what, group.Name)
-			if about[name] || about[nameOf(what, "")] || what == Validate && !hasRules(catalog, group.Name) {
+			if about[name] || about[nameOf(what, "")] || what == Validate && !ruled[group.Name] {
 				continue
 			}
 			add(&Schedule{Name: name, Origin: Default, What: what, Subject: group.Name, Needs: needs, Owner: group.Owner, CreatedAt: group.CreatedAt, UpdatedAt: group.CreatedAt,
@@ -140,11 +140,13 @@ func frequencyOf(group *registry.Group) string {
 	return highest
 }
 
-// hasRules tells whether there are rules about a group.
-func hasRules(catalog *registry.Catalog, group string) bool {
-	return slices.ContainsFunc(catalog.Definitions("rule"), func(d *registry.Definition) bool {
-		return documentOf[struct {
+// ruled are the groups that there are rules about.
+func ruled(catalog *registry.Catalog) map[string]bool {
+	groups := map[string]bool{}
+	for _, d := range catalog.Definitions("rule") {
+		groups[documentOf[struct {
 			Group string `json:"group"`
-		}](d.Document).Group == group
-	})
+		}](d.Document).Group] = true
+	}
+	return groups
 }

@@ -87,6 +87,7 @@ func (s *Schedule) orders(catalog *registry.Catalog, o *Occurrence) ([]runs.Orde
 		groups = []*registry.Group{group}
 	}
 	var orders []runs.Order
+	ruled := ruled(catalog)
 	for _, group := range groups {
 		order := runs.Order{Subject: group.Name}
 		switch s.What {
@@ -96,7 +97,7 @@ func (s *Schedule) orders(catalog *registry.Catalog, o *Occurrence) ([]runs.Orde
 			}
 			order.Kind, order.Parameters = materialization.Kind, materialization.Request{Mode: materialization.Incremental}
 		case Validate:
-			if !hasRules(catalog, group.Name) && s.Subject == "" {
+			if s.Subject == "" && !ruled[group.Name] {
 				continue
 			}
 			order.Kind, order.Parameters, order.Heavy = validation.EvaluationKind, evaluationRequest{validation.ByCall}, true
