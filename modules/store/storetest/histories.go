@@ -27,7 +27,7 @@ const perCheck = 50
 // materialization runs.
 func RunHistories(t *testing.T, pair Pair, histories int) {
 	checks := (histories + perCheck - 1) / perCheck
-	setChecks(t, checks)
+	SetChecks(t, checks)
 	world := NewWorld(t, pair)
 	var told, observations, questions atomic.Int64
 	number, failure := 0, ""
@@ -80,9 +80,9 @@ func (h *telling) Errorf(format string, args ...any) {
 }
 
 // setFlag sets a flag of the test program until the test ends.
-// setChecks has rapid make so many checks, with -short too, when it makes a fifth of what it is told, and keep no file of a failure: the seed that
+// SetChecks has rapid make so many checks, with -short too, when it makes a fifth of what it is told, and keep no file of a failure: the seed that
 // it prints is enough.
-func setChecks(t *testing.T, checks int) {
+func SetChecks(t *testing.T, checks int) {
 	if testing.Short() {
 		checks *= 5
 	}

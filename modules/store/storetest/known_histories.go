@@ -33,7 +33,7 @@ func RunKnownHistories(t *testing.T, pair Pair, histories int) {
 		}
 	}()
 	tell := func(n int) {
-		setChecks(t, n)
+		SetChecks(t, n)
 		rapid.Check(t, func(t *rapid.T) {
 			number++
 			h := &remembering{telling: &telling{T: t, world: world, number: number, failure: &failure}}

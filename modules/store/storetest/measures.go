@@ -22,7 +22,7 @@ import (
 // RunMeasures evaluates random rules on random groups, of partial rows, nulls, several layouts, corrections, removed runs and open loads:
 // what comes of measures of the engine is what comes of the rows themselves.
 func RunMeasures(t *testing.T, engine OfflineEngine, checks int) {
-	setChecks(t, checks)
+	SetChecks(t, checks)
 	opened := engine.Open(t, "measured")
 	defer shut(t, opened)
 	groups, judged, scanned, ends := int64(0), 0, 0, map[rules.Status]int{}

@@ -20,7 +20,7 @@ import (
 // RunQuarantines does random things to rows in quarantine, under rules that change, and compares what is in history, what waits, and what is
 // counted with a model after each: of all that ever came in, every one waits, or was replayed, discarded, expired, erased or reverted.
 func RunQuarantines(t *testing.T, pair Pair, checks int) {
-	setChecks(t, checks)
+	SetChecks(t, checks)
 	literal, err := NewLiteralRules()
 	require.NoError(t, err)
 	world := NewRuledWorld(t, pair, literal)

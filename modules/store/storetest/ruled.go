@@ -20,7 +20,7 @@ import (
 // between, and compares what each call answers, what rules are told, and what is in history and in quarantine in the end with
 // a model of it.
 func RunRuled(t *testing.T, pair Pair, checks int) {
-	setChecks(t, checks)
+	SetChecks(t, checks)
 	literal, err := NewLiteralRules()
 	require.NoError(t, err)
 	world := NewRuledWorld(t, pair, literal)

@@ -190,12 +190,12 @@ func parseTime(text string) (int64, error) {
 	if strings.Contains(text, "T") {
 		return value.ParseTime(text, nil)
 	}
-	d, err := parseSpan(text)
+	d, err := ParseSpan(text)
 	return start + d, err
 }
 
-// parseSpan reads 5d, 4d23h, 5d-1us as µs.
-func parseSpan(text string) (int64, error) {
+// ParseSpan reads 5d, 4d23h, 5d-1us as µs.
+func ParseSpan(text string) (int64, error) {
 	units := map[string]time.Duration{"d": 24 * time.Hour, "h": time.Hour, "m": time.Minute, "s": time.Second, "ms": time.Millisecond, "us": time.Microsecond}
 	sum, sign := int64(0), int64(1)
 	for rest := text; rest != ""; {

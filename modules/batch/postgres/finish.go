@@ -1,0 +1,231 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"strconv"
+
+	"featurestore/app/fault"
+	"featurestore/modules/batch"
+	"featurestore/modules/registry/value"
+)
+
+// function is how a value is made of the states of an entity and tick. Exact numbers are made FLOAT here, once.
+type function struct {
+	states []int // places of its own
+	parts  []function
+}
+
+// function adds the states that an aggregation needs to a statement.
+func (s *statement) function(a *batch.Aggregation) (f function) {
+	if a.Function == batch.Ratio {
+		return function{parts: []function{s.function(a.Numerator), s.function(a.Denominator)}}
+	}
+	filter := s.filter(a)
+	add := func(format string, arguments ...any) {
+		f.states = append(f.states, s.state(fmt.Sprintf(format, arguments...)))
+	}
+	c, order := "c"+strconv.Itoa(a.Of), fmt.Sprintf("%[1]s %%[1]s, %[2]s %%[1]s, c%[3]d %%[1]s", timeOf, seqOf, a.Of)
+	switch {
+	case a.Function == batch.TimeSinceLast:
+		add("max(%s)%s", timeOf, filter)
+		return f
+	case a.Of == batch.EventTime:
+		switch a.Function {
+		case batch.Min, batch.First:
+			add("min(%s)%s", timeOf, filter)
+		case batch.LastN:
+			add("(array_agg(%[1]s ORDER BY %[1]s DESC)%[2]s)[1:%[3]d]", timeOf, filter, a.N)
+		default:
+			add("max(%s)%s", timeOf, filter)
+		}
+		return f
+	}
+	switch a.Function {
+	case batch.Count:
+		add("count(*)%s", filter)
+	case batch.CountDistinct:
+		add("count(DISTINCT %s)%s", c, filter)
+	case batch.Min, batch.Max:
+		add("%s(%s)%s", a.Function, c, filter)
+	case batch.First:
+		add("(array_agg(%s ORDER BY "+fmt.Sprintf(order, "ASC")+")%s)[1]", c, filter)
+	case batch.Last:
+		add("(array_agg(%s ORDER BY "+fmt.Sprintf(order, "DESC")+")%s)[1]", c, filter)
+	case batch.LastN:
+		add("(array_agg(%s ORDER BY "+fmt.Sprintf(order, "DESC")+")%s)[1:%d]", c, filter, a.N)
+	case batch.Sum, batch.Avg, batch.Stddev:
+		whole := c
+		if a.OfType == value.Float {
+			whole = fmt.Sprintf("floor(%s * %d::double precision + 0.5::double precision)::bigint", c, scaleOf(a))
+		}
+		add("count(*)%s", filter)
+		add("sum(%s)%s::text", whole, filter)
+		if a.Function == batch.Stddev {
+			add("sum(%[1]s::numeric * %[1]s)%[2]s::text", whole, filter)
+		}
+	}
+	return f
+}
+
+// scaleOf is how many units of fixed point make 1.
+func scaleOf(a *batch.Aggregation) int64 {
+	scale := int64(1)
+	for range a.Decimals {
+		scale *= 10
+	}
+	return scale
+}
+
+var (
+	errSumRange   = errors.New("the sum is beyond INTEGER")
+	errRatioRange = errors.New("the ratio is beyond FLOAT")
+)
+
+// finish is the value of an aggregation at a tick, of the type that it has; absent where there is nothing to say.
+func (f function) finish(a *batch.Aggregation, tick int64, states [][]byte) (value.Value, error) {
+	v, err := f.result(a, tick, states)
+	switch {
+	case err != nil:
+		return value.Value{}, err
+	case v.IsNull() && a.Empty == batch.Nothing:
+		return value.Value{}, nil
+	case v.IsNull() && a.Empty == batch.Zero && a.Type == value.Float:
+		return value.OfFloat(0), nil
+	case v.IsNull() && a.Empty == batch.Zero:
+		return value.OfInt(0), nil
+	case v.Type() == value.Integer && a.Type == value.Float:
+		return v.AsFloat(), nil
+	}
+	return v, nil
+}
+
+// result is null where no row is considered.
+func (f function) result(a *batch.Aggregation, tick int64, states [][]byte) (value.Value, error) {
+	if a.Function == batch.Ratio {
+		return f.ratio(a, tick, states)
+	}
+	state := states[f.states[0]]
+	switch a.Function {
+	case batch.Count, batch.CountDistinct:
+		if n := decodeInteger(state); n > 0 {
+			return value.OfInt(n), nil
+		}
+		return value.Null(), nil
+	case batch.Sum, batch.Avg, batch.Stddev:
+		return f.sum(a, states)
+	}
+	if state == nil {
+		return value.Null(), nil
+	}
+	switch {
+	case a.Function == batch.TimeSinceLast && a.Type == value.Float:
+		return value.OfFloat(float64(tick-decodeInteger(state)) / 1e6), nil
+	case a.Function == batch.TimeSinceLast:
+		return value.OfInt((tick - decodeInteger(state)) / 1e6), nil
+	case a.Function == batch.LastN && a.Of == batch.EventTime:
+		return reversed(value.OfInts(value.TimestampArray, decode(value.IntegerArray, state).Ints())), nil
+	case a.Function == batch.LastN:
+		return reversed(decode(a.OfType+value.BooleanArray-value.Boolean, state)), nil
+	case a.Of == batch.EventTime:
+		return value.OfTime(decodeInteger(state)), nil
+	}
+	return decode(a.OfType, state), nil
+}
+
+// ratio is null where a part is, or the denominator is zero.
+func (f function) ratio(a *batch.Aggregation, tick int64, states [][]byte) (value.Value, error) {
+	above, err := f.parts[0].finish(a.Numerator, tick, states)
+	if err != nil {
+		return value.Value{}, err
+	}
+	below, err := f.parts[1].finish(a.Denominator, tick, states)
+	if err != nil || above.IsNull() || below.IsNull() || below.Float() == 0 {
+		return value.Null(), err
+	}
+	r := above.Float() / below.Float()
+	if math.IsInf(r, 0) {
+		return value.Value{}, errRatioRange
+	}
+	return value.OfFloat(r), nil
+}
+
+// sum is sum, avg and stddev, of the number of values, their sum and the sum of their squares.
+func (f function) sum(a *batch.Aggregation, states [][]byte) (value.Value, error) {
+	n := decodeInteger(states[f.states[0]])
+	if n == 0 || n == 1 && a.Function == batch.Stddev {
+		return value.Null(), nil
+	}
+	total, err := exact(states[f.states[1]])
+	if err != nil {
+		return value.Value{}, err
+	}
+	switch {
+	case a.Function == batch.Sum && a.OfType == value.Integer:
+		if !total.IsInt64() {
+			return value.Value{}, errSumRange
+		}
+		return value.OfInt(total.Int64()), nil
+	case a.Function == batch.Sum:
+		return value.OfFloat(scaled(total, scaleOf(a))), nil
+	case a.Function == batch.Avg:
+		return value.OfFloat(scaled(total, scaleOf(a)) / float64(n)), nil
+	}
+	squares, err := exact(states[f.states[2]])
+	if err != nil {
+		return value.Value{}, err
+	}
+	numerator := squares.Mul(squares, big.NewInt(n))
+	numerator.Sub(numerator, total.Mul(total, total))
+	return value.OfFloat(math.Sqrt(nearest(numerator)/(float64(n)*float64(n-1))) / float64(scaleOf(a))), nil
+}
+
+// exact is a whole number from its digits.
+func exact(digits []byte) (*big.Int, error) {
+	i, ok := new(big.Int).SetString(string(digits), 10)
+	if !ok {
+		return nil, fmt.Errorf("PostgreSQL answers %q for a whole number", digits)
+	}
+	return i, nil
+}
+
+// scaled is a number of units as a FLOAT: from 2^53 units on the whole part and the rest, each made a FLOAT by itself.
+func scaled(units *big.Int, scale int64) float64 {
+	if units.IsInt64() && units.Int64() > -1<<53 && units.Int64() < 1<<53 {
+		return float64(units.Int64()) / float64(scale)
+	}
+	whole, rest := new(big.Int).QuoRem(units, big.NewInt(scale), new(big.Int))
+	return nearest(whole) + float64(rest.Int64())/float64(scale)
+}
+
+// nearest is the FLOAT next to a whole number.
+func nearest(i *big.Int) float64 {
+	f, _ := new(big.Float).SetInt(i).Float64()
+	return f
+}
+
+// beyond says of which entity a value cannot be computed.
+func beyond(plan *batch.Plan, a *batch.Aggregation, key []value.Value, why error) error {
+	if !errors.Is(why, errSumRange) && !errors.Is(why, errRatioRange) {
+		return why
+	}
+	return fault.New(fault.Unprocessable, "sum-out-of-range", "%s of %s: %s", a.Feature.Name, entityText(plan, key), why).
+		At("aggregate", a.Feature.Name, "%s: a shorter window or a condition keeps it in range", why)
+}
+
+// entityText names an entity: customer 12, or trip driver_id=1,region=eu.
+func entityText(plan *batch.Plan, key []value.Value) string {
+	text := plan.Target.EntityType.Name + " "
+	for i, k := range plan.Keys {
+		if i > 0 {
+			text += ","
+		}
+		if len(plan.Keys) > 1 {
+			text += k.Name + "="
+		}
+		text += string(value.AppendText(nil, key[i]))
+	}
+	return fault.Shorten(text)
+}
