@@ -109,3 +109,20 @@ func (t *told) row(columns []string, cells []table.Cell) Row {
 	}
 	return row
 }
+
+// Texts are the values of a column of STRING of what was staged, in its order.
+func Texts(t require.TestingT, staged *batch.Staged, column string) (texts []string) {
+	for _, path := range staged.Files {
+		body, err := os.ReadFile(path)
+		require.NoError(t, err)
+		reader, _, err := table.NewReader(bytes.NewReader(body), table.ReadOptions{Limits: table.Limits{Held: 1 << 30}})
+		require.NoError(t, err)
+		for batch, err := reader.Next(); !errors.Is(err, io.EOF); batch, err = reader.Next() {
+			require.NoError(t, err)
+			for i := range batch.Rows {
+				texts = append(texts, batch.Row(i)[slices.Index(batch.Columns, column)].Display())
+			}
+		}
+	}
+	return texts
+}
