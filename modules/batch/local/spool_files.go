@@ -44,18 +44,19 @@ func spoolFile(ctx context.Context, plan *batch.Plan, path string, into *spool) 
 	}
 	defer file.Close()
 	info, err := file.Stat()
+	if err != nil || info.Size() == 0 { // which is what a writer of text leaves that had nothing to write
+		return err
+	}
+	reader, format, err := table.NewReader(openFile{file, info.Size()}, table.ReadOptions{})
 	if err != nil {
 		return err
 	}
-	reader, _, err := table.NewReader(openFile{file, info.Size()}, table.ReadOptions{})
-	if err != nil {
-		return err
-	}
-	return spoolRowsOf(ctx, plan, reader, into)
+	return spoolRowsOf(ctx, plan, reader, format == table.NDJSON || format == table.JSONRows, into)
 }
 
-// spoolRowsOf spools the rows of a table. The first that cannot be one ends it.
-func spoolRowsOf(ctx context.Context, plan *batch.Plan, reader table.Reader, into *spool) error {
+// spoolRowsOf spools the rows of a table. The first that cannot be one ends it. Rows may leave out what was not observed, where each names its
+// members: then a column may be missing.
+func spoolRowsOf(ctx context.Context, plan *batch.Plan, reader table.Reader, named bool, into *spool) error {
 	var at *bound
 	key, values := make([]table.Cell, len(plan.Keys)), make([]value.Value, len(plan.Columns))
 	for {
@@ -69,14 +70,14 @@ func spoolRowsOf(ctx context.Context, plan *batch.Plan, reader table.Reader, int
 		if err != nil {
 			return err
 		}
-		if at == nil || at.columns != len(rows.Columns) {
-			if at, err = bind(plan, rows.Columns, at != nil); err != nil {
-				return err
-			}
-		}
 		if len(rows.Bad) > 0 {
 			bad := rows.Bad[0]
 			return badEvent(bad.Number, bad.Column, bad.Value, errors.New(bad.Reason))
+		}
+		if at == nil || at.columns != len(rows.Columns) {
+			if at, err = bind(plan, rows.Columns, named); err != nil {
+				return err
+			}
 		}
 		for i := range rows.Rows {
 			if err := at.row(plan, rows, i, key, values, into); err != nil {
@@ -86,7 +87,7 @@ func spoolRowsOf(ctx context.Context, plan *batch.Plan, reader table.Reader, int
 	}
 }
 
-// bound says where the columns of a plan stand in a table; −1: nowhere yet.
+// bound says where the columns of a plan stand in a table; −1: nowhere.
 type bound struct {
 	columns int
 	keys    []int
@@ -94,8 +95,8 @@ type bound struct {
 	values  []int
 }
 
-// bind finds them. Of a table whose columns appear with its rows, a column may be missing at first.
-func bind(plan *batch.Plan, columns []string, later bool) (*bound, error) {
+// bind finds them; may: some can be missing.
+func bind(plan *batch.Plan, columns []string, may bool) (*bound, error) {
 	at := &bound{columns: len(columns), time: -1}
 	var lacking []string
 	find := func(name string) int {
@@ -116,7 +117,7 @@ func bind(plan *batch.Plan, columns []string, later bool) (*bound, error) {
 	for _, c := range plan.Columns {
 		at.values = append(at.values, find(c.From))
 	}
-	if len(lacking) > 0 && !later {
+	if len(lacking) > 0 && !may {
 		problem := fault.New(fault.Unprocessable, "missing-column", "the source has no column %q", lacking[0])
 		for _, name := range lacking {
 			problem.At("source.columns", name, "is no column of the source")
