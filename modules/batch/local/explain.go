@@ -1,6 +1,7 @@
 package local
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 
@@ -25,11 +26,22 @@ func (e *duckError) explain(job *batch.Job) error {
 		where = "sql"
 	}
 	switch {
-	case e.kind == duckdb.ErrorTypeOutOfMemory || strings.HasPrefix(text, "Out of Memory"):
+	case e.kind == duckdb.ErrorTypeOutOfMemory:
 		return fault.New(fault.Unprocessable, "too-much-memory", "the computation needs more memory than its limit of %d MB: raise limits.memory", job.Memory>>20).
 			At("limits.memory", "", "is too small").Because(e)
-	case e.kind == duckdb.ErrorTypeErrorIO || e.kind == duckdb.ErrorTypeInternal || e.kind == duckdb.ErrorTypeFatal:
+	case e.kind == duckdb.ErrorTypeInternal, e.kind == duckdb.ErrorTypeFatal, e.kind == duckdb.ErrorTypeErrorIO && strings.Contains(text, job.Folder):
 		return e
+	case e.kind == duckdb.ErrorTypeInvalidInput && strings.HasPrefix(sentence, badRow):
+		return fault.New(fault.Unprocessable, "bad-event", "%s", sentence).At(where, "", "%s", sentence).Because(e)
 	}
 	return fault.New(fault.Unprocessable, "computation-failed", "%s", sentence).At(where, "", "%s", sentence).Because(e)
+}
+
+// badRow is how sentences about rows of files begin.
+const badRow = "a row has "
+
+// outOfRange tells whether numbers are beyond what DuckDB computes with.
+func outOfRange(err error) bool {
+	var said *duckError
+	return errors.As(err, &said) && (said.kind == duckdb.ErrorTypeConversion || said.kind == duckdb.ErrorTypeOutOfRange)
 }

@@ -71,6 +71,12 @@ func (e *Engine) compute(ctx context.Context, job *batch.Job) (*batch.Staged, er
 	if job.Plan.SQL != nil {
 		return d.transform(ctx, job)
 	}
+	if p := newProgram(job.Plan); len(job.Ticks) == 1 && groupable(p) {
+		staged, err := d.grouped(ctx, job, p)
+		if !outOfRange(err) {
+			return staged, err
+		}
+	}
 	return aggregate(ctx, job, d.sorted(job))
 }
 

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -24,12 +25,7 @@ func (d *database) direct(ctx context.Context, plan *batch.Plan, files []string)
 	if err != nil {
 		return nil, err
 	}
-	eventTime := plan.Source.EventTime
-	if _, ok := types["event_time"]; eventTime == "" && ok {
-		eventTime = "event_time"
-	} else if eventTime == "" {
-		eventTime = "event_timestamp"
-	}
+	eventTime := timeColumn(plan, func(name string) bool { return types[name] != "" })
 	of := &columns{seq: "CAST(0 AS BIGINT)"}
 	for i, k := range plan.Keys {
 		name := plan.Source.Entity[i]
@@ -39,11 +35,9 @@ func (d *database) direct(ctx context.Context, plan *batch.Plan, files []string)
 		}
 		of.keys = append(of.keys, expression)
 	}
-	at := timeOf(types[eventTime], eventTime, plan.Source.Zone)
-	if at == "" {
+	if of.time = timeOf(types[eventTime], eventTime, plan.Source.Zone, "ELSE"); of.time == "" {
 		return nil, nil
 	}
-	of.time = "coalesce(epoch_us(" + at + "), error(" + batch.DuckDB.Text(noEventTime) + "))"
 	for _, c := range plan.Columns {
 		expression := valueOf(c.Type, types[c.From], c.From, plan.Source.Zone)
 		if expression == "" {
@@ -53,8 +47,6 @@ func (d *database) direct(ctx context.Context, plan *batch.Plan, files []string)
 	}
 	return of, nil
 }
-
-const noEventTime = "a row has no event time"
 
 // types are those of the columns of files, as DuckDB calls them.
 func (d *database) types(ctx context.Context, files []string) (map[string]string, error) {
@@ -75,9 +67,9 @@ func refer(name string) string { return "f." + batch.DuckDB.Quote(name) }
 func keyOf(t value.Type, in, name string) string {
 	switch {
 	case t == value.Integer && whole[in]:
-		return "coalesce(CAST(" + refer(name) + " AS BIGINT), error(" + batch.DuckDB.Text("a row has no "+name) + "))"
+		return "coalesce(CAST(" + refer(name) + " AS BIGINT), error(" + batch.DuckDB.Text(badRow+"no "+name) + "))"
 	case t == value.String && in == "VARCHAR":
-		wrong := "a row has no " + name + ", or one of more than " + strconv.Itoa(store.MaxKeyBytes) + " bytes"
+		wrong := badRow + "no " + name + ", or one of more than " + strconv.Itoa(store.MaxKeyBytes) + " bytes"
 		return "CASE WHEN strlen(" + refer(name) + ") BETWEEN 1 AND " + strconv.Itoa(store.MaxKeyBytes) + " THEN " + refer(name) + " ELSE error(" + batch.DuckDB.Text(wrong) + ") END"
 	}
 	return ""
@@ -86,18 +78,21 @@ func keyOf(t value.Type, in, name string) string {
 // whole are the types that fit INTEGER.
 var whole = map[string]bool{"TINYINT": true, "SMALLINT": true, "INTEGER": true, "BIGINT": true, "UTINYINT": true, "USMALLINT": true, "UINTEGER": true}
 
-// timeOf is the expression of a time as TIMESTAMP in UTC; "": it is not read directly.
-func timeOf(in, name string, zone *time.Location) string {
-	column := refer(name)
-	switch {
-	case in == "TIMESTAMP WITH TIME ZONE":
-		column = "make_timestamp(epoch_us(" + column + "))"
-	case in == "TIMESTAMP" && zone != nil && zone.String() == "UTC":
-	default:
+// The years 1 to 9999, in µs.
+const (
+	firstTime = -62_135_596_800_000_000
+	lastTime  = 253_402_300_799_999_999
+)
+
+// timeOf is the expression of a time in µs; "": it is not read directly. otherwise is when a row is wrong that has no time between the years 1 and 9999: ELSE,
+// or WHEN with a condition and THEN.
+func timeOf(in, name string, zone *time.Location, otherwise string) string {
+	if in != "TIMESTAMP WITH TIME ZONE" && (in != "TIMESTAMP" || zone == nil || zone.String() != "UTC") {
 		return ""
 	}
-	return "CASE WHEN " + column + " BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999' THEN " + column +
-		" WHEN " + column + " IS NOT NULL THEN error(" + batch.DuckDB.Text("a time in "+name+" is outside the years 1 to 9999") + ") END"
+	us := "epoch_us(" + refer(name) + ")"
+	return fmt.Sprintf("CASE WHEN %s BETWEEN %d AND %d THEN %[1]s %[4]s error(%[5]s) END", us, int64(firstTime), int64(lastTime), otherwise,
+		batch.DuckDB.Text(badRow+"no time between the years 1 and 9999 in "+name))
 }
 
 // valueOf is the expression of a column; "": it is not read directly.
@@ -108,12 +103,14 @@ func valueOf(t value.Type, in, name string, zone *time.Location) string {
 		return "CAST(" + column + " AS BIGINT)"
 	case t == value.Float && (in == "DOUBLE" || in == "FLOAT" || whole[in]):
 		column = "CAST(" + column + " AS DOUBLE)"
-		return "CASE WHEN " + column + " = 0 THEN CAST(0 AS DOUBLE) WHEN isfinite(" + column + ") THEN " + column +
-			" WHEN " + column + " IS NOT NULL THEN error(" + batch.DuckDB.Text("a number in "+name+" is not finite") + ") END"
+		return "CASE WHEN isfinite(" + column + ") THEN " + column + " + CAST(0 AS DOUBLE)" + // so that there is no −0
+			" WHEN " + column + " IS NOT NULL THEN error(" + batch.DuckDB.Text(badRow+"a number that is not finite in "+name) + ") END"
 	case t == value.String && in == "VARCHAR", t == value.Boolean && in == "BOOLEAN":
 		return column
 	case t == value.Timestamp:
-		return timeOf(in, name, zone)
+		if us := timeOf(in, name, zone, "WHEN "+column+" IS NOT NULL THEN"); us != "" {
+			return "make_timestamp(" + us + ")"
+		}
 	}
 	return ""
 }

@@ -42,7 +42,18 @@ func (d *database) relation(ctx context.Context, job *batch.Job, files []string,
 		view = "WITH events AS (" + view + ") SELECT * FROM events SEMI JOIN (SELECT DISTINCT " + keys + " FROM events WHERE event_us <= " +
 			strconv.FormatInt(job.Ticks[len(job.Ticks)-1], 10) + " ORDER BY " + keys + " LIMIT " + strconv.Itoa(job.Sample) + ") USING (" + keys + ")"
 	}
-	return d.exec(ctx, "CREATE VIEW events AS "+view)
+	if err := d.exec(ctx, "CREATE VIEW "+source+" AS "+view); err != nil {
+		return err
+	}
+	return d.until(ctx, job.Ticks[len(job.Ticks)-1])
+}
+
+// source is all events, by a name that no definition can have.
+const source = "__source"
+
+// until makes the relation events one of those that are not after a tick.
+func (d *database) until(ctx context.Context, tick int64) error {
+	return d.exec(ctx, "CREATE OR REPLACE VIEW events AS SELECT * FROM "+source+" WHERE event_us <= "+strconv.FormatInt(tick, 10))
 }
 
 // parquetOf is what files of Parquet are read by.

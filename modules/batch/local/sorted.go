@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"strconv"
 	"strings"
 
 	"featurestore/modules/batch"
@@ -59,7 +58,7 @@ func (g *gathering) same(key []vector, row int) bool {
 	return true
 }
 
-// sortedQuery asks for the join keys, the time and the plan's columns of the events up to the last tick. Their order among equals is the pass's
+// sortedQuery asks for the join keys, the time and the plan's columns of the events. Their order among equals is the pass's
 // affair: rows of files have none.
 func sortedQuery(job *batch.Job) string {
 	quote := batch.DuckDB.Quote
@@ -71,8 +70,7 @@ func sortedQuery(job *batch.Job) string {
 	for _, c := range job.Plan.Columns {
 		selected = append(selected, read(c))
 	}
-	return "SELECT " + strings.Join(selected, ", ") + " FROM events WHERE event_us <= " + strconv.FormatInt(job.Ticks[len(job.Ticks)-1], 10) +
-		" ORDER BY " + strings.Join(order, ", ")
+	return "SELECT " + strings.Join(selected, ", ") + " FROM events ORDER BY " + strings.Join(order, ", ")
 }
 
 // read is a column as vector.value takes it: of what can only be null or not, that.

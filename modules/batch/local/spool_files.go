@@ -1,7 +1,6 @@
 package local
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,11 +108,7 @@ func bind(plan *batch.Plan, columns []string, may bool) (*bound, error) {
 	for _, name := range plan.Source.Entity {
 		at.keys = append(at.keys, find(name))
 	}
-	if plan.Source.EventTime == "" && slices.Contains(columns, "event_timestamp") && !slices.Contains(columns, "event_time") {
-		at.time = find("event_timestamp")
-	} else {
-		at.time = find(cmp.Or(plan.Source.EventTime, "event_time"))
-	}
+	at.time = find(timeColumn(plan, func(name string) bool { return slices.Contains(columns, name) }))
 	for _, c := range plan.Columns {
 		at.values = append(at.values, find(c.From))
 	}
@@ -125,6 +120,17 @@ func bind(plan *batch.Plan, columns []string, may bool) (*bound, error) {
 		return nil, problem
 	}
 	return at, nil
+}
+
+// timeColumn is the column of the event time: as the source says, or else event_time or event_timestamp, whichever there is.
+func timeColumn(plan *batch.Plan, has func(name string) bool) string {
+	switch {
+	case plan.Source.EventTime != "":
+		return plan.Source.EventTime
+	case !has("event_time") && has("event_timestamp"):
+		return "event_timestamp"
+	}
+	return "event_time"
 }
 
 func (at *bound) row(plan *batch.Plan, rows *table.Batch, i int, key []table.Cell, values []value.Value, into *spool) error {
@@ -147,7 +153,7 @@ func (at *bound) row(plan *batch.Plan, rows *table.Batch, i int, key []table.Cel
 		err = errors.New(noEventTime)
 	}
 	if err != nil {
-		return badEvent(rows.Number(i), plan.Source.EventTime, cell(at.time).Display(), err)
+		return badEvent(rows.Number(i), rows.Columns[max(at.time, 0)], cell(at.time).Display(), err)
 	}
 	for c, column := range at.values {
 		if values[c], err = cell(column).Value(plan.Columns[c].Type, plan.Source.Zone); err != nil {
@@ -156,6 +162,8 @@ func (at *bound) row(plan *batch.Plan, rows *table.Batch, i int, key []table.Cel
 	}
 	return into.add(entity.Values, time.Time(), 0, values)
 }
+
+const noEventTime = "a row has no event time"
 
 func badEvent(row int64, column, shown string, err error) error {
 	reason := err.Error()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +57,7 @@ func explainTable(ctx context.Context, of *batch.Table, err error) error {
 	if ctx.Err() != nil || !errors.As(err, &said) {
 		return err
 	}
-	return fault.New(fault.Unprocessable, "source-failed", "the connection %s says: %s", of.Connection, fault.Shorten(said.Message)).
+	return fault.New(fault.Unprocessable, "computation-failed", "the connection %s says: %s", of.Connection, fault.Shorten(said.Message)).
 		At("source", of.Name, "%s", said.Message).Because(err)
 }
 
@@ -70,13 +71,13 @@ func stream(ctx context.Context, tx pgx.Tx, job *batch.Job, into *spool) error {
 			from = quote(t.Schema) + "." + from
 		}
 	}
-	names := append(append([]string{}, plan.Source.Entity...), plan.Source.EventTime)
-	for _, c := range plan.Columns {
-		names = append(names, c.From)
-	}
 	types, err := typesOf(ctx, tx, from)
 	if err != nil {
 		return err
+	}
+	names := append(slices.Clone(plan.Source.Entity), timeColumn(plan, func(name string) bool { return types[name] != 0 }))
+	for _, c := range plan.Columns {
+		names = append(names, c.From)
 	}
 	selected := make([]string, len(names))
 	for i, name := range names {

@@ -59,17 +59,28 @@ func (d *database) ticks(ctx context.Context, job *batch.Job) error {
 // run stages what the query yields for some ticks as one file.
 func (d *database) run(ctx context.Context, job *batch.Job, from int64, ticks []int64, staged *batch.Staged) error {
 	last := ticks[len(ticks)-1]
+	if err := d.until(ctx, last); err != nil {
+		return err
+	}
 	bound := map[string]int64{gate.Tick: last, gate.From: from, gate.To: last}
 	query := job.Plan.SQL.Bind(func(name string) string { return "CAST(" + strconv.FormatInt(bound[name], 10) + " AS BIGINT)" }, strings.ToUpper)
 	path := filepath.Join(job.Folder, "rows-"+strconv.Itoa(len(staged.Files))+".parquet")
-	if err := d.exec(ctx, "COPY ("+yielded(job.Plan, query, ticks)+") TO "+batch.DuckDB.Text(path)+" (FORMAT parquet)"); err != nil {
+	if err := d.stage(ctx, yielded(job.Plan, query, ticks), path); err != nil {
+		return err
+	}
+	staged.Files = append(staged.Files, path)
+	return d.count(ctx, job.Plan, path, staged)
+}
+
+// stage writes what a query yields into a file.
+func (d *database) stage(ctx context.Context, query, path string) error {
+	if err := d.exec(ctx, "COPY ("+query+") TO "+batch.DuckDB.Text(path)+" (FORMAT parquet)"); err != nil {
 		return err
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		return fmt.Errorf("stage rows: %w", err)
 	}
-	staged.Files = append(staged.Files, path)
-	return d.count(ctx, job.Plan, path, staged)
+	return nil
 }
 
 // yielded is the rows of a query as they are staged: those of the ticks, in the order of their keys.
@@ -100,14 +111,19 @@ func yielded(plan *batch.Plan, query string, ticks []int64) string {
 	return text + " ORDER BY " + strings.Join(order, ", ") + ", event_time"
 }
 
-const notFinite = "the SQL yields a number that is not finite: guard divisions with nullif"
-
-// staging is a value as a feature of a type is staged.
+// staging is a value that SQL yields as a feature of a type is staged.
 func staging(t value.Type, of string) string {
-	switch t {
-	case value.Float:
+	if t == value.Float {
 		of = "CAST(" + of + " AS DOUBLE)"
-		return "CASE WHEN isfinite(" + of + ") THEN " + of + " WHEN " + of + " IS NOT NULL THEN error(" + batch.DuckDB.Text(notFinite) + ") END"
+		return "CASE WHEN isfinite(" + of + ") THEN " + of + " WHEN " + of + " IS NOT NULL THEN error(" +
+			batch.DuckDB.Text("the SQL yields a number that is not finite: guard divisions with nullif") + ") END"
+	}
+	return staged(t, of)
+}
+
+// staged is a value as one of a type.
+func staged(t value.Type, of string) string {
+	switch t {
 	case value.Timestamp:
 		return "timezone('UTC', CAST(" + of + " AS TIMESTAMP))"
 	case value.TimestampArray:
