@@ -30,7 +30,11 @@ import (
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "limit" {
-		if err := serveLimit(os.Args[2:]); err != nil {
+		work := serveLimit
+		if len(os.Args) == 5 && os.Args[2] == "pipelines" {
+			work = func(a []string) error { return computeAlone(a[1], a[2]) }
+		}
+		if err := work(os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, "limit:", err)
 			os.Exit(1)
 		}
@@ -85,8 +89,7 @@ var works = []struct {
 	long bool
 }{{"idle", idle, false}, {"reads", reads, false}, {"writes", writes, false}, {"loads", loads, false}, {"copies", copies, false},
 	{"rebuilds", rebuilds, true}, {"reverts", reverts, true}, {"parquet", parquet, true}, {"validation", validations, true}, {"drift", drifts, true},
-	{"publish", publishes, true},
-	{"trainings", trainings, false}}
+	{"publish", publishes, true}, {"trainings", trainings, false}, {"pipelines", pipelines, false}}
 
 // run prints each line of the table as soon as it is known. A work that fails does not keep the others from being done; its error is
 // answered in the end.

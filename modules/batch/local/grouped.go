@@ -37,11 +37,11 @@ func groupable(p *program) bool {
 // error here, and none for the pass.
 func (d *database) grouped(ctx context.Context, job *batch.Job, p *program) (*batch.Staged, error) {
 	path := filepath.Join(job.Folder, "rows.parquet")
-	staged := &batch.Staged{Files: []string{path}, PerTick: map[int64]int64{}}
 	var err error
 	for _, squares := range []string{"BIGINT", "HUGEINT"} { // the former are faster, and enough for most
-		if err = d.stage(ctx, groupedQuery(p, job.Ticks[0], squares), path); err == nil {
-			return staged, d.count(ctx, job.Plan, path, staged)
+		rows, failed := d.stage(ctx, groupedQuery(p, job.Ticks[0], squares), path)
+		if err = failed; err == nil {
+			return &batch.Staged{Files: []string{path}, Rows: rows, PerTick: map[int64]int64{job.Ticks[0]: rows}}, nil
 		}
 		_ = os.Remove(path) // err says what is wrong
 		if !outOfRange(err) {

@@ -65,22 +65,26 @@ func (d *database) run(ctx context.Context, job *batch.Job, from int64, ticks []
 	bound := map[string]int64{gate.Tick: last, gate.From: from, gate.To: last}
 	query := job.Plan.SQL.Bind(func(name string) string { return "CAST(" + strconv.FormatInt(bound[name], 10) + " AS BIGINT)" }, strings.ToUpper)
 	path := filepath.Join(job.Folder, "rows-"+strconv.Itoa(len(staged.Files))+".parquet")
-	if err := d.stage(ctx, yielded(job.Plan, query, ticks), path); err != nil {
+	if _, err := d.stage(ctx, yielded(job.Plan, query, ticks), path); err != nil {
 		return err
 	}
 	staged.Files = append(staged.Files, path)
 	return d.count(ctx, job.Plan, path, staged)
 }
 
-// stage writes what a query yields into a file.
-func (d *database) stage(ctx context.Context, query, path string) error {
-	if err := d.exec(ctx, "COPY ("+query+") TO "+batch.DuckDB.Text(path)+" (FORMAT parquet)"); err != nil {
-		return err
+// stage writes what a query yields into a file, and answers how many rows it is.
+func (d *database) stage(ctx context.Context, query, path string) (rows int64, err error) {
+	err = d.query(ctx, "COPY ("+query+") TO "+batch.DuckDB.Text(path)+" (FORMAT parquet)", func(c *chunk) error {
+		rows = c.vector(0).int(0)
+		return nil
+	})
+	if err != nil {
+		return 0, err
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
-		return fmt.Errorf("stage rows: %w", err)
+		return 0, fmt.Errorf("stage rows: %w", err)
 	}
-	return nil
+	return rows, nil
 }
 
 // yielded is the rows of a query as they are staged: those of the ticks, in the order of their keys.
