@@ -1,2 +1,19 @@
 // Package local is the engine that computes in this process.
+//
+// Aggregations (program.go says what of a plan's can share what) are computed in one pass over the events, however many ticks there are: events come
+// entity by entity, each oldest first (block.go); of each entity and input the considered rows are made a series (series.go) with sums of its
+// beginnings, each window becomes two places in it that follow the ticks (window.go), and a value of a tick is a difference of sums, an end of a
+// queue, or a count that goes along (result.go). The arithmetic is exact (exact.go). Rows are staged as a stream of Arrow (staged.go), which costs
+// no more than copying them.
+//
+// Events of a group come in that order from the offline store. All others come from files of Parquet, which DuckDB (duckdb.go) reads and sorts, on disk
+// where they are many: directly (parquet.go) where their types are those of the plan, and otherwise, as those of CSV and NDJSON, tables of PostgreSQL and, for SQL,
+// groups, after they were brought into one by our own readers (spool*.go), so that types, zones and names mean what they mean everywhere.
+//
+// One tick of such a file needs no order: it is computed by one statement (grouped.go), which says the same as the pass and takes a third of its time.
+// What is beyond DuckDB's numbers falls back to the pass.
+//
+// SQL of definitions (sql.go) runs over the view events in a database that can reach nothing but its files and the job's folder, with its configuration locked. DuckDB is in
+// memory, opened for a job and closed after it, within the job's memory and threads; it spills into the job's folder. It is used by its C interface, since
+// database/sql holds whole results in memory.
 package local
