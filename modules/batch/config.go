@@ -21,6 +21,8 @@ type Config struct {
 	MemoryBytes  int64         // that an engine may use, where the pipeline does not say
 	Threads      int           // that an engine may use
 	Timeout      time.Duration // of one computation, where the pipeline does not say; 0: none
+	ChunkRows    int           // about so many rows are computed and published at once
+	ChunkTicks   int           // and at most so many ticks
 	MinRowsRatio float64       // of the usual number of rows from upstream, below which a run is held, where the pipeline does not say
 	Roots        []string      // name=folder: below it are files that pipelines may read
 	Connections  []string      // name=file or name=$VARIABLE: where the URL of a PostgreSQL is that pipelines may read
@@ -28,7 +30,7 @@ type Config struct {
 
 // DefaultConfig holds what config/default.yaml explains.
 func DefaultConfig() Config {
-	return Config{Engine: Local, MemoryBytes: 512 << 20, Threads: 2, Timeout: time.Hour, MinRowsRatio: 0.5, Roots: []string{}, Connections: []string{}}
+	return Config{Engine: Local, MemoryBytes: 512 << 20, Threads: 2, Timeout: time.Hour, ChunkRows: 2_000_000, ChunkTicks: 10_000, MinRowsRatio: 0.5, Roots: []string{}, Connections: []string{}}
 }
 
 // Validate names everything that is wrong.
@@ -43,6 +45,8 @@ func (c Config) Validate() []error {
 	wrong(c.MemoryBytes < minMemory, "batch.memory is %d bytes: use at least %dMiB", c.MemoryBytes, minMemory>>20)
 	wrong(c.Threads < 1 || c.Threads > 1024, "batch.threads is %d: use 1 to 1024", c.Threads)
 	wrong(c.Timeout < 0, "batch.timeout is %s: use 0s, for none, or more", c.Timeout)
+	wrong(c.ChunkRows < 1, "batch.chunk_rows is %d: use at least 1", c.ChunkRows)
+	wrong(c.ChunkTicks < 1, "batch.chunk_ticks is %d: use at least 1", c.ChunkTicks)
 	wrong(c.MinRowsRatio < 0 || c.MinRowsRatio > 1, "batch.min_rows_ratio is %g: use a share from 0 to 1", c.MinRowsRatio)
 	entries := func(key, what string, list []string, check func(name, of string) string) {
 		seen := map[string]bool{}

@@ -12,5 +12,15 @@
 //
 // Engines compute plans (engine.go). They live in the folders local, postgres and spark; package batchtest holds all of them to the same rows, bit for bit.
 //
+// A run (runner.go; Request is what it is asked) decides which ticks to compute (request.go, due.go): those of a range, or what is due by what is known of the
+// ticks (history.go) and by what has come into the source or gone since (late.go). Then, piece by piece (run.go):
+//
+//	a snapshot of the source ──► Engine ──► a folder of the process (staging.go) ──► far fewer rows than usual? held back
+//	                                                                            └──► store.Publish: rules, the fence, one transaction ──► online
+//
+// What is published stands in the offline store alone, beside the rows: so a process that dies leaves whole ticks or none, and the run, claimed again, goes on
+// with those that it has not published. Ticks stay published as they were defined then; a back-fill computes them as they are defined now, and takes back
+// what is wrong. Where events are gone by their group's retention, the ticks that need them are not computed again.
+//
 // It uses the store (events of a source group), the registry and runs.
 package batch

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"featurestore/app/fault"
 	"featurestore/modules/registry"
 	"featurestore/modules/registry/value"
 	"featurestore/modules/store"
@@ -28,26 +27,7 @@ const previewTime = time.Minute
 
 // engine is the one that a plan is tried by.
 func (p *Previews) engine(plan *Plan, asked string) (Engine, error) {
-	name := p.config.Engine
-	if plan.Engine != "" {
-		name = plan.Engine
-	}
-	if asked != "" {
-		name = asked
-	}
-	names := make([]string, len(p.Engines))
-	for i, e := range p.Engines {
-		names[i] = e.Name()
-		if e.Name() != name {
-			continue
-		}
-		if why := e.Refuses(plan); why != "" {
-			return nil, fault.New(fault.Unprocessable, "engine-refuses", "the engine %s cannot compute the pipeline %s: %s", name, plan.Name, why).At("engine", name, "%s", why)
-		}
-		return e, nil
-	}
-	return nil, fault.New(fault.Unprocessable, "unknown-engine", "there is no engine %q here: there are %s%s", fault.Shorten(name), strings.Join(names, ", "),
-		registry.DidYouMean(name, slices.Values(names))).At("engine", name, "is not there")
+	return engineOf(p.Engines, plan, p.config.Engine, asked)
 }
 
 // try computes a tick of a plan for some entities, in a folder that is removed again.
