@@ -86,8 +86,9 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 
 	work := runs.New(a.db, c.Runs, time.Now, log)
 	a.work = work
+	plans := batch.NewCompiler(c.Batch)
 	definitions, err := registry.New(a.db, c.Registry, log.With("module", "registry"), alerts.ReceiverKind(), validation.BaselineKind(), validation.RuleKind(),
-		batch.PipelineKind(batch.NewCompiler(c.Batch)), scheduler.ScheduleKind())
+		batch.PipelineKind(plans), scheduler.ScheduleKind())
 	if err != nil {
 		return nil, err
 	}
@@ -147,8 +148,11 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 		copies.Routes(api)
 		metrics.registry.MustRegister(copies)
 	}
+	pipelines := newPipelines(c, a.folder, batch.Parts{Definitions: definitions, Plans: plans, Runs: work, Values: values, Clock: time.Now, Log: log}, judging.Guards())
 	if c.Has(config.Batch) {
-		batch.DefinitionRoutes(api, definitions)
+		a.add("batch", pipelines.Start, pipelines.Stop)
+		pipelines.HandleRuns()
+		pipelines.routes(api)
 	}
 	a.add("runs", work.Start, work.Stop) // last: it begins to do what was submitted to the others
 	work.Routes(api)
@@ -156,7 +160,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	values.RunRoutes(api)
 	if c.Has(config.Scheduler) {
 		schedules := scheduler.New(c.Scheduler, scheduler.Parts{
-			DB: a.db, Definitions: definitions, Runs: work, Told: missedSchedules{told}, Clock: time.Now, Log: log,
+			DB: a.db, Definitions: definitions, Runs: work, Pipelines: pipelines, Told: missedSchedules{told}, Clock: time.Now, Log: log,
 		})
 		a.add("scheduler", schedules.Start, schedules.Stop)
 		schedules.Routes(api)
