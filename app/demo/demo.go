@@ -1,5 +1,5 @@
 // Package demo shows the main job on real data: the purchases of 23,570 customers of a CD shop, 1997 to 1998 (CDNOW), become
-// registered features, served values and a training set. It is a client like any other: every step is a call that a person can make
+// registered features, computed by a pipeline, served values and a training set. It is a client like any other: every step is a call that a person can make
 // by hand, and prints it.
 package demo
 
@@ -32,11 +32,11 @@ type Demo struct {
 	Client   *http.Client
 }
 
-// The tables that the demo works out itself and sends; they stay in its folder.
-const (
-	featuresFile = "features.csv"
-	spineFile    = "spine.csv"
-)
+// spineFile is the table that the demo works out itself and sends; it stays in its folder.
+const spineFile = "spine.csv"
+
+// backfill computes the features at the end of each month of the purchases.
+const backfill = "/pipelines/purchases_monthly/backfill?from=1997-02-01&to=1998-07-01&wait=5m"
 
 // step is one part of the demonstration: what it does, the call that does the same by hand, and the work, which answers what came of it.
 type step struct {
@@ -51,10 +51,6 @@ func (d *Demo) Run(ctx context.Context) error {
 		return fmt.Errorf("make the folder for the training set: %w", err)
 	}
 	loaded, err := d.loadedBefore(ctx, "purchases")
-	if err != nil {
-		return err
-	}
-	computed, err := d.loadedBefore(ctx, "customer_purchases") // not if an earlier demo was stopped in between
 	if err != nil {
 		return err
 	}
@@ -73,18 +69,16 @@ func (d *Demo) Run(ctx context.Context) error {
 		})
 	}
 	steps = append(steps, step{
-		"Read them back for the computation",
-		fmt.Sprintf("curl -H 'Accept: text/csv' %s/rows/purchases -o purchases.csv", d.Store),
-		func(ctx context.Context) (string, error) { return d.fetch(ctx, events) },
-	})
-	if !computed {
-		steps = append(steps, step{
-			"Compute monthly features by SQL (app/demo/features.sql) and store them as history",
-			fmt.Sprintf("curl --data-binary @%s '%s/rows/customer_purchases'", filepath.Join(d.Folder, featuresFile), d.Store),
-			func(ctx context.Context) (string, error) { return d.compute(ctx, events) },
-		})
-	}
-	steps = append(steps, step{
+		"Compute the features at the end of 18 months: staged, looked at by the rules, published",
+		fmt.Sprintf("curl -X POST '%s%s'", d.Registry, backfill),
+		d.compute,
+	}, step{
+		"See what became of each month",
+		fmt.Sprintf("curl '%s/pipelines/purchases_monthly/ticks?to=1998-07-01&limit=3'", d.Registry),
+		func(ctx context.Context) (string, error) {
+			return d.get(ctx, d.Registry+"/pipelines/purchases_monthly/ticks?to=1998-07-01&limit=3")
+		},
+	}, step{
 		"Materialize: bring the online store in step with history",
 		fmt.Sprintf(`curl -d '{"groups":["customer_purchases"]}' '%s/materialize?wait=60s'`, d.Store),
 		d.materialize,
@@ -92,12 +86,18 @@ func (d *Demo) Run(ctx context.Context) error {
 		"Read one value of one customer",
 		fmt.Sprintf("curl %s/get/customer/00005/customer_purchase_count_30d", d.Store),
 		func(ctx context.Context) (string, error) {
-			return d.get(ctx, "/get/customer/00005/customer_purchase_count_30d")
+			return d.get(ctx, d.Store+"/get/customer/00005/customer_purchase_count_30d")
 		},
 	}, step{
 		"Read all features of a model for a customer",
 		fmt.Sprintf("curl '%s/get/customer/00005?service=buys_again'", d.Store),
-		func(ctx context.Context) (string, error) { return d.get(ctx, "/get/customer/00005?service=buys_again") },
+		func(ctx context.Context) (string, error) {
+			return d.get(ctx, d.Store+"/get/customer/00005?service=buys_again")
+		},
+	}, step{
+		"Read the purchases back, to tell of each customer and month whether they bought in the next 30 days",
+		fmt.Sprintf("curl -H 'Accept: text/csv' %s/rows/purchases -o purchases.csv", d.Store),
+		func(ctx context.Context) (string, error) { return d.fetch(ctx, events) },
 	}, step{
 		"Build a training set for \"buys in the next 30 days\", each row with the features as they were then",
 		fmt.Sprintf("curl --data-binary @%s '%s/training-sets?service=buys_again' -o training_set.csv", filepath.Join(d.Folder, spineFile), d.Store),
@@ -174,6 +174,32 @@ func (d *Demo) loadedBefore(ctx context.Context, group string) (bool, error) {
 	return bytes.Count(head[:n], []byte("\n")) > 1, nil
 }
 
+// compute has the pipeline computed at all ticks of the months.
+func (d *Demo) compute(ctx context.Context) (string, error) {
+	body, err := d.call(ctx, http.MethodPost, d.Registry+backfill, nil, "", "")
+	if err != nil {
+		return "", err
+	}
+	var run struct {
+		ID     int64  `json:"id"`
+		State  string `json:"state"`
+		Reason string `json:"reason"`
+		Result struct {
+			Ticks     int   `json:"ticks"`
+			Rows      int64 `json:"rows"`
+			Stored    int64 `json:"stored"`
+			Unchanged int64 `json:"unchanged"`
+		} `json:"result"`
+	}
+	if err := json.Unmarshal(body, &run); err != nil {
+		return "", fmt.Errorf("read the run of %q: %w", body, err)
+	}
+	if run.State != "succeeded" {
+		return "", fmt.Errorf("run %d is %s: %s", run.ID, run.State, run.Reason)
+	}
+	return fmt.Sprintf("run %d: %d ticks, %d rows computed, %d stored, %d unchanged", run.ID, run.Result.Ticks, run.Result.Rows, run.Result.Stored, run.Result.Unchanged), nil
+}
+
 func (d *Demo) materialize(ctx context.Context) (string, error) {
 	body, err := d.call(ctx, http.MethodPost, d.Store+"/materialize?wait=60s",
 		strings.NewReader(`{"groups":["customer_purchases"]}`), "application/json", "")
@@ -201,8 +227,8 @@ func (d *Demo) materialize(ctx context.Context) (string, error) {
 	return fmt.Sprintf("run %d: %d rows read, %d written now (a load's own run may have been first)", run.ID, run.Progress.Read, run.Progress.Written), nil
 }
 
-func (d *Demo) get(ctx context.Context, path string) (string, error) {
-	body, err := d.call(ctx, http.MethodGet, d.Store+path, nil, "", "")
+func (d *Demo) get(ctx context.Context, url string) (string, error) {
+	body, err := d.call(ctx, http.MethodGet, url, nil, "", "")
 	return strings.TrimSpace(string(body)), err
 }
 

@@ -15,9 +15,6 @@ import (
 	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3"
 )
 
-//go:embed features.sql
-var featuresSQL string
-
 //go:embed spine.sql
 var spineSQL string
 
@@ -151,20 +148,4 @@ func cell(v any) string {
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
 	return fmt.Sprint(v)
-}
-
-// compute brings the features of every month's end into the group customer_purchases.
-func (d *Demo) compute(ctx context.Context, e *events) (string, error) {
-	features, _ := e.csv(featuresSQL)
-	defer features.Close()
-	sent, err := d.keep(featuresFile, features)
-	if err != nil {
-		return "", err
-	}
-	defer sent.Close()
-	body, err := d.call(ctx, http.MethodPost, d.Store+"/rows/customer_purchases", sent, "text/csv", "")
-	if err != nil {
-		return "", err
-	}
-	return loadCounts(body)
 }

@@ -12,7 +12,7 @@ SELECT p.customer_id,
        tick.event_time,
        count(*)                FILTER (WHERE p.event_time > at - 30 * 86400)           AS customer_purchase_count_30d,
        round(total(p.amount)   FILTER (WHERE p.event_time > at - 30 * 86400), 2)       AS purchase_amount_30d,
-       round(avg(p.amount)     FILTER (WHERE p.event_time > at - 90 * 86400), 4)       AS avg_order_value_90d,
+       avg(p.amount)           FILTER (WHERE p.event_time > at - 90 * 86400)           AS avg_order_value_90d,
        strftime('%Y-%m-%dT%H:%M:%SZ', max(p.event_time), 'unixepoch')                  AS last_purchase_date,
        count(*)                                                                        AS lifetime_purchase_count
   FROM purchases p JOIN tick ON p.event_time <= tick.at
