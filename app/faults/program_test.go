@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(ruledListen) != "" {
 		os.Exit(serveRuled())
 	}
+	if os.Getenv(pipelineListen) != "" {
+		os.Exit(servePipelines())
+	}
 	os.Exit(run(m))
 }
 
