@@ -93,6 +93,7 @@ func command() *cobra.Command {
 		&cobra.Command{Use: "serve", Short: "Serve until told to stop (the default)", Args: noArgs, RunE: serve},
 		&cobra.Command{Use: "demo", Short: "Show the main job on real purchases, then go on serving", Args: noArgs, RunE: showDemo},
 		materializing,
+		&cobra.Command{Use: "run-pipelines [pipeline…]", Short: "Compute the ticks of pipelines that are due, of all without a name, and end", RunE: runPipelines},
 		migrating,
 		show,
 		&cobra.Command{Use: "roles", Short: "Show which roles there are, the paths that each serves, and what it does besides", Args: noArgs, RunE: showRoles},
@@ -215,6 +216,17 @@ func materialize(c *cobra.Command, groups []string) error {
 	ctx, release := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 	defer release()
 	return app.Materialize(ctx, &loaded.Config, mode, groups, os.Stdout, logger(loaded.Log))
+}
+
+func runPipelines(c *cobra.Command, names []string) error {
+	loaded, err := settings(c)
+	if err != nil {
+		return err
+	}
+	app.TuneMemory()
+	ctx, release := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+	defer release()
+	return app.RunPipelines(ctx, &loaded.Config, names, os.Stdout, logger(loaded.Log))
 }
 
 func migrate(c *cobra.Command, _ []string) error {

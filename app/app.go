@@ -35,11 +35,13 @@ type App struct {
 	db     *gorm.DB // definitions and runs
 	values *storage
 	work   *runs.Runs
-	copies *materialization.Materialization // nil: another role's
-	parts  []part                           // in the order in which they start
-	begun  int                              // how many of them have started
-	checks []check
-	mount  func() error // begins to answer
+
+	pipelines   *pipelines
+	copies      *materialization.Materialization // nil: another role's
+	parts       []part                           // in the order in which they start
+	begun       int                              // how many of them have started
+	checks      []check
+	mount       func() error // begins to answer
 }
 
 // part is what starts and stops.
@@ -149,6 +151,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 		metrics.registry.MustRegister(copies)
 	}
 	pipelines := newPipelines(c, a.folder, batch.Parts{Definitions: definitions, Plans: plans, Runs: work, Values: values, Clock: time.Now, Log: log}, judging.Guards())
+	a.pipelines = pipelines
 	if c.Has(config.Batch) {
 		a.add("batch", pipelines.Start, pipelines.Stop)
 		pipelines.HandleRuns()

@@ -57,6 +57,28 @@ func Materialize(ctx context.Context, c *config.Config, mode string, groups []st
 	return refuse("there is no mode %s: use %s, %s or %s", mode, known[0], known[1], known[2])
 }
 
+// RunPipelines computes the ticks of pipelines that are due, of all without a name, and writes a line for each to out. Its runs are those that
+// schedules order: of a pipeline one runs at a time, wherever it was asked for. Its error says how many did not succeed.
+func RunPipelines(ctx context.Context, c *config.Config, names []string, out io.Writer, log *slog.Logger) error {
+	return doOnce(ctx, c, config.Batch, log, func(a *App) error {
+		if len(names) == 0 {
+			names = a.pipelines.Names()
+		}
+		var ordered []runs.Run
+		for _, name := range names {
+			run, err := a.pipelines.Due(ctx, name)
+			if f, ok := fault.As(err); ok {
+				return refuse("%s", f.Detail)
+			}
+			if err != nil {
+				return err
+			}
+			ordered = append(ordered, run)
+		}
+		return a.follow(ctx, ordered, out)
+	})
+}
+
 // follow waits for runs and tells of each how it ended.
 func (a *App) follow(ctx context.Context, submitted []runs.Run, out io.Writer) error {
 	if len(submitted) == 0 {

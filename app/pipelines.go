@@ -10,6 +10,7 @@ import (
 	"featurestore/config"
 	"featurestore/modules/batch"
 	"featurestore/modules/batch/local"
+	"featurestore/modules/batch/postgres"
 	"featurestore/modules/registry"
 	"featurestore/modules/store"
 	"featurestore/modules/validation"
@@ -32,7 +33,7 @@ func newPipelines(c *config.Config, f *folder, parts batch.Parts, guards *valida
 			settings.Folder = f.file("batch")
 		}
 	}
-	parts.Engines = []batch.Engine{local.New(settings)}
+	parts.Engines = []batch.Engine{local.New(settings), postgres.New(settings, c.Engines.Offline == config.Postgres)}
 	runner := batch.NewRunner(settings, parts)
 	return &pipelines{runner, batch.NewPreviews(settings, batch.PreviewParts{
 		Definitions: parts.Definitions, Compiler: parts.Plans, Engines: parts.Engines, Folder: runner.Folder, Clock: parts.Clock,

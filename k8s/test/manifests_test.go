@@ -162,9 +162,7 @@ func TestProgramTakesTheSettings(t *testing.T) {
 			if !w.ours() {
 				continue
 			}
-			if w.name != "batch-feature-engineering-job" { // run-pipelines comes with the runs of pipelines
-				require.Contains(t, string(help), "\n  "+w.container().Args[0]+" ", "%s: the program has no such command", w)
-			}
+			require.Contains(t, string(help), "\n  "+w.container().Args[0]+" ", "%s: the program has no such command", w)
 			command := exec.Command(binary, "config")
 			for _, from := range w.container().EnvFrom {
 				for _, m := range of[*corev1.ConfigMap](objects) {

@@ -105,6 +105,27 @@ func engineOf(engines []Engine, plan *Plan, usual, asked string) (Engine, error)
 		registry.DidYouMean(name, slices.Values(names))).At("engine", name, "is not there")
 }
 
+// Names are the pipelines that there are, in the order in which they were registered.
+func (r *Runner) Names() []string {
+	var names []string
+	for _, d := range r.Definitions.Catalog().Definitions(kindPipeline) {
+		names = append(names, d.Name)
+	}
+	return names
+}
+
+// Due asks for the ticks of a pipeline that are due now. A pipeline that there is not, or that cannot be computed here, is a fault.
+func (r *Runner) Due(ctx context.Context, pipeline string) (runs.Run, error) {
+	plan, err := r.freshPlan(ctx, pipeline)
+	if err != nil {
+		return runs.Run{}, err
+	}
+	if _, err := r.engine(plan, ""); err != nil {
+		return runs.Run{}, err
+	}
+	return r.submit(ctx, plan.Name, &Request{}, false)
+}
+
 // submit asks for a run, for a person. One run of a pipeline works at a time: a schedule's orders have the same key.
 func (r *Runner) submit(ctx context.Context, pipeline string, request *Request, forced bool) (runs.Run, error) {
 	form := "due"

@@ -24,4 +24,3 @@ func TestOneScan(t *testing.T) {
 	require.Equal(t, 1, strings.Count(s.text, "SELECT the source"))
 	require.Len(t, s.states, 3*4, "a number, a sum, a sum of squares and the last, of each window")
 }
-
