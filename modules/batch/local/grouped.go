@@ -35,11 +35,15 @@ func groupable(p *program) bool {
 
 // grouped computes the aggregations of one tick by one statement, which says what the pass does. What is beyond the range of DuckDB's whole numbers is an
 // error here, and none for the pass.
-func (d *database) grouped(ctx context.Context, job *batch.Job, p *program) (*batch.Staged, error) {
+func (d *database) grouped(ctx context.Context, job *batch.Job, p *program, files []string, of *columns) (*batch.Staged, error) {
 	path := filepath.Join(job.Folder, "rows.parquet")
+	events := "(" + of.query(p.plan, files, p.adds) + ")" // adding up fails on what is not finite, and keys are checked once they are few
+	if job.Sample > 0 || p.drops {
+		events = "events"
+	}
 	var err error
 	for _, squares := range []string{"BIGINT", "HUGEINT"} { // the former are faster, and enough for most
-		rows, failed := d.stage(ctx, groupedQuery(p, job.Ticks[0], squares), path)
+		rows, failed := d.stage(ctx, groupedQuery(p, job.Ticks[0], squares, events, of.checks), path)
 		if err = failed; err == nil {
 			return &batch.Staged{Files: []string{path}, Rows: rows, PerTick: map[int64]int64{job.Ticks[0]: rows}}, nil
 		}
@@ -61,15 +65,15 @@ type grouping struct {
 	known   map[string]string // names of both, by what they are
 }
 
-// groupedQuery is the rows of one tick; squares is the type that they are multiplied in.
-func groupedQuery(p *program, tick int64, squares string) string {
+// groupedQuery is the rows of one tick; squares is the type that numbers are multiplied in.
+func groupedQuery(p *program, tick int64, squares, events string, checks []string) string {
 	g := &grouping{program: p, tick: tick, squares: squares, known: map[string]string{}}
 	quote := batch.DuckDB.Quote
 	var keys, outer, present, names []string
-	for _, k := range p.plan.Keys {
+	for i, k := range p.plan.Keys {
 		keys = append(keys, quote(k.Name))
+		outer = append(outer, fmt.Sprintf(checks[i], keys[i])+" AS "+keys[i])
 	}
-	outer = append(outer, keys...)
 	outer = append(outer, fmt.Sprintf("timezone('UTC', make_timestamp(%d)) AS event_time", tick))
 	all := "true"
 	for i := range p.terms {
@@ -92,11 +96,21 @@ func groupedQuery(p *program, tick int64, squares string) string {
 	}
 	by := strings.Join(keys, ", ")
 	text := "SELECT " + strings.Join(outer, ", ") + " FROM (SELECT " + strings.Join(append([]string{by}, g.sums...), ", ") +
-		" FROM (SELECT " + strings.Join(append([]string{by, "event_us"}, g.inner...), ", ") + " FROM events) GROUP BY " + by + ")"
+		" FROM (SELECT " + strings.Join(append([]string{by, "event_us"}, g.inner...), ", ") + " FROM " + events + " WHERE event_us <= " + strconv.FormatInt(tick, 10) + ") GROUP BY " + by + ")"
 	if p.drops {
 		text += " WHERE " + strings.Join(present, " OR ")
 	}
 	return text + " ORDER BY " + by
+}
+
+// adds tells whether the numbers of a column are added up, whatever rows are considered.
+func (p *program) adds(column int) bool {
+	for i := range p.inputs {
+		if p.inputs[i].of == column && p.inputs[i].added {
+			return true
+		}
+	}
+	return false
 }
 
 // of names an expression over each event.
@@ -159,7 +173,9 @@ func (g *grouping) value(t *term) (of, considered string) {
 			of = age + " // 1000000"
 		}
 	default:
-		of = g.aggregate(t, string(t.Function)+"("+g.of(g.column(t.Of))+")")
+		if of = g.aggregate(t, string(t.Function)+"("+g.of(g.column(t.Of))+")"); t.OfType == value.Float {
+			of += " + CAST(0 AS DOUBLE)" // never −0
+		}
 	}
 	return of, "(" + of + ") IS NOT NULL"
 }

@@ -65,14 +65,18 @@ func (e *Engine) compute(ctx context.Context, job *batch.Job) (*batch.Staged, er
 		return nil, err
 	}
 	defer d.close()
-	if err := e.source(ctx, d, job); err != nil {
+	files, of, err := e.source(ctx, d, job)
+	if err == nil {
+		err = d.relation(ctx, job, files, of)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if job.Plan.SQL != nil {
 		return d.transform(ctx, job)
 	}
 	if p := newProgram(job.Plan); len(job.Ticks) == 1 && groupable(p) {
-		staged, err := d.grouped(ctx, job, p)
+		staged, err := d.grouped(ctx, job, p, files, of)
 		if !outOfRange(err) {
 			return staged, err
 		}
@@ -80,28 +84,23 @@ func (e *Engine) compute(ctx context.Context, job *batch.Job) (*batch.Staged, er
 	return aggregate(ctx, job, d.sorted(job))
 }
 
-// source makes the relation events of a job's source.
-func (e *Engine) source(ctx context.Context, d *database, job *batch.Job) error {
-	var files []string
-	if of := job.Plan.Source.Files; of != nil {
-		root, err := e.places.Root(of.Root)
+// source answers files of Parquet that hold the events, and how they are read.
+func (e *Engine) source(ctx context.Context, d *database, job *batch.Job) (files []string, of *columns, err error) {
+	if from := job.Plan.Source.Files; from != nil {
+		root, err := e.places.Root(from.Root)
 		if err == nil {
-			files, err = filesOf(root, of)
+			files, err = filesOf(root, from)
 		}
-		if err != nil {
-			return err
+		if err == nil {
+			of, err = d.direct(ctx, job.Plan, files)
 		}
-		columns, err := d.direct(ctx, job.Plan, files)
-		if err != nil {
-			return err
-		}
-		if columns != nil {
-			return d.relation(ctx, job, files, columns)
+		if err != nil || of != nil {
+			return files, of, err
 		}
 	}
 	into, err := newSpool(job.Plan, job.Folder)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	switch {
 	case files != nil:
@@ -111,10 +110,7 @@ func (e *Engine) source(ctx context.Context, d *database, job *batch.Job) error 
 	default:
 		err = spoolGroup(ctx, job, into)
 	}
-	if err = into.end(err); err != nil {
-		return err
-	}
-	return d.relation(ctx, job, []string{into.path}, into.columns(job.Plan))
+	return []string{into.path}, into.columns(job.Plan), into.end(err)
 }
 
 // explain makes a fault of what DuckDB said.

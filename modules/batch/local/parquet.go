@@ -29,21 +29,21 @@ func (d *database) direct(ctx context.Context, plan *batch.Plan, files []string)
 	of := &columns{seq: "CAST(0 AS BIGINT)"}
 	for i, k := range plan.Keys {
 		name := plan.Source.Entity[i]
-		expression := keyOf(k.ValueType, types[name], name)
+		expression, check := keyOf(k.ValueType, types[name], name)
 		if expression == "" {
 			return nil, nil
 		}
-		of.keys = append(of.keys, expression)
+		of.keys, of.checks = append(of.keys, expression), append(of.checks, check)
 	}
 	if of.time = timeOf(types[eventTime], eventTime, plan.Source.Zone, "ELSE"); of.time == "" {
 		return nil, nil
 	}
 	for _, c := range plan.Columns {
-		expression := valueOf(c.Type, types[c.From], c.From, plan.Source.Zone)
+		expression, raw := valueOf(c.Type, types[c.From], c.From, plan.Source.Zone)
 		if expression == "" {
 			return nil, nil
 		}
-		of.values = append(of.values, expression)
+		of.values, of.raw = append(of.values, expression), append(of.raw, raw)
 	}
 	return of, nil
 }
@@ -63,16 +63,19 @@ func (d *database) types(ctx context.Context, files []string) (map[string]string
 
 func refer(name string) string { return "f." + batch.DuckDB.Quote(name) }
 
-// keyOf is the expression of a join key; "": it is not read directly.
-func keyOf(t value.Type, in, name string) string {
+// keyOf is the expression of a join key, and the format of what checks it; "": it is not read directly.
+func keyOf(t value.Type, in, name string) (expression, check string) {
+	wrong := func(text string) string {
+		return "error(" + strings.ReplaceAll(batch.DuckDB.Text(badRow+text), "%", "%%") + ")"
+	}
 	switch {
 	case t == value.Integer && whole[in]:
-		return "coalesce(CAST(" + refer(name) + " AS BIGINT), error(" + batch.DuckDB.Text(badRow+"no "+name) + "))"
+		return "CAST(" + refer(name) + " AS BIGINT)", "coalesce(%s, " + wrong("no "+name) + ")"
 	case t == value.String && in == "VARCHAR":
-		wrong := badRow + "no " + name + ", or one of more than " + strconv.Itoa(store.MaxKeyBytes) + " bytes"
-		return "CASE WHEN strlen(" + refer(name) + ") BETWEEN 1 AND " + strconv.Itoa(store.MaxKeyBytes) + " THEN " + refer(name) + " ELSE error(" + batch.DuckDB.Text(wrong) + ") END"
+		longest := strconv.Itoa(store.MaxKeyBytes)
+		return refer(name), "CASE WHEN strlen(%[1]s) BETWEEN 1 AND " + longest + " THEN %[1]s ELSE " + wrong("no "+name+", or one of more than "+longest+" bytes") + " END"
 	}
-	return ""
+	return "", ""
 }
 
 // whole are the types that fit INTEGER.
@@ -95,22 +98,25 @@ func timeOf(in, name string, zone *time.Location, otherwise string) string {
 		batch.DuckDB.Text(badRow+"no time between the years 1 and 9999 in "+name))
 }
 
-// valueOf is the expression of a column; "": it is not read directly.
-func valueOf(t value.Type, in, name string, zone *time.Location) string {
+// valueOf is the expression of a column, and the same without making an error of what is not finite; "": it is not read directly.
+func valueOf(t value.Type, in, name string, zone *time.Location) (expression, raw string) {
 	column := refer(name)
 	switch {
 	case t == value.Integer && whole[in]:
-		return "CAST(" + column + " AS BIGINT)"
+		column = "CAST(" + column + " AS BIGINT)"
 	case t == value.Float && (in == "DOUBLE" || in == "FLOAT" || whole[in]):
 		column = "CAST(" + column + " AS DOUBLE)"
 		return "CASE WHEN isfinite(" + column + ") THEN " + column + " + CAST(0 AS DOUBLE)" + // so that there is no −0
-			" WHEN " + column + " IS NOT NULL THEN error(" + batch.DuckDB.Text(badRow+"a number that is not finite in "+name) + ") END"
+			" WHEN " + column + " IS NOT NULL THEN error(" + batch.DuckDB.Text(badRow+"a number that is not finite in "+name) + ") END", column
 	case t == value.String && in == "VARCHAR", t == value.Boolean && in == "BOOLEAN":
-		return column
 	case t == value.Timestamp:
-		if us := timeOf(in, name, zone, "WHEN "+column+" IS NOT NULL THEN"); us != "" {
-			return "make_timestamp(" + us + ")"
+		us := timeOf(in, name, zone, "WHEN "+column+" IS NOT NULL THEN")
+		if us == "" {
+			return "", ""
 		}
+		column = "make_timestamp(" + us + ")"
+	default:
+		return "", ""
 	}
-	return ""
+	return column, column
 }

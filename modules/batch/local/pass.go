@@ -76,9 +76,7 @@ func (f *failed) Error() string { return f.err.Error() }
 
 func (p *pass) compute(b *block, from, to int, ticks []int64) error {
 	for i := range p.series {
-		if err := p.series[i].fill(b, from, to); err != nil {
-			return &failed{p.program.reads(i), err}
-		}
+		p.series[i].fill(b, from, to)
 	}
 	for i, w := range p.program.windows {
 		p.bounds[i].fill(p.series[w.input].times, ticks, w.length)
@@ -120,30 +118,6 @@ func (p *pass) rowsOf(n int) []int32 {
 		}
 	}
 	return p.kept
-}
-
-// reads is an aggregation that an input is added up for.
-func (p *program) reads(input int) *batch.Aggregation {
-	var found *batch.Aggregation
-	var look func(t *term)
-	look = func(t *term) {
-		switch {
-		case t.Function == batch.Ratio:
-			look(t.numerator)
-			look(t.denominator)
-		case t.input == input && (t.Function == batch.Sum || t.Function == batch.Avg || t.Function == batch.Stddev):
-			found = t.Aggregation
-		}
-	}
-	for i := range p.terms {
-		if look(&p.terms[i]); found != nil {
-			if found.Feature == nil {
-				found = p.terms[i].Aggregation
-			}
-			break
-		}
-	}
-	return found
 }
 
 // explainEntity makes a fault of what went wrong with an entity's events.

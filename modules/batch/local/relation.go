@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -11,32 +12,47 @@ import (
 // columns are the expressions that the relation events is made of, over what its files hold.
 type columns struct {
 	keys   []string
-	time   string // BIGINT, µs
+	checks []string // what makes an error of a join key that cannot be one, of the key's name: a format
+	time   string   // BIGINT, µs
 	seq    string
 	values []string // of the plan's columns
+	raw    []string // the same, without making an error of numbers that are not finite
 }
 
-// relation defines the view events over files of Parquet, locks the database, and so makes it ready for SQL that somebody wrote.
-func (d *database) relation(ctx context.Context, job *batch.Job, files []string, of *columns) error {
+// query is the relation events over files; with raw, without making errors of keys, and of numbers in the columns that it is true of.
+func (of *columns) query(plan *batch.Plan, files []string, raw func(column int) bool) string {
 	quote := batch.DuckDB.Quote
 	inner, outer := []string{of.time + " AS event_us", of.seq + " AS seq"}, []string{"make_timestamp(event_us) AS event_time", "event_us", "seq"}
 	add := func(expression, name string) {
 		inner, outer = append(inner, expression+" AS "+quote(name)), append(outer, quote(name))
 	}
-	for i, k := range job.Plan.Keys {
-		add(of.keys[i], k.Name)
+	for i, k := range plan.Keys {
+		expression := of.keys[i]
+		if raw == nil {
+			expression = fmt.Sprintf(of.checks[i], expression)
+		}
+		add(expression, k.Name)
 	}
-	for i, c := range job.Plan.Columns {
-		add(of.values[i], c.Name)
+	for i, c := range plan.Columns {
+		if raw != nil && raw(i) {
+			add(of.raw[i], c.Name)
+		} else {
+			add(of.values[i], c.Name)
+		}
 	}
+	return "SELECT " + strings.Join(outer, ", ") + " FROM (SELECT " + strings.Join(inner, ", ") + " FROM " + parquetOf(files) + " AS f)"
+}
+
+// relation defines the view events over files of Parquet, locks the database, and so makes it ready for SQL that somebody wrote.
+func (d *database) relation(ctx context.Context, job *batch.Job, files []string, of *columns) error {
 	if err := d.lock(ctx, files, []string{job.Folder}); err != nil {
 		return err
 	}
-	view := "SELECT " + strings.Join(outer, ", ") + " FROM (SELECT " + strings.Join(inner, ", ") + " FROM " + parquetOf(files) + " AS f)"
+	view := of.query(job.Plan, files, nil)
 	if job.Sample > 0 {
 		names := make([]string, len(job.Plan.Keys))
 		for i, k := range job.Plan.Keys {
-			names[i] = quote(k.Name)
+			names[i] = batch.DuckDB.Quote(k.Name)
 		}
 		keys := strings.Join(names, ", ")
 		view = "WITH events AS (" + view + ") SELECT * FROM events SEMI JOIN (SELECT DISTINCT " + keys + " FROM events WHERE event_us <= " +

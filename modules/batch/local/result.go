@@ -52,7 +52,7 @@ func (r *result) of(t *term, s *series, b *bounds, ticks []int64) error {
 	case batch.Sum, batch.Avg:
 		return r.sum(t, s, b)
 	case batch.Stddev:
-		r.deviation(t, s, b)
+		return r.deviation(t, s, b)
 	case batch.Min:
 		r.extreme(s, b, -1)
 	case batch.Max:
@@ -99,6 +99,9 @@ func (r *result) sum(t *term, s *series, b *bounds) (err error) {
 		if low == high {
 			continue
 		}
+		if err := s.fits(low, high); err != nil {
+			return err
+		}
 		r.ok[i] = true
 		sum, whole := s.sums[high].minus(s.sums[low]), int64(0)
 		if t.Function == batch.Sum && r.kind == value.Integer {
@@ -117,12 +120,15 @@ func (r *result) sum(t *term, s *series, b *bounds) (err error) {
 	return nil
 }
 
-func (r *result) deviation(t *term, s *series, b *bounds) {
+func (r *result) deviation(t *term, s *series, b *bounds) error {
 	for i, low := range b.low {
 		high := b.high[i]
 		n := int64(high - low)
 		if n < 2 {
 			continue
+		}
+		if err := s.fits(low, high); err != nil {
+			return err
 		}
 		f, ok := 0.0, false
 		if !s.beyond {
@@ -133,6 +139,7 @@ func (r *result) deviation(t *term, s *series, b *bounds) {
 		}
 		r.bits[i], r.ok[i] = math.Float64bits(f), true
 	}
+	return nil
 }
 
 // extreme finds the least (sign −1) or the greatest value: the queue has the rows of the window that no later one outdoes, the extreme first.

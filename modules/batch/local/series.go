@@ -20,13 +20,14 @@ type series struct {
 	sums, squares  []wide  // of the first 0, 1, 2 … rows
 	numbers        []int64 // what was squared
 	beyond         bool    // the squares are out of range
+	large          []int32 // rows that cannot be added up
 	previous, next []int32
 	seen           map[uint64]int32
 	seenTexts      map[string]int32
 }
 
 // fill takes the rows from to before to.
-func (s *series) fill(b *block, from, to int) error {
+func (s *series) fill(b *block, from, to int) {
 	s.times, s.seqs, s.bits, s.texts = s.times[:0], s.seqs[:0], s.bits[:0], s.texts[:0]
 	for i := from; i < to; i++ {
 		row := b.row(i)
@@ -63,9 +64,8 @@ func (s *series) fill(b *block, from, to int) error {
 		s.neighbours()
 	}
 	if s.added {
-		return s.add()
+		s.add()
 	}
-	return nil
 }
 
 func truth(b bool) uint64 {
@@ -100,15 +100,15 @@ func (s *series) compare(i, j int) int {
 }
 
 // add makes the sums of beginnings.
-func (s *series) add() error {
-	s.numbers, s.sums, s.squares, s.beyond = s.numbers[:0], append(s.sums[:0], wide{}), append(s.squares[:0], wide{}), false
+func (s *series) add() {
+	s.numbers, s.sums, s.squares, s.beyond, s.large = s.numbers[:0], append(s.sums[:0], wide{}), append(s.squares[:0], wide{}), false, s.large[:0]
 	var sum, squares wide
-	for _, b := range s.bits {
+	for i, b := range s.bits {
 		v := int64(b)
 		if s.kind == value.Float {
 			var err error
 			if v, err = fixed(math.Float64frombits(b), s.scale); err != nil {
-				return err
+				s.large = append(s.large, int32(i))
 			}
 		}
 		sum = sum.plus(wideOf(v))
@@ -117,6 +117,15 @@ func (s *series) add() error {
 			squares = squares.plus(square(v))
 			s.beyond = s.beyond || squares.high < 0
 			s.numbers, s.squares = append(s.numbers, v), append(s.squares, squares)
+		}
+	}
+}
+
+// fits is an error where a window holds a row that is too large to be added up.
+func (s *series) fits(low, high int32) error {
+	for _, row := range s.large {
+		if row >= low && row < high {
+			return errInputRange
 		}
 	}
 	return nil

@@ -110,7 +110,7 @@ func (s *spool) end(err error) error {
 func (s *spool) columns(plan *batch.Plan) *columns {
 	of := &columns{time: "f.event_us", seq: "f.seq"}
 	for i := range plan.Keys {
-		of.keys = append(of.keys, "f.k"+strconv.Itoa(i))
+		of.keys, of.checks = append(of.keys, "f.k"+strconv.Itoa(i)), append(of.checks, "%s")
 	}
 	for i, c := range plan.Columns {
 		expression := "f.c" + strconv.Itoa(i)
@@ -122,5 +122,6 @@ func (s *spool) columns(plan *batch.Plan) *columns {
 		}
 		of.values = append(of.values, expression)
 	}
+	of.raw = of.values
 	return of
 }
