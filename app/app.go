@@ -36,12 +36,12 @@ type App struct {
 	values *storage
 	work   *runs.Runs
 
-	pipelines   *pipelines
-	copies      *materialization.Materialization // nil: another role's
-	parts       []part                           // in the order in which they start
-	begun       int                              // how many of them have started
-	checks      []check
-	mount       func() error // begins to answer
+	pipelines *pipelines
+	copies    *materialization.Materialization // nil: another role's
+	parts     []part                           // in the order in which they start
+	begun     int                              // how many of them have started
+	checks    []check
+	mount     func() error // begins to answer
 }
 
 // part is what starts and stops.

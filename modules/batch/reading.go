@@ -130,16 +130,6 @@ func (r reading) share(into **float64) func(raw, at string) {
 	}
 }
 
-func (r reading) truth(into *bool) func(raw, at string) {
-	return func(raw, at string) {
-		if raw != "true" && raw != "false" {
-			r.wrong(at, raw, "expected true or false")
-			return
-		}
-		*into = raw == "true"
-	}
-}
-
 // elements reads a list of at most so many, one after the other.
 func (r reading) elements(most int, read func(raw, at string)) func(raw, at string) {
 	return func(raw, at string) {

@@ -13,7 +13,6 @@ const (
 
 // block is the events of some entities, all of each, entity by entity, each's in their order.
 type block struct {
-	number int
 	keys   [][]value.Value // of the entities: their join keys
 	ends   []int           // where each entity's events end
 	times  []int64

@@ -73,13 +73,11 @@ type comparison struct {
 
 func (c *comparison) text(o *Offline, columns, staged string, byTransaction bool) string {
 	keys := keyColumns(c.group, "o.")
-	var named, short, gone []string
+	var named, short []string
 	for i, key := range keys {
 		named, short = append(named, key+" AS k"+strconv.Itoa(i)), append(short, "k"+strconv.Itoa(i))
 	}
-	for _, key := range keyColumns(c.group, "") {
-		gone = append(gone, key)
-	}
+	gone := keyColumns(c.group, "")
 	values := ""
 	for i, f := range c.group.Features {
 		values += fmt.Sprintf(", %s AS v%d", c.layout.column(f), i)
