@@ -74,6 +74,35 @@ pipelines:
 	told("resolved")
 }
 
+// Where events are in PostgreSQL its engine says the same as the local one: nothing changes. Elsewhere it says why it cannot.
+func TestEnginesOfPipelinesAgree(t *testing.T) {
+	on(t, func(t *testing.T, c *config.Config) {
+		c.Validation.Every = 0
+		a := start(t, c)
+		api := caller{t, "http://" + a.Addresses()[0]}
+		definitions, err := os.ReadFile("demo/definitions.yaml")
+		require.NoError(t, err)
+		before, _ := purchasesOf("1997-10", "1997-12", "1998-01")
+		api.call(200, "POST", "/apply", string(definitions), "Content-Type: application/yaml")
+		api.call(200, "POST", "/rows/purchases", before.csv(), "Content-Type: text/csv")
+		from, to := time.Now().UTC().AddDate(0, -3, 0).Format(time.DateOnly), time.Now().UTC().Format(time.DateOnly)
+		call := "/pipelines/purchases_monthly/backfill?from=" + from + "&to=" + to + "&wait=60s"
+		first := api.call(200, "POST", call, "")
+		require.Equal(t, "succeeded", first["state"], "%v", first)
+		if c.Engines.Offline != config.Postgres {
+			require.Contains(t, fmt.Sprint(api.call(422, "POST", call+"&engine=postgres", "")), "engine-refuses")
+			return
+		}
+		again := api.call(200, "POST", call+"&engine=postgres", "")
+		require.Equal(t, "succeeded", again["state"], "%v", again)
+		result := again["result"].(map[string]any)
+		require.Equal(t, "postgres", result["engine"])
+		require.Positive(t, result["unchanged"])
+		require.Zero(t, result["stored"])
+		require.Zero(t, result["taken_back"])
+	})
+}
+
 // What the demo's pipeline says of each customer at the end of each month is what plain SQL makes of the purchases.
 func TestDemoComputesWhatPlainSQLDoes(t *testing.T) {
 	a := start(t, settings(t))
