@@ -88,10 +88,14 @@ groups:
   - {name: orders, entity_type: customer, ttl: 3650d, owner: shop, features: [
       {name: amount, value_type: FLOAT, description: What was paid, tags: [core], owner: finance, unit: USD}, {name: city, value_type: STRING}]}
   - {name: clicks, entity_type: customer, kind: events, features: [{name: page, value_type: STRING}]}
+  - {name: counts, entity_type: customer, features: [{name: clicks_7d, value_type: INTEGER, frequency: DAILY}]}
 services: [{name: churn, features: ["orders:amount", "orders:city"]}]
 rules:
   - {name: amount_positive, group: orders, kind: positive, features: [amount]}
   - {name: few_rows, group: orders, kind: row_count, params: {max: 1}}
+  - {name: city_known, group: orders, kind: in_set, features: [city], params: {values: [Berlin, Paris]}, action: quarantine}
+pipelines:
+  - {name: daily, source: {group: clicks}, target: counts, tick: daily, aggregate: [{feature: clicks_7d, function: count, window: 7d}], schedule: {cron: "0 2 * * *"}}
 `
 
 func TestWebPages(t *testing.T) {
@@ -102,7 +106,7 @@ func TestWebPages(t *testing.T) {
 		api := caller{t, b.base}
 
 		empty := b.crawl()
-		for _, wanted := range []string{"/admin/", "/admin/catalogue", "/admin/look-up", "/admin/runs", "/admin/alerts"} {
+		for _, wanted := range []string{"/admin/", "/admin/catalogue", "/admin/look-up", "/admin/runs", "/admin/alerts", "/admin/pipelines", "/admin/quality", "/admin/quarantine", "/admin/system"} {
 			require.Contains(t, empty, wanted)
 		}
 		require.Contains(t, b.page(200, "/admin/").Find("main").Text(), "Nothing is registered yet")
@@ -112,14 +116,15 @@ func TestWebPages(t *testing.T) {
 		api.call(200, "POST", "/apply", webDefinitions, "Content-Type: application/yaml")
 		b.crawl()
 		require.Contains(t, b.page(200, "/admin/features/orders/amount").Find("main").Text(), "No profile has been made yet")
-		loaded := api.call(200, "POST", "/rows/orders?wait=1m", "customer_id,event_time,amount,city\na,2026-01-01T00:00:00Z,10,Berlin\nb,2026-01-01T00:00:00Z,-5,\nc,2026-01-02T00:00:00Z,20,Paris\n", "Content-Type: text/csv")
+		loaded := api.call(200, "POST", "/rows/orders?wait=1m", "customer_id,event_time,amount,city\na,2026-01-01T00:00:00Z,10,Berlin\nb,2026-01-01T00:00:00Z,-5,\nc,2026-01-02T00:00:00Z,20,Paris\nd,2026-01-02T00:00:00Z,20,Atlantis\n", "Content-Type: text/csv")
 		api.settled(loaded["validation_run_id"])
 		report := api.call(200, "POST", "/validate", `{"group": "orders"}`)
 		require.Equal(t, "fail", report["status"])
 
 		pages := b.crawl()
 		for _, wanted := range []string{"/admin/features/orders/amount", "/admin/groups/orders", "/admin/groups/clicks", "/admin/entity-types/customer", "/admin/services/churn",
-			fmt.Sprintf("/admin/runs/%v", loaded["run_id"]), "/admin/catalogue?tag=core"} {
+			fmt.Sprintf("/admin/runs/%v", loaded["run_id"]), "/admin/catalogue?tag=core", "/admin/pipelines/daily", "/admin/schedules/pipeline:daily",
+			fmt.Sprintf("/admin/reports/%v", report["id"]), "/admin/quality?rule=amount_positive"} {
 			require.Contains(t, pages, wanted)
 		}
 		overview := b.page(200, "/admin/").Find("main")
@@ -134,6 +139,14 @@ func TestWebPages(t *testing.T) {
 		}
 		require.NotZero(t, feature.Find("svg.histogram rect title").Length())
 		require.Equal(t, 5, feature.Find("svg.lineage rect").Length(), "entity type, group, feature, service, rule")
+
+		quarantine := b.page(200, "/admin/quarantine").Find("article")
+		require.Equal(t, 1, quarantine.Length())
+		for _, text := range []string{"Atlantis", "city_known", "by load", "row 4", "waiting"} {
+			require.Contains(t, quarantine.Text(), text)
+		}
+		require.Contains(t, b.page(200, fmt.Sprintf("/admin/reports/%v", report["id"])).Find("main").Text(), "The rule few_rows is broken on orders")
+		require.Contains(t, b.page(200, "/admin/schedules/pipeline:daily").Find("main").Text(), "0 2 * * *")
 
 		look := b.page(200, "/admin/look-up?entity_type=customer&id=a").Find("main")
 		require.Contains(t, look.Text(), "Berlin")
@@ -170,6 +183,14 @@ func TestWebActions(t *testing.T) {
 	require.Regexp(t, `has been asked for`, act(200, "check", url.Values{"group": {"orders"}}))
 	require.Contains(t, act(404, "materialize", url.Values{"group": {"ordres"}}), `there is no group "ordres"; did you mean "orders"?`)
 	require.Contains(t, act(404, "explode", nil), "There is no such action")
+	require.Contains(t, act(200, "validate", url.Values{"group": {"orders"}}), "Its rules were evaluated: fail.")
+	require.Contains(t, act(200, "profile", url.Values{"group": {"orders"}}), "profile")
+	require.Contains(t, act(200, "pause-schedule", url.Values{"name": {"pipeline:daily"}}), "Paused")
+	require.Contains(t, b.page(200, "/admin/schedules/pipeline:daily").Find("main").Text(), "Resume")
+	require.Contains(t, act(200, "resume-schedule", url.Values{"name": {"pipeline:daily"}}), "Resumed")
+	api.call(202, "POST", "/store/customer/q", `{"orders:city": "Atlantis"}`)
+	require.Contains(t, act(200, "replay", url.Values{"group": {"orders"}}), "0 rows stored, 1 still waiting.")
+	require.Contains(t, act(200, "discard", url.Values{"group": {"orders"}}), "1 row discarded.")
 
 	open := api.call(200, "GET", "/alerts?open=true", "")["alerts"].([]any)
 	require.NotEmpty(t, open)

@@ -24,6 +24,19 @@ type answered struct {
 	State   string `json:"state"`
 	Runs    []answered
 	Subject string `json:"subject"`
+	Status  string `json:"status"`
+
+	Replayed  int64 `json:"replayed"`
+	Waiting   int64 `json:"waiting"`
+	Discarded int64 `json:"discarded"`
+}
+
+// selected names the quarantined rows of a form: one, or those of a group.
+func selected(form url.Values) map[string]any {
+	if id := form.Get("id"); id != "" {
+		return map[string]any{"ids": []string{id}}
+	}
+	return map[string]any{"group": form.Get("group")}
 }
 
 // actions are all there are, by the last segment of their path.
@@ -48,6 +61,38 @@ func actions() map[string]action {
 		}, func(a answered) string {
 			return fmt.Sprintf("What the run brought is being taken back, as run %d.", a.ID)
 		}},
+		"retry-run": {"Retry", func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodPost, path("runs", form.Get("id"), "retry"), nil, nil
+		}, started},
+		"run-pipeline": {"Run now", func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodPost, path("pipelines", form.Get("name"), "run"), nil, nil
+		}, started},
+		"backfill": {"Back-fill", func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodPost, path("pipelines", form.Get("name"), "backfill"), url.Values{"from": {form.Get("from")}, "to": {form.Get("to")}}, nil
+		}, started},
+		"run-schedule": {"Run now", func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodPost, path("schedules", form.Get("name"), "run"), nil, nil
+		}, started},
+		"pause-schedule": {"Pause", func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodPost, path("schedules", form.Get("name"), "pause"), nil, nil
+		}, func(answered) string { return "Paused: nothing is begun until it is resumed." }},
+		"resume-schedule": {"Resume", func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodPost, path("schedules", form.Get("name"), "resume"), nil, nil
+		}, func(answered) string { return "Resumed, with its next tick." }},
+		"validate": {"Validate", func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodPost, "/validate", nil, map[string]any{"group": form.Get("group")}
+		}, func(a answered) string { return fmt.Sprintf("Its rules were evaluated: %s.", a.Status) }},
+		"profile": {"Profile", func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodPost, "/profiles", nil, map[string]any{"group": form.Get("group")}
+		}, func(answered) string { return "A profile of it is being made." }},
+		"replay": {"Replay", func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodPost, "/quarantine/replay", nil, selected(form)
+		}, func(a answered) string {
+			return fmt.Sprintf("%s stored, %s still waiting.", plural(a.Replayed, "row"), count(a.Waiting))
+		}},
+		"discard": {"Discard", func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodPost, "/quarantine/discard", nil, selected(form)
+		}, func(a answered) string { return plural(a.Discarded, "row") + " discarded." }},
 		"acknowledge": {"Acknowledge", func(_ *Web, form url.Values) (string, string, url.Values, any) {
 			return http.MethodPost, path("alerts", form.Get("id"), "acknowledge"), nil, map[string]any{"author": form.Get("by"), "note": form.Get("note")}
 		}, func(answered) string { return "Acknowledged: receivers are not reminded of it." }},

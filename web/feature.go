@@ -19,7 +19,7 @@ type feature struct {
 	Services []string // that read it
 	Profile  *featureProfile
 	Measured profileHead // of which Profile is a part
-	Nulls    []cell      // null rates of the last profiles, the oldest first
+	Nulls    []bar       // null rates of the last profiles in per mille, the oldest first
 	Rules    []ruleHead
 	Calls    []snippet
 }
@@ -222,7 +222,7 @@ func (w *Web) profileInto(ctx context.Context, f *feature) error {
 		if i == 0 || f.Profile == nil {
 			f.Profile, f.Measured = &found.Features[at], head
 		}
-		f.Nulls = slices.Insert(f.Nulls, 0, cell{State: "", Title: fmt.Sprintf("%s: %s null", exact(head.ComputedAt), percent(found.Features[at].NullRate))})
+		f.Nulls = slices.Insert(f.Nulls, 0, bar{exact(head.ComputedAt) + ", per mille", int64(math.Round(1000 * found.Features[at].NullRate))})
 	}
 	return nil
 }

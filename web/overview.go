@@ -50,20 +50,12 @@ type overview struct {
 	Health                                  []health
 	Running, Failed                         []runHead
 	Alerts                                  []alertHead
-	Stores                                  []probe
 }
 
 // health is a group's row of the heat map.
 type health struct {
 	Group string
 	Cells []cell
-}
-
-// probe says whether a part of the program answers.
-type probe struct {
-	Name  string `json:"name"`
-	State string `json:"state"`
-	Why   string `json:"why"`
 }
 
 // Empty tells whether nothing is registered yet.

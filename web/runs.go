@@ -56,16 +56,30 @@ type run struct {
 	Parameters json.RawMessage `json:"parameters"`
 	Progress   json.RawMessage `json:"progress"`
 	Result     json.RawMessage `json:"result"`
+	Log        string          `json:"-"`
 }
 
 // Live tells whether it may still change.
 func (r run) Live() bool { return r.State == "running" || r.State == "queued" }
 
 // Revertable tells whether what it brought can be taken back.
-func (r run) Revertable() bool { return r.Kind == "load" && r.State == "succeeded" }
+func (r run) Revertable() bool {
+	return (r.Kind == "load" || r.Kind == "pipeline") && r.State == "succeeded"
+}
+
+// Retryable tells whether the same can be asked for again.
+func (r run) Retryable() bool {
+	return r.State == "failed" || r.State == "cancelled" || r.State == "held" || r.State == "skipped"
+}
 
 func (w *Web) run(r *http.Request) (any, error) {
 	found := run{}
-	err := w.api.get(r.Context(), path("runs", r.PathValue("id")), nil, &found)
-	return found, err
+	at := path("runs", r.PathValue("id"))
+	if err := w.api.get(r.Context(), at, nil, &found); err != nil {
+		return nil, err
+	}
+	var log []byte
+	err := w.api.get(r.Context(), at+"/log", nil, &log)
+	found.Log = string(log)
+	return found, ignoreMissing(err)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -152,13 +153,13 @@ func textOf(raw json.RawMessage) string {
 // symbol stands beside a colour, so that nobody depends on colours.
 func symbol(state string) string {
 	switch state {
-	case "pass", "ok", "succeeded", "active", "PRESENT", "written", "resolved":
+	case "pass", "ok", "succeeded", "active", "PRESENT", "written", "resolved", "ready", "done":
 		return "✓"
-	case "fail", "failed", "error", "firing", "refused":
+	case "fail", "failed", "error", "firing", "refused", "not ready":
 		return "✕"
-	case "warn", "draft", "held", "acknowledged", "deprecated", "OUTSIDE_MAX_AGE":
+	case "warn", "draft", "held", "waiting", "acknowledged", "deprecated", "OUTSIDE_MAX_AGE":
 		return "!"
-	case "running", "queued":
+	case "running", "queued", "due", "ordered":
 		return "▸"
 	}
 	return "–"
@@ -173,9 +174,15 @@ func linkTo(kind, name string) string {
 		return "/admin" + path("entity-types", name)
 	case "service":
 		return "/admin" + path("services", name)
+	case "pipeline":
+		return "/admin" + path("pipelines", name)
+	case "schedule":
+		return "/admin" + path("schedules", name)
+	case "rule":
+		return "/admin/quality?rule=" + url.QueryEscape(name)
 	case "feature":
 		group, feature, _ := strings.Cut(name, ":")
 		return "/admin" + path("features", group, feature)
 	}
-	return "/admin/catalogue?search=" + path(name)[1:]
+	return "/admin/catalogue?search=" + url.QueryEscape(name)
 }

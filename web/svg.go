@@ -126,27 +126,11 @@ func lineageDrawing(l lineage) template.HTML {
 	return template.HTML(b.String()) //nolint:gosec // all text in it is escaped above
 }
 
-// cell is one field of a heat map, or one run of a strip.
+// cell is one field of a heat map.
 type cell struct {
 	State string
 	Title string
 	Link  string
-}
-
-// strip draws states side by side, each with its symbol and a title.
-func strip(cells []cell) template.HTML {
-	var b strings.Builder
-	b.WriteString(`<span class="strip">`)
-	for _, c := range cells {
-		tag, href := "span", ""
-		if c.Link != "" {
-			tag, href = "a", ` href="`+html.EscapeString(c.Link)+`"`
-		}
-		fmt.Fprintf(&b, `<%s%s class="cell %s" title="%s"><span aria-hidden="true">%s</span><span class="hidden">%s</span></%s>`, tag, href, html.EscapeString(stateClass(c.State)),
-			html.EscapeString(c.Title), symbol(c.State), html.EscapeString(c.Title), tag)
-	}
-	b.WriteString("</span>")
-	return template.HTML(b.String()) //nolint:gosec // all text in it is escaped above
 }
 
 // stateClass is the style of a state.

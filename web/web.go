@@ -53,7 +53,14 @@ func pagesInOrder() []page {
 		{"/look-up", "look_up", "Look-up", (*Web).lookUp},
 		{"/runs", "runs", "Runs", (*Web).runs},
 		{"/runs/{id}", "run", "Run", (*Web).run},
+		{"/pipelines", "pipelines", "Pipelines and schedules", (*Web).pipelines},
+		{"/pipelines/{name}", "pipeline", "Pipeline", (*Web).pipeline},
+		{"/schedules/{name}", "schedule", "Schedule", (*Web).schedule},
+		{"/quality", "quality", "Quality", (*Web).quality},
+		{"/reports/{id}", "report", "Report", (*Web).report},
+		{"/quarantine", "quarantine", "Quarantine", (*Web).quarantine},
 		{"/alerts", "alerts", "Alerts", (*Web).alerts},
+		{"/system", "system", "System", (*Web).system},
 	}
 }
 

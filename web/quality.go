@@ -1,0 +1,166 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+type quality struct {
+	Asked   url.Values
+	Reports []reportHead
+	Rules   []ruleHead
+	Next    string
+}
+
+// Get is what the page was asked for.
+func (q quality) Get(name string) string { return q.Asked.Get(name) }
+
+// Statuses are all that reports can have.
+func (q quality) Statuses() []string { return []string{"pass", "warn", "fail", "error", "skipped"} }
+
+// reportFilters are the members of the address that narrow the list; each is one of GET /reports.
+var reportFilters = []string{"group", "rule", "status"}
+
+func (w *Web) quality(r *http.Request) (any, error) {
+	q := quality{Asked: r.URL.Query()}
+	query, next := url.Values{"limit": {"50"}}, url.Values{}
+	for _, name := range reportFilters {
+		if given := q.Get(name); given != "" {
+			query.Set(name, given)
+			next.Set(name, given)
+		}
+	}
+	if token := q.Get("page_token"); token != "" {
+		query.Set("page_token", token)
+	}
+	var found struct {
+		Reports []reportHead `json:"reports"`
+		Next    string       `json:"next_page_token"`
+	}
+	if err := w.api.get(r.Context(), "/reports", query, &found); err != nil {
+		return nil, err
+	}
+	q.Reports = found.Reports
+	if found.Next != "" {
+		next.Set("page_token", found.Next)
+		q.Next = "/admin/quality?" + next.Encode()
+	}
+	var rules struct {
+		Rules []ruleHead `json:"rules"`
+	}
+	err := w.api.get(r.Context(), "/rules", url.Values{"limit": {"1000"}}, &rules)
+	q.Rules = rules.Rules
+	return q, err
+}
+
+type report struct {
+	reportHead
+	Duration float64 `json:"duration_seconds"`
+	Results  []struct {
+		Rule       string          `json:"rule"`
+		Features   []string        `json:"features"`
+		Status     string          `json:"status"`
+		Reason     string          `json:"reason"`
+		Rows       int64           `json:"rows"`
+		Considered int64           `json:"considered"`
+		Null       int64           `json:"null"`
+		Bad        int64           `json:"bad"`
+		Observed   json.RawMessage `json:"observed"`
+		Expected   string          `json:"expected"`
+		Sentence   string          `json:"sentence"`
+		LookedAt   string          `json:"looked_at"`
+		Examples   []struct {
+			Row       int64           `json:"row"`
+			EntityID  json.RawMessage `json:"entity_id"`
+			EventTime string          `json:"event_time"`
+			Values    json.RawMessage `json:"values"`
+		} `json:"examples"`
+	} `json:"results"`
+}
+
+func (w *Web) report(r *http.Request) (any, error) {
+	found := report{}
+	err := w.api.get(r.Context(), path("reports", r.PathValue("id")), nil, &found)
+	return found, err
+}
+
+type quarantinePage struct {
+	Asked url.Values
+	Rows  []quarantined
+	Next  string
+}
+
+// Get is what the page was asked for.
+func (p quarantinePage) Get(name string) string { return p.Asked.Get(name) }
+
+// States are all that entries can be in.
+func (p quarantinePage) States() []string {
+	return []string{"waiting", "replayed", "discarded", "expired"}
+}
+
+// quarantined is a row that rules keep out of the stores.
+type quarantined struct {
+	ID         string          `json:"id"`
+	Group      string          `json:"group"`
+	EntityID   json.RawMessage `json:"entity_id"`
+	EventTime  string          `json:"event_time"`
+	State      string          `json:"state"`
+	Since      time.Time       `json:"quarantined_at"`
+	Features   json.RawMessage `json:"features"`
+	EntityType string          `json:"entity_type"`
+	Broken     []struct {
+		Rule     string          `json:"rule"`
+		Feature  string          `json:"feature"`
+		Value    json.RawMessage `json:"value"`
+		Expected string          `json:"expected"`
+	} `json:"broken"`
+	Source struct {
+		Way  string `json:"way"`
+		Run  int64  `json:"run_id"`
+		File string `json:"file"`
+		Row  int64  `json:"row"`
+	} `json:"source"`
+}
+
+// Class is the style of its state.
+func (q quarantined) Class() string {
+	if q.State == "waiting" {
+		return "fair"
+	}
+	return "none"
+}
+
+// Waiting tells whether it can be replayed or discarded.
+func (q quarantined) Waiting() bool { return q.State == "waiting" }
+
+// quarantineFilters are the members of the address that narrow the list; each is one of GET /quarantine.
+var quarantineFilters = []string{"group", "rule", "run_id", "state"}
+
+func (w *Web) quarantine(r *http.Request) (any, error) {
+	p := quarantinePage{Asked: r.URL.Query()}
+	query, next := url.Values{"limit": {"50"}}, url.Values{}
+	for _, name := range quarantineFilters {
+		if given := p.Get(name); given != "" {
+			query.Set(name, given)
+			next.Set(name, given)
+		}
+	}
+	if token := p.Get("page_token"); token != "" {
+		query.Set("page_token", token)
+	}
+	var found struct {
+		Rows []quarantined `json:"rows"`
+		Next string        `json:"next_page_token"`
+	}
+	if err := w.api.get(r.Context(), "/quarantine", query, &found); err != nil {
+		return nil, err
+	}
+	p.Rows = found.Rows
+	if found.Next != "" {
+		next.Set("page_token", found.Next)
+		p.Next = "/admin/quarantine?" + next.Encode()
+	}
+	return p, nil
+}
