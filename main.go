@@ -177,6 +177,7 @@ func serveUntilStopped(ctx context.Context, loaded *config.Loaded, meanwhile fun
 		return errors.Join(err, a.Stop())
 	}
 	fmt.Printf("%sready in %s\n", a.Banner(), time.Since(began).Round(time.Millisecond))
+	app.ReturnMemory()
 	if meanwhile != nil {
 		if err := meanwhile(ctx, a.URLs()); err != nil && ctx.Err() == nil {
 			return errors.Join(err, stop(a))

@@ -22,3 +22,10 @@ func TuneMemory() {
 		debug.SetMemoryLimit(softLimit)
 	}
 }
+
+// ReturnMemory gives back what was needed to start and is not any more: the garbage, which would stay for minutes of idling with the collector as
+// it is set, and those parts of the program that have been read. The kernel reads them again from the file as they are used.
+func ReturnMemory() {
+	debug.FreeOSMemory()
+	returnProgram()
+}
