@@ -38,6 +38,9 @@ func (a *App) Banner() string {
 	line("registry", where(c.Engines.Registry, registrySchema(c)))
 	line("offline", where(c.Engines.Offline, c.Postgres.Schema))
 	line("online", where(c.Engines.Online, ""))
+	if c.Has(config.Web) {
+		line("admin page", addresses[0]+"/admin/")
+	}
 	line("API docs", addresses[0]+"/docs")
 	return b.String()
 }

@@ -1,10 +1,12 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -102,8 +104,22 @@ func (w *Web) pipelines(r *http.Request) (any, error) {
 	return pipelinesPage{found.Pipelines, schedules.Schedules}, nil
 }
 
+// pipelineTick is what became of a tick of a pipeline.
+type pipelineTick struct {
+	Tick        time.Time  `json:"tick"`
+	State       string     `json:"state"`
+	Run         int64      `json:"run_id"`
+	Version     int        `json:"version"`
+	Rows        int64      `json:"rows"`
+	PublishedAt *time.Time `json:"published_at"`
+}
+
+// Class is the style of its state.
+func (t pipelineTick) Class() string { return stateClass(t.State) }
+
 type pipeline struct {
 	pipelineHead
+	Ticks   []pipelineTick // the newest first
 	Runs    []runHead
 	Lineage lineage
 }
@@ -124,8 +140,28 @@ func (w *Web) pipeline(r *http.Request) (any, error) {
 	}
 	p.Runs = runs.Runs
 	var err error
+	if p.Ticks, err = w.ticksOf(ctx, name); err != nil {
+		return nil, err
+	}
 	p.Lineage, _, err = w.lineageOf(ctx, "pipeline", name)
 	return p, err
+}
+
+// ticksOf are the newest ticks of a pipeline that something became of.
+func (w *Web) ticksOf(ctx context.Context, name string) ([]pipelineTick, error) {
+	var all []pipelineTick
+	for _, state := range []string{"published", "failed", "held"} {
+		var found struct {
+			Ticks []pipelineTick `json:"ticks"`
+		}
+		err := w.api.get(ctx, path("pipelines", name, "ticks"), url.Values{"state": {state}, "limit": {"30"}}, &found)
+		if ignoreMissing(err) != nil {
+			return nil, err
+		}
+		all = append(all, found.Ticks...)
+	}
+	slices.SortFunc(all, func(a, b pipelineTick) int { return b.Tick.Compare(a.Tick) })
+	return all, nil
 }
 
 type schedule struct {

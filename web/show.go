@@ -153,7 +153,7 @@ func textOf(raw json.RawMessage) string {
 // symbol stands beside a colour, so that nobody depends on colours.
 func symbol(state string) string {
 	switch state {
-	case "pass", "ok", "succeeded", "active", "PRESENT", "written", "resolved", "ready", "done":
+	case "pass", "ok", "succeeded", "active", "PRESENT", "written", "resolved", "ready", "done", "published":
 		return "✓"
 	case "fail", "failed", "error", "firing", "refused", "not ready":
 		return "✕"

@@ -116,7 +116,7 @@ func (d *Demo) Run(ctx context.Context) error {
 		fmt.Fprintf(d.Out, "\n%d. %s\n   $ %s\n   %s   [%.2f s]\n", i+1, s.title, s.call,
 			strings.ReplaceAll(result, "\n", "\n   "), time.Since(began).Seconds())
 	}
-	fmt.Fprintf(d.Out, "\nThe server goes on: API docs at %s/docs. Stop it with Ctrl-C.\n", d.Registry)
+	fmt.Fprintf(d.Out, "\nThe server goes on: the admin page is at %s/admin/, the API docs are at %s/docs. Stop it with Ctrl-C.\n", d.Registry, d.Registry)
 	return nil
 }
 
