@@ -25,12 +25,16 @@ type Config struct {
 	ChunkTicks   int           // and at most so many ticks
 	MinRowsRatio float64       // of the usual number of rows from upstream, below which a run is held, where the pipeline does not say
 	Roots        []string      // name=folder: below it are files that pipelines may read
+	SparkHome    string        // the folder of a Spark; "": it is looked for
+	SparkMaster  string        // of the engine spark; "": as many threads of this machine as Threads says
+	SparkJar     string        // the JDBC driver of PostgreSQL; "": Spark has one
+	SparkConf    []string      // name=value: settings of Spark besides, of those that sparkSettings names
 	Connections  []string      // name=file or name=$VARIABLE: where the URL of a PostgreSQL is that pipelines may read
 }
 
 // DefaultConfig holds what config/default.yaml explains.
 func DefaultConfig() Config {
-	return Config{Engine: Local, MemoryBytes: 512 << 20, Threads: 2, Timeout: time.Hour, ChunkRows: 2_000_000, ChunkTicks: 10_000, MinRowsRatio: 0.5, Roots: []string{}, Connections: []string{}}
+	return Config{Engine: Local, MemoryBytes: 512 << 20, Threads: 2, Timeout: time.Hour, ChunkRows: 2_000_000, ChunkTicks: 10_000, MinRowsRatio: 0.5, Roots: []string{}, SparkConf: []string{}, Connections: []string{}}
 }
 
 // Validate names everything that is wrong.
@@ -48,6 +52,11 @@ func (c Config) Validate() []error {
 	wrong(c.ChunkRows < 1, "batch.chunk_rows is %d: use at least 1", c.ChunkRows)
 	wrong(c.ChunkTicks < 1, "batch.chunk_ticks is %d: use at least 1", c.ChunkTicks)
 	wrong(c.MinRowsRatio < 0 || c.MinRowsRatio > 1, "batch.min_rows_ratio is %g: use a share from 0 to 1", c.MinRowsRatio)
+	for _, setting := range c.SparkConf {
+		name, _, given := strings.Cut(setting, "=")
+		wrong(!given || !slices.Contains(sparkSettings, name), "batch.spark_conf: %q is no setting that can be made: write name=value, of %s", name, strings.Join(sparkSettings, ", "))
+	}
+	wrong(strings.ContainsAny(c.SparkMaster, " ,") && !strings.HasPrefix(c.SparkMaster, "local["), "batch.spark_master is %q: use local[2], spark://host:7077 or another master of Spark", c.SparkMaster)
 	entries := func(key, what string, list []string, check func(name, of string) string) {
 		seen := map[string]bool{}
 		for _, entry := range list {
@@ -83,6 +92,12 @@ func (c Config) Validate() []error {
 		return ""
 	})
 	return errs
+}
+
+// sparkSettings are the settings of Spark that batch.spark_conf can make: what a cluster needs, and none that runs or loads something else.
+var sparkSettings = []string{
+	"spark.blockManager.port", "spark.cores.max", "spark.default.parallelism", "spark.driver.bindAddress", "spark.driver.host", "spark.driver.port", "spark.executor.cores",
+	"spark.executor.instances", "spark.executor.memory", "spark.memory.fraction", "spark.sql.shuffle.partitions",
 }
 
 var variableForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

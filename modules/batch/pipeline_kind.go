@@ -27,7 +27,7 @@ const (
 )
 
 // engineNames are those that a definition can ask for.
-var engineNames = []string{Local, Postgres}
+var engineNames = []string{Local, Postgres, Spark}
 
 // PipelineKind is the definition of pipelines, for the registry: it is passed to registry.New. The compiler says what of one is wrong.
 func PipelineKind(c *Compiler) *registry.Kind {

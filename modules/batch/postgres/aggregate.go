@@ -12,11 +12,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"featurestore/modules/batch"
+	"featurestore/modules/batch/stage"
 	"featurestore/modules/registry/value"
 )
 
 // aggregate computes the aggregations of a job in one statement.
-func aggregate(ctx context.Context, tx pgx.Tx, job *batch.Job, of *relation, out *stage) error {
+func aggregate(ctx context.Context, tx pgx.Tx, job *batch.Job, of *relation, out *stage.Writer) error {
 	s := newStatement(job, of)
 	row := make([]value.Value, len(job.Plan.Outputs))
 	key := make([]value.Value, len(job.Plan.Keys))
@@ -34,7 +35,7 @@ func aggregate(ctx context.Context, tx pgx.Tx, job *batch.Job, of *relation, out
 			}
 			row[i] = v
 		}
-		return out.add(key, tick, row)
+		return out.Add(key, tick, row)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"featurestore/app/fault"
 	"featurestore/modules/batch"
+	"featurestore/modules/batch/stage"
 )
 
 // Engine computes in PostgreSQL.
@@ -43,7 +44,7 @@ func (e *Engine) Compute(ctx context.Context, job *batch.Job) (*batch.Staged, er
 		defer cancel()
 		ctx = within
 	}
-	out, err := newStage(job)
+	out, err := stage.New(job)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func (e *Engine) Compute(ctx context.Context, job *batch.Job) (*batch.Staged, er
 		}
 		return aggregate(ctx, tx, job, of, out)
 	})
-	if closing := out.close(); err == nil {
+	if closing := out.Close(); err == nil {
 		err = closing
 	}
 	if err != nil {
@@ -62,7 +63,7 @@ func (e *Engine) Compute(ctx context.Context, job *batch.Job) (*batch.Staged, er
 	if job.Progress != nil {
 		job.Progress(len(job.Ticks), len(job.Ticks))
 	}
-	return out.staged, nil
+	return out.Staged(), nil
 }
 
 // last is the newest tick of a job.

@@ -9,6 +9,7 @@ import (
 
 	"featurestore/app/fault"
 	"featurestore/modules/batch"
+	"featurestore/modules/batch/exact"
 	"featurestore/modules/registry/value"
 )
 
@@ -59,7 +60,7 @@ func (s *statement) function(a *batch.Aggregation) (f function) {
 	case batch.Sum, batch.Avg, batch.Stddev:
 		whole := c
 		if a.OfType == value.Float {
-			whole = fmt.Sprintf("floor(%s * %d::double precision + 0.5::double precision)::bigint", c, scaleOf(a))
+			whole = fmt.Sprintf("floor(%s * %d::double precision + 0.5::double precision)::bigint", c, exact.Scale(a.Decimals))
 		}
 		add("count(*)%s", filter)
 		add("sum(%s)%s::text", whole, filter)
@@ -68,15 +69,6 @@ func (s *statement) function(a *batch.Aggregation) (f function) {
 		}
 	}
 	return f
-}
-
-// scaleOf is how many units of fixed point make 1.
-func scaleOf(a *batch.Aggregation) int64 {
-	scale := int64(1)
-	for range a.Decimals {
-		scale *= 10
-	}
-	return scale
 }
 
 var (
@@ -158,7 +150,7 @@ func (f function) sum(a *batch.Aggregation, states [][]byte) (value.Value, error
 	if n == 0 || n == 1 && a.Function == batch.Stddev {
 		return value.Null(), nil
 	}
-	total, err := exact(states[f.states[1]])
+	total, err := whole(states[f.states[1]])
 	if err != nil {
 		return value.Value{}, err
 	}
@@ -169,41 +161,24 @@ func (f function) sum(a *batch.Aggregation, states [][]byte) (value.Value, error
 		}
 		return value.OfInt(total.Int64()), nil
 	case a.Function == batch.Sum:
-		return value.OfFloat(scaled(total, scaleOf(a))), nil
+		return value.OfFloat(exact.Float(total, exact.Scale(a.Decimals))), nil
 	case a.Function == batch.Avg:
-		return value.OfFloat(scaled(total, scaleOf(a)) / float64(n)), nil
+		return value.OfFloat(exact.Float(total, exact.Scale(a.Decimals)) / float64(n)), nil
 	}
-	squares, err := exact(states[f.states[2]])
+	squares, err := whole(states[f.states[2]])
 	if err != nil {
 		return value.Value{}, err
 	}
-	numerator := squares.Mul(squares, big.NewInt(n))
-	numerator.Sub(numerator, total.Mul(total, total))
-	return value.OfFloat(math.Sqrt(nearest(numerator)/(float64(n)*float64(n-1))) / float64(scaleOf(a))), nil
+	return value.OfFloat(exact.Deviation(n, total, squares, exact.Scale(a.Decimals))), nil
 }
 
-// exact is a whole number from its digits.
-func exact(digits []byte) (*big.Int, error) {
+// whole is a whole number from its digits.
+func whole(digits []byte) (*big.Int, error) {
 	i, ok := new(big.Int).SetString(string(digits), 10)
 	if !ok {
 		return nil, fmt.Errorf("PostgreSQL answers %q for a whole number", digits)
 	}
 	return i, nil
-}
-
-// scaled is a number of units as a FLOAT: from 2^53 units on the whole part and the rest, each made a FLOAT by itself.
-func scaled(units *big.Int, scale int64) float64 {
-	if units.IsInt64() && units.Int64() > -1<<53 && units.Int64() < 1<<53 {
-		return float64(units.Int64()) / float64(scale)
-	}
-	whole, rest := new(big.Int).QuoRem(units, big.NewInt(scale), new(big.Int))
-	return nearest(whole) + float64(rest.Int64())/float64(scale)
-}
-
-// nearest is the FLOAT next to a whole number.
-func nearest(i *big.Int) float64 {
-	f, _ := new(big.Float).SetInt(i).Float64()
-	return f
 }
 
 // beyond says of which entity a value cannot be computed.

@@ -12,11 +12,12 @@ import (
 	"featurestore/app/fault"
 	"featurestore/modules/batch"
 	"featurestore/modules/batch/gate"
+	"featurestore/modules/batch/stage"
 	"featurestore/modules/registry/value"
 )
 
 // transform runs the SQL of a plan over the relation events: once for each tick, over the events that are not after it, or once for all of them.
-func transform(ctx context.Context, tx pgx.Tx, job *batch.Job, of *relation, out *stage) error {
+func transform(ctx context.Context, tx pgx.Tx, job *batch.Job, of *relation, out *stage.Writer) error {
 	if !job.Plan.SQL.PerTick {
 		return run(ctx, tx, job, of, job.From, job.Ticks, out)
 	}
@@ -34,7 +35,7 @@ func transform(ctx context.Context, tx pgx.Tx, job *batch.Job, of *relation, out
 }
 
 // run stages what the query yields for some ticks.
-func run(ctx context.Context, tx pgx.Tx, job *batch.Job, of *relation, from int64, ticks []int64, out *stage) error {
+func run(ctx context.Context, tx pgx.Tx, job *batch.Job, of *relation, from int64, ticks []int64, out *stage.Writer) error {
 	plan := job.Plan
 	key, row := make([]value.Value, len(plan.Keys)), make([]value.Value, len(plan.Outputs))
 	return read(ctx, tx, yielded(job, of, from, ticks), [][]byte{encodeIntegers(ticks)}, func(columns [][]byte) error {
@@ -58,7 +59,7 @@ func run(ctx context.Context, tx pgx.Tx, job *batch.Job, of *relation, from int6
 					At("sql", "", "yields what is no %s", f.ValueType)
 			}
 		}
-		return out.add(key, tick, row)
+		return out.Add(key, tick, row)
 	})
 }
 

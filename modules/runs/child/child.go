@@ -36,8 +36,8 @@ const (
 // signal that asks the group to end.
 const watched = `(trap '' TERM INT HUP; read _ <&3; kill -KILL 0) >/dev/null 2>&1 & exec "$@" 3<&-`
 
-// Run runs the program to its end. Its error says why it could not be started, that ctx ended it (then it wraps the context's cause), or with
-// what status it ended and what it wrote last. When it returns, nothing of the group is left.
+// Run runs the program to its end. Its error says why it could not be started, that ctx ended it (then it wraps the context's cause), or is an
+// *Ended. When it returns, nothing of the group is left.
 func Run(ctx context.Context, c Command) error {
 	name := filepath.Base(c.Path)
 	if err := context.Cause(ctx); err != nil {
@@ -111,12 +111,28 @@ func verdict(name string, err error, last string) error {
 	case !errors.As(err, &exit):
 		return fmt.Errorf("wait for %s: %w", name, err)
 	}
-	how := fmt.Sprintf("%s ended with status %d", name, exit.ExitCode())
+	ended := &Ended{Name: name, Status: exit.ExitCode(), Last: last}
 	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		how = fmt.Sprintf("%s was ended by signal %d (%s)", name, status.Signal(), status.Signal())
+		ended.Signal = status.Signal()
 	}
-	if last != "" {
-		how += ": " + last
+	return ended
+}
+
+// Ended is the error of a program that failed.
+type Ended struct {
+	Name   string
+	Status int            // that it ended with
+	Signal syscall.Signal // that ended it; 0: none
+	Last   string         // line that it wrote, "" if none
+}
+
+func (e *Ended) Error() string {
+	how := fmt.Sprintf("%s ended with status %d", e.Name, e.Status)
+	if e.Signal != 0 {
+		how = fmt.Sprintf("%s was ended by signal %d (%s)", e.Name, e.Signal, e.Signal)
 	}
-	return errors.New(how)
+	if e.Last != "" {
+		how += ": " + e.Last
+	}
+	return how
 }

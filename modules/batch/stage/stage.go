@@ -1,4 +1,5 @@
-package postgres
+// Package stage writes the rows that an engine computes, one after the other, as a stream of Arrow record batches in the job's folder.
+package stage
 
 import (
 	"fmt"
@@ -11,8 +12,8 @@ import (
 	"featurestore/modules/store/table"
 )
 
-// stage writes rows into one file, a stream of Arrow record batches.
-type stage struct {
+// Writer writes rows into one file.
+type Writer struct {
 	plan   *batch.Plan
 	staged *batch.Staged
 	file   *os.File
@@ -24,7 +25,8 @@ type stage struct {
 // stageRows is how many rows are handed to the writer at once.
 const stageRows = 1024
 
-func newStage(job *batch.Job) (*stage, error) {
+// New makes the file.
+func New(job *batch.Job) (*Writer, error) {
 	var columns []table.Column
 	for _, k := range job.Plan.Keys {
 		columns = append(columns, table.Column{Name: k.Name, Type: k.ValueType})
@@ -45,11 +47,11 @@ func newStage(job *batch.Job) (*stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stage rows: %w", err)
 	}
-	return &stage{plan: job.Plan, file: file, out: out, staged: &batch.Staged{Files: []string{path}, PerTick: map[int64]int64{}}}, nil
+	return &Writer{plan: job.Plan, file: file, out: out, staged: &batch.Staged{Files: []string{path}, PerTick: map[int64]int64{}}}, nil
 }
 
-// add stages a row, of which a value that is absent was not observed; one that observes nothing is none.
-func (s *stage) add(key []value.Value, tick int64, row []value.Value) error {
+// Add stages a row, of which a value that is absent was not observed; one that observes nothing is none.
+func (s *Writer) Add(key []value.Value, tick int64, row []value.Value) error {
 	var observed []string
 	for i, v := range row {
 		if !v.IsAbsent() {
@@ -84,14 +86,14 @@ func (s *stage) add(key []value.Value, tick int64, row []value.Value) error {
 	return nil
 }
 
-func (s *stage) flush() error {
+func (s *Writer) flush() error {
 	err := s.out.Write(s.rows, s.cells)
 	s.rows, s.cells = 0, s.cells[:0]
 	return err
 }
 
-// close completes the file.
-func (s *stage) close() error {
+// Close completes the file.
+func (s *Writer) Close() error {
 	err := s.flush()
 	if err == nil {
 		err = s.out.Close()
@@ -101,3 +103,6 @@ func (s *stage) close() error {
 	}
 	return err
 }
+
+// Staged is what was written, once it is closed.
+func (s *Writer) Staged() *batch.Staged { return s.staged }

@@ -1,0 +1,205 @@
+package spark
+
+import (
+	"errors"
+	"math"
+	"math/big"
+	"slices"
+
+	"featurestore/app/fault"
+	"featurestore/modules/batch"
+	"featurestore/modules/batch/exact"
+	"featurestore/modules/batch/stage"
+	"featurestore/modules/registry/value"
+)
+
+// function is how a value is made of the states of an entity and tick. Exact numbers are made FLOAT here, once.
+type function struct {
+	states []int // places of its own
+	parts  []function
+}
+
+var (
+	errValueRange = errors.New("a value is too large to be added up exactly")
+	errSumRange   = errors.New("the sum is beyond INTEGER")
+	errRatioRange = errors.New("the ratio is beyond FLOAT")
+)
+
+// row stages a row of the statement.
+func (s *statement) row(job *batch.Job, _ []int64, row cells, out *stage.Writer) error {
+	key, values := make([]value.Value, len(s.plan.Keys)), make([]value.Value, len(s.plan.Outputs))
+	for i, k := range s.plan.Keys {
+		var err error
+		if key[i], err = row.of(i, k.ValueType); err != nil {
+			return err
+		}
+	}
+	tick, err := row.int(len(key))
+	if err != nil {
+		return err
+	}
+	states := row[len(key)+1:]
+	for i := range s.plan.Aggregations {
+		a := &s.plan.Aggregations[i]
+		if values[i], err = s.functions[i].finish(a, tick, states); err != nil {
+			return beyond(job.Plan, a, key, err)
+		}
+	}
+	return out.Add(key, tick, values)
+}
+
+// finish is the value of an aggregation at a tick, of the type that it has; absent where there is nothing to say.
+func (f function) finish(a *batch.Aggregation, tick int64, states cells) (value.Value, error) {
+	v, err := f.result(a, tick, states)
+	switch {
+	case err != nil:
+		return value.Value{}, err
+	case v.IsNull() && a.Empty == batch.Nothing:
+		return value.Value{}, nil
+	case v.IsNull() && a.Empty == batch.Zero && a.Type == value.Float:
+		return value.OfFloat(0), nil
+	case v.IsNull() && a.Empty == batch.Zero:
+		return value.OfInt(0), nil
+	case v.Type() == value.Integer && a.Type == value.Float:
+		return v.AsFloat(), nil
+	}
+	return v, nil
+}
+
+// result is null where no row is considered.
+func (f function) result(a *batch.Aggregation, tick int64, states cells) (value.Value, error) {
+	switch a.Function {
+	case batch.Ratio:
+		return f.ratio(a, tick, states)
+	case batch.Sum, batch.Avg, batch.Stddev:
+		return f.sum(a, states)
+	case batch.Count, batch.CountDistinct:
+		v, err := states.of(f.states[0], value.Integer)
+		if err == nil && !v.IsNull() && v.Int() == 0 {
+			v = value.Null()
+		}
+		return v, err
+	case batch.TimeSinceLast:
+		v, err := states.of(f.states[0], value.Integer)
+		switch {
+		case err != nil || v.IsNull():
+			return v, err
+		case a.Type == value.Float:
+			return value.OfFloat(float64(tick-v.Int()) / 1e6), nil
+		}
+		return value.OfInt((tick - v.Int()) / 1e6), nil
+	case batch.LastN:
+		of := a.OfType + value.BooleanArray - value.Boolean
+		v, err := states.of(f.states[0], kept(of))
+		switch {
+		case err != nil || v.IsNull():
+			return v, err
+		case of == value.TimestampArray:
+			return value.OfInts(of, slices.Clone(v.Ints())), nil
+		}
+		return v, nil
+	}
+	v, err := states.of(f.states[0], kept(a.OfType))
+	if err == nil && !v.IsNull() && a.OfType == value.Timestamp {
+		v = value.OfTime(v.Int())
+	}
+	return v, err
+}
+
+// kept is the type that a column of a type has in Spark: times are numbers of µs.
+func kept(t value.Type) value.Type {
+	switch t {
+	case value.Timestamp:
+		return value.Integer
+	case value.TimestampArray:
+		return value.IntegerArray
+	}
+	return t
+}
+
+// ratio is null where a part is, or the denominator is zero.
+func (f function) ratio(a *batch.Aggregation, tick int64, states cells) (value.Value, error) {
+	above, err := f.parts[0].finish(a.Numerator, tick, states)
+	if err != nil {
+		return value.Value{}, err
+	}
+	below, err := f.parts[1].finish(a.Denominator, tick, states)
+	if err != nil || above.IsNull() || below.IsNull() || below.Float() == 0 {
+		return value.Null(), err
+	}
+	r := above.Float() / below.Float()
+	if math.IsInf(r, 0) {
+		return value.Value{}, errRatioRange
+	}
+	return value.OfFloat(r), nil
+}
+
+// sum is sum, avg and stddev, of the number of rows, that of those in range, the sum, and that of the squares.
+func (f function) sum(a *batch.Aggregation, states cells) (value.Value, error) {
+	n, err := states.int(f.states[0])
+	if err != nil {
+		return value.Value{}, err
+	}
+	inRange, err := states.int(f.states[1])
+	switch {
+	case err != nil:
+		return value.Value{}, err
+	case inRange != n:
+		return value.Value{}, errValueRange
+	case n == 0 || n == 1 && a.Function == batch.Stddev:
+		return value.Null(), nil
+	}
+	sums := make([]*big.Int, 0, 4)
+	for i := 2; i < len(f.states); i += 2 {
+		high, err := states.int(f.states[i])
+		if err != nil {
+			return value.Value{}, err
+		}
+		low, err := states.int(f.states[i+1])
+		if err != nil {
+			return value.Value{}, err
+		}
+		sum := big.NewInt(high)
+		sums = append(sums, sum.Lsh(sum, 32).Add(sum, big.NewInt(low)))
+	}
+	scale := exact.Scale(a.Decimals)
+	switch {
+	case a.Function == batch.Sum && a.OfType == value.Integer:
+		if !sums[0].IsInt64() {
+			return value.Value{}, errSumRange
+		}
+		return value.OfInt(sums[0].Int64()), nil
+	case a.Function == batch.Sum:
+		return value.OfFloat(exact.Float(sums[0], scale)), nil
+	case a.Function == batch.Avg:
+		return value.OfFloat(exact.Float(sums[0], scale) / float64(n)), nil
+	}
+	squares := sums[1].Lsh(sums[1], 32) // (2^32 high + low)²
+	squares.Add(squares, sums[2].Lsh(sums[2], 1))
+	squares.Lsh(squares, 32).Add(squares, sums[3])
+	return value.OfFloat(exact.Deviation(n, sums[0], squares, scale)), nil
+}
+
+// beyond says of which entity a value cannot be computed.
+func beyond(plan *batch.Plan, a *batch.Aggregation, key []value.Value, why error) error {
+	if !errors.Is(why, errSumRange) && !errors.Is(why, errRatioRange) && !errors.Is(why, errValueRange) {
+		return why
+	}
+	return fault.New(fault.Unprocessable, "sum-out-of-range", "%s of %s: %s", a.Feature.Name, entityText(plan, key), why).
+		At("aggregate", a.Feature.Name, "%s: a shorter window, fewer decimals or a condition keeps it in range", why)
+}
+
+// entityText names an entity: customer 12, or trip driver_id=1,region=eu.
+func entityText(plan *batch.Plan, key []value.Value) string {
+	text := plan.Target.EntityType.Name + " "
+	for i, k := range plan.Keys {
+		if i > 0 {
+			text += ","
+		}
+		if len(plan.Keys) > 1 {
+			text += k.Name + "="
+		}
+		text += string(value.AppendText(nil, key[i]))
+	}
+	return fault.Shorten(text)
+}
