@@ -82,10 +82,12 @@ func (w *world) script(path string, c storetest.Case) (told int) {
 		require.NoError(w, run.read(statement), "%s:%d", path, statement.Line)
 	}
 	require.NotEmpty(w, run.asked, "%s: %s asks nothing", path, c.Name)
-	for _, h := range w.homes() {
-		if len(run.only) > 0 && !slices.Contains(run.only, h.name) {
-			continue
-		}
+	able := slices.DeleteFunc(w.homes(), func(h *home) bool { return len(run.only) > 0 && !slices.Contains(run.only, h.name) })
+	if w.OneHome && len(able) > 0 {
+		i := w.number % len(able)
+		able = able[i : i+1]
+	}
+	for _, h := range able {
 		told++
 		w.tb.(*testing.T).Run(h.name, func(t *testing.T) {
 			outer := w.tb

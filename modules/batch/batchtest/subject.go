@@ -23,6 +23,9 @@ type Subject struct {
 	Leftovers func(t testing.TB) []string
 
 	Random int // how many random definitions
+
+	// OneHome is for engines that are slow: each scripted case is told in one of the homes that it holds in, the next case in the next. The failures are provoked in all.
+	OneHome bool
 }
 
 // Places are where tables and files of tests are.

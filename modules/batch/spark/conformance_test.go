@@ -29,6 +29,7 @@ import (
 func settings(t *testing.T, config batch.Config) batch.Config {
 	config.SparkHome, config.SparkJar = os.Getenv("FEATURESTORE_TEST_SPARK_HOME"), os.Getenv("FEATURESTORE_TEST_SPARK_JAR")
 	if config.SparkHome == "" {
+		require.NotEqual(t, "required", os.Getenv("FEATURESTORE_TEST_SERVERS"), "FEATURESTORE_TEST_SPARK_HOME names no Spark")
 		t.Skip("FEATURESTORE_TEST_SPARK_HOME names no Spark: scripts/test spark installs one")
 	}
 	return config
@@ -143,8 +144,8 @@ func TestEngine(t *testing.T) {
 	engine.start = newWarm(t, config, "").start(t)
 	batchtest.Run(t, batchtest.Subject{
 		Engine: engine, Config: config, Places: places,
-		Homes:  []string{"events", "history", "table", "csv"},
-		Random: count(30, 500),
+		Homes: batchtest.Homes(), OneHome: os.Getenv("FEATURESTORE_TEST_FULL") != "1",
+		Random: count(20, 500),
 		Offline: storetest.OfflineEngine{Open: func(t testing.TB, place string) store.Offline {
 			h := fnv.New64a()
 			_, _ = h.Write([]byte(t.Name() + " " + place))

@@ -58,14 +58,12 @@ func said(end *ended, job *batch.Job) error {
 	if strings.HasPrefix(s.Cause, "org.postgresql.") || strings.HasPrefix(s.Cause, "java.net.") {
 		message = firstLine(s.CauseMessage)
 	}
-	for _, text := range []string{s.Message, s.CauseMessage} {
-		if _, reason, found := strings.Cut(text, complaint); found {
-			reason, _, _ = strings.Cut(firstLine(reason), `"`)
-			if strings.HasPrefix(reason, "the SQL ") {
-				return fault.New(fault.Unprocessable, "computation-failed", "%s", reason).At("sql", "", "%s", reason)
-			}
-			return fault.New(fault.Unprocessable, "bad-event", "%s", reason).At("source", "", "%s", reason)
+	if _, reason, found := strings.Cut(message, complaint); found {
+		reason, _, _ = strings.Cut(strings.TrimSuffix(reason, `"`), " SQLSTATE: ")
+		if strings.HasPrefix(reason, "the SQL ") {
+			return fault.New(fault.Unprocessable, "computation-failed", "%s", reason).At("sql", "", "%s", reason)
 		}
+		return fault.New(fault.Unprocessable, "bad-event", "%s", reason).At("source", "", "%s", reason)
 	}
 	switch {
 	case strings.HasPrefix(s.Cause, "java.net.") || strings.HasPrefix(s.Cause, "org.postgresql.") && (strings.HasPrefix(s.SQLState, "08") || strings.HasPrefix(s.SQLState, "28") || strings.HasPrefix(s.SQLState, "57P")):
