@@ -11,6 +11,7 @@ import (
 	"featurestore/modules/batch"
 	"featurestore/modules/batch/local"
 	"featurestore/modules/batch/postgres"
+	"featurestore/modules/batch/spark"
 	"featurestore/modules/registry"
 	"featurestore/modules/store"
 	"featurestore/modules/validation"
@@ -33,7 +34,11 @@ func newPipelines(c *config.Config, f *folder, parts batch.Parts, guards *valida
 			settings.Folder = f.file("batch")
 		}
 	}
-	parts.Engines = []batch.Engine{local.New(settings), postgres.New(settings, c.Engines.Offline == config.Postgres)}
+	inPostgres, url := c.Engines.Offline == config.Postgres, ""
+	if inPostgres {
+		url = c.Postgres.URL.Reveal()
+	}
+	parts.Engines = []batch.Engine{local.New(settings), postgres.New(settings, inPostgres), spark.New(settings, url)}
 	runner := batch.NewRunner(settings, parts)
 	return &pipelines{runner, batch.NewPreviews(settings, batch.PreviewParts{
 		Definitions: parts.Definitions, Compiler: parts.Plans, Engines: parts.Engines, Folder: runner.Folder, Clock: parts.Clock,

@@ -25,11 +25,11 @@ type Config struct {
 	ChunkTicks   int           // and at most so many ticks
 	MinRowsRatio float64       // of the usual number of rows from upstream, below which a run is held, where the pipeline does not say
 	Roots        []string      // name=folder: below it are files that pipelines may read
+	Connections  []string      // name=file or name=$VARIABLE: where the URL of a PostgreSQL is that pipelines may read
 	SparkHome    string        // the folder of a Spark; "": it is looked for
 	SparkMaster  string        // of the engine spark; "": as many threads of this machine as Threads says
 	SparkJar     string        // the JDBC driver of PostgreSQL; "": Spark has one
 	SparkConf    []string      // name=value: settings of Spark besides, of those that sparkSettings names
-	Connections  []string      // name=file or name=$VARIABLE: where the URL of a PostgreSQL is that pipelines may read
 }
 
 // DefaultConfig holds what config/default.yaml explains.

@@ -24,6 +24,7 @@ type function struct {
 //   - min, max, greatest, least and ORDER BY order texts by their bytes; greatest and least leave nulls out.
 //   - lower and upper are for ASCII letters; length counts characters.
 //   - date_trunc takes its unit as a text: second, minute, hour, day, week (from Monday), month, quarter, year; extract takes minute … year.
+//   - a query within a SELECT with GROUP BY that reads its join keys stands in an aggregate there: max((SELECT count(*) FROM … WHERE …)); Spark fails otherwise.
 //   - OVER and percentile_cont need an order that leaves nothing open: NULLS FIRST or NULLS LAST is written where a column can be null.
 var functions = map[string]function{
 	"count":           {most: 1, aggregate: true, distinct: true, framed: true},
@@ -33,7 +34,6 @@ var functions = map[string]function{
 	"bool_and":        {least: 1, most: 1, aggregate: true},
 	"bool_or":         {least: 1, most: 1, aggregate: true},
 	"percentile_cont": {tree: "quantile_cont", least: 1, most: 1, aggregate: true, within: true},
-	"percentile_disc": {tree: "quantile_disc", least: 1, most: 1, aggregate: true, within: true},
 
 	"row_number":  {window: true},
 	"rank":        {window: true},
@@ -68,6 +68,7 @@ var refusedFunctions = map[string]string{
 	"stddev_samp":           "its last digits differ between engines; declare it under aggregate",
 	"variance":              "its last digits differ between engines",
 	"median":                "PostgreSQL has none; write percentile_cont(0.5) WITHIN GROUP (ORDER BY x)",
+	"percentile_disc":       "Spark makes a FLOAT of it; write percentile_cont, or use row_number() OVER (…)",
 	"mode":                  "engines choose differently among the most frequent",
 	"count_if":              "PostgreSQL has none; write count(*) FILTER (WHERE …)",
 	"max_by":                "PostgreSQL has none; use row_number() OVER (…)",

@@ -87,7 +87,7 @@ func (s *statement) write(job *batch.Job) string {
 	var states, finished []string
 	for i, state := range s.states {
 		name := "s" + strconv.Itoa(i)
-		states, finished = append(states, ", "+state+" AS "+name), append(finished, ", "+strings.ReplaceAll(s.finished[i], "%s", name))
+		states, finished = append(states, ", "+state+" AS "+name), append(finished, ", "+strings.ReplaceAll(s.finished[i], "%s", name)+" AS r"+strconv.Itoa(i))
 	}
 	fmt.Fprintf(&b, ") SELECT %s, tick_us%s FROM (SELECT %s, tick_us%s FROM x GROUP BY %s, tick_us)", key, strings.Join(finished, ""), key, strings.Join(states, ""), key)
 	return b.String()

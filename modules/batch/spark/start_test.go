@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -277,4 +279,50 @@ func TestDatabaseThatGoesAway(t *testing.T) {
 	require.Empty(t, why)
 	err = explain(t.Context(), start(t.Context(), in, w, job), job)
 	fails(t, err, "source-unreachable", "Spark cannot read PostgreSQL: Connection")
+}
+
+// A cluster of its own: a master and two workers on this machine.
+func TestCluster(t *testing.T) {
+	engine, job := started(t, "")
+	in, why := find(engine.config)
+	require.Empty(t, why)
+	port := strconv.Itoa(freePort(t))
+	folder, master := t.TempDir(), "spark://127.0.0.1:"+port
+	run := func(class string, args ...string) {
+		cmd := exec.Command(filepath.Join(in.home, "bin", "spark-class"), append([]string{"org.apache.spark.deploy." + class}, args...)...)
+		cmd.Env = append(os.Environ(), "SPARK_HOME="+in.home, "PYSPARK_PYTHON="+in.python, "SPARK_LOCAL_IP=127.0.0.1", "SPARK_DAEMON_MEMORY=128m", "SPARK_DAEMON_JAVA_OPTS=-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
+		cmd.Dir = folder
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+		require.NoError(t, cmd.Start())
+		t.Cleanup(func() {
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			_ = cmd.Wait()
+		})
+	}
+	run("master.Master", "--host", "127.0.0.1", "--port", port, "--webui-port", "0")
+	for _, worker := range []string{"one", "two"} {
+		run("worker.Worker", "--host", "127.0.0.1", "--webui-port", "0", "--cores", "1", "--memory", "600m", "--work-dir", filepath.Join(folder, worker), master)
+	}
+	engine.config.SparkMaster = master
+	engine.config.SparkConf = []string{"spark.executor.memory=512m", "spark.driver.host=127.0.0.1", "spark.driver.bindAddress=127.0.0.1"}
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
+	staged, err := engine.Compute(t.Context(), job)
+	require.NoError(t, err)
+	require.Equal(t, int64(len(job.Ticks)), staged.Rows)
+	ran, err := filepath.Glob(filepath.Join(folder, "*", "app-*", "*"))
+	require.NoError(t, err)
+	require.Len(t, ran, 2, "an executor of each worker")
+}
+
+func freePort(t *testing.T) int {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close() //nolint:errcheck // nothing came to it
+	return listener.Addr().(*net.TCPAddr).Port
 }
