@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,17 +22,19 @@ import (
 	"featurestore/app/fault"
 	"featurestore/modules/batch"
 	"featurestore/modules/batch/batchtest"
+	"featurestore/modules/batch/local"
 	"featurestore/modules/store"
 	"featurestore/modules/store/sqlite"
 	"featurestore/modules/store/storetest"
 	"featurestore/modules/store/storetest/servers"
+	"featurestore/modules/store/table"
 )
 
-// started is an engine that starts Spark for each job, as it does for everybody, and a job of it over files.
-func started(t *testing.T, sql string) (*Engine, *batch.Job) {
+// started is an engine that starts Spark for each job, as it does for everybody, and a job of it over events in a home.
+func started(t *testing.T, home, sql string) (*Engine, *batch.Job) {
 	places, config := batchtest.NewPlaces(t, "", "")
 	engine := New(settings(t, config), "")
-	job := batchtest.Job(t, batchtest.Subject{Engine: engine, Config: config, Places: places, Offline: embedded}, "csv", sql)
+	job := batchtest.Job(t, batchtest.Subject{Engine: engine, Config: config, Places: places, Offline: embedded}, home, sql)
 	require.Empty(t, engine.Refuses(job.Plan))
 	return engine, job
 }
@@ -42,19 +46,49 @@ var embedded = storetest.OfflineEngine{Open: func(t testing.TB, place string) st
 	return s
 }}
 
-// A start from beginning to end: what is staged is all that it leaves.
+// A start from beginning to end, over the history of a group that is embedded here: what is staged is what the engine local stages, and all that it leaves.
 func TestStart(t *testing.T) {
-	engine, job := started(t, "")
+	engine, job := started(t, "history", "")
 	var told []int
 	job.Progress = func(done, _ int) { told = append(told, done) }
 	staged, err := engine.Compute(t.Context(), job)
 	require.NoError(t, err)
 	require.Equal(t, int64(len(job.Ticks)), staged.Rows)
 	require.Contains(t, told, len(job.Ticks))
+	other := *job
+	other.Folder = t.TempDir()
+	expected, err := local.New(engine.config).Compute(t.Context(), &other)
+	require.NoError(t, err)
+	require.Equal(t, shown(t, expected), shown(t, staged))
 	left, err := filepath.Glob(filepath.Join(job.Folder, "*"))
 	require.NoError(t, err)
 	require.Equal(t, staged.Files, left)
 	require.Empty(t, processesOf(job.Folder))
+}
+
+// shown is what stands in the rows of files, sorted.
+func shown(t *testing.T, staged *batch.Staged) (rows []string) {
+	for _, path := range staged.Files {
+		file, err := table.OpenFile(path, table.Limits{})
+		require.NoError(t, err)
+		for {
+			batch, err := file.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			require.NoError(t, err)
+			for i := range batch.Rows {
+				row := ""
+				for c, cell := range batch.Row(i) {
+					row += batch.Columns[c] + "=" + cell.Display() + " "
+				}
+				rows = append(rows, row)
+			}
+		}
+		require.NoError(t, file.Close())
+	}
+	slices.Sort(rows)
+	return rows
 }
 
 func fails(t *testing.T, err error, slug, says string) {
@@ -66,7 +100,7 @@ func fails(t *testing.T, err error, slug, says string) {
 }
 
 func TestSQLThatFails(t *testing.T) {
-	engine, job := started(t, "SELECT customer_id, max(n) + 9223372036854775807 AS total FROM events WHERE event_us <= :tick GROUP BY customer_id")
+	engine, job := started(t, "csv", "SELECT customer_id, max(n) + 9223372036854775807 AS total FROM events WHERE event_us <= :tick GROUP BY customer_id")
 	_, err := engine.Compute(t.Context(), job)
 	fails(t, err, "computation-failed", "the SQL fails in Spark: long overflow")
 	require.Empty(t, processesOf(job.Folder))
@@ -78,7 +112,7 @@ func TestOutOfMemory(t *testing.T) {
 	for i := range 10 {
 		text += fmt.Sprintf(", t%d AS (SELECT customer_id, s || s || s || s AS s FROM t%d)", i+1, i)
 	}
-	engine, job := started(t, text+" SELECT customer_id, max(length(s)) AS total FROM t10 GROUP BY customer_id")
+	engine, job := started(t, "csv", text+" SELECT customer_id, max(length(s)) AS total FROM t10 GROUP BY customer_id")
 	_, err := engine.Compute(t.Context(), job)
 	fails(t, err, "too-much-memory", "raise limits.memory")
 	require.Empty(t, processesOf(job.Folder))
@@ -103,7 +137,7 @@ func whenRunning(folder string, then func(pid int)) (done chan struct{}) {
 }
 
 func TestKilledDriver(t *testing.T) {
-	engine, job := started(t, "")
+	engine, job := started(t, "csv", "")
 	killed := whenRunning(job.Folder, func(pid int) { _ = syscall.Kill(pid, syscall.SIGKILL) })
 	_, err := engine.Compute(t.Context(), job)
 	<-killed
@@ -112,7 +146,7 @@ func TestKilledDriver(t *testing.T) {
 }
 
 func TestCancelled(t *testing.T) {
-	engine, job := started(t, "")
+	engine, job := started(t, "csv", "")
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := whenRunning(job.Folder, func(int) { cancel() })
 	_, err := engine.Compute(ctx, job)
@@ -268,7 +302,7 @@ func TestDatabaseThatGoesAway(t *testing.T) {
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, gone.Close())
-	_, job := started(t, "")
+	_, job := started(t, "csv", "")
 	w, err := newWork(job)
 	require.NoError(t, err)
 	w.password = "geheim"
@@ -283,7 +317,7 @@ func TestDatabaseThatGoesAway(t *testing.T) {
 
 // A cluster of its own: a master and two workers on this machine.
 func TestCluster(t *testing.T) {
-	engine, job := started(t, "")
+	engine, job := started(t, "csv", "")
 	in, why := find(engine.config)
 	require.Empty(t, why)
 	port := strconv.Itoa(freePort(t))
