@@ -7,4 +7,6 @@
 // Declared aggregations are one statement of Spark SQL, which adds up whole numbers only (aggregate.go); what is made of these is made here (finish.go), so that the last bits
 // are those of every other engine. SQL that somebody wrote is run as the gate let it through (query.go). A job has succeeded if Spark ended with 0,
 // its status says so, and as many rows are read as it says it has written.
+//
+// Where batch.spark_master names a cluster, its machines have to see the folder of jobs at the same path.
 package spark
