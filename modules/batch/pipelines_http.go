@@ -19,7 +19,7 @@ type PipelineAnswer struct {
 	Target       string            `json:"target" doc:"The group of kind features whose features are computed"`
 	Tick         json.RawMessage   `json:"tick" doc:"hourly, daily (00:00), month_end (00:00 of the next month's first day; also monthly) or {\"cron\": \"0 2 * * *\"}"`
 	TickZone     string            `json:"tick_zone" doc:"On whose clock; empty: UTC. A time that clocks skip is at the end of the gap, one that they show twice is once"`
-	Engine       string            `json:"engine" doc:"local or postgres; empty: as batch.engine says"`
+	Engine       string            `json:"engine" doc:"local, postgres or spark; empty: as batch.engine says"`
 	Aggregate    []json.RawMessage `json:"aggregate" doc:"{feature, function, of, window, where, empty, n, decimals, numerator, denominator} for each feature. Functions: count, sum, avg, min, max, stddev, first, last, count_distinct, last_n, ratio, time_since_last. Windows: a duration such as 30d (720 hours), or lifetime. empty says what a window without events gives: nothing, null or zero"`
 	SQL          string            `json:"sql" doc:"Instead of aggregate: one SELECT over events with :tick, which is run for each tick, or without, which is run once for the ticks of a range (:from, :to] and says in event_us or event_time which of them a row is of"`
 	Schedule     json.RawMessage   `json:"schedule" doc:"When it is run: {cron or every, time_zone, jitter, deadline, retries, backoff, catch_up, paused}; null: when it is asked for"`
