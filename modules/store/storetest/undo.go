@@ -268,7 +268,7 @@ func RunUndoUnderWriters(t *testing.T, pair Pair, writes int) {
 	var reverts, retractions atomic.Int64
 	for range 2 {
 		beside.Go(func() {
-			for i := int64(0); going(); i++ {
+			for i := int64(0); going() || reverts.Load() == 0; i++ {
 				run := w.newLoad(group)
 				ids := make([]string, 0, entities/2)
 				for e := i % 2; e < entities; e += 2 {
@@ -287,7 +287,7 @@ func RunUndoUnderWriters(t *testing.T, pair Pair, writes int) {
 	}
 	beside.Go(func() {
 		random := rand.New(rand.NewPCG(5, 5))
-		for going() {
+		for going() || retractions.Load() == 0 { // those that name nothing that was observed are refused
 			retracted, err := w.Store.Retract(w.ctx, store.RetractRequest{EntityType: group.EntityType, Key: TextKey(fmt.Sprint(random.IntN(entities))),
 				EventTime: start + random.Int64N(50), Features: group.Features[:1+random.IntN(3)]})
 			if err == nil {
