@@ -3,7 +3,6 @@ package web
 import (
 	"net/http"
 	"net/url"
-	"slices"
 )
 
 // featureHead is what lists show of a feature.
@@ -43,7 +42,7 @@ type catalogue struct {
 // Get is what the page was asked for.
 func (c catalogue) Get(name string) string { return c.Asked.Get(name) }
 
-// perPage is how many features a page of the catalogue shows.
+// perPage is how many entries of a list a page shows.
 const perPage = "50"
 
 // filters are the members of the address that narrow the list; each is one of GET /features.
@@ -51,30 +50,16 @@ var filters = []string{"search", "tag", "owner", "entity_type", "group", "status
 
 func (w *Web) catalogue(r *http.Request) (any, error) {
 	c := catalogue{Asked: r.URL.Query(), Statuses: []string{"active", "draft", "deprecated", "archived"}}
-	query := url.Values{"limit": {perPage}}
-	for _, name := range append(slices.Clone(filters), "page_token") {
-		if given := c.Asked.Get(name); given != "" {
-			query.Set(name, given)
-		}
-	}
 	var found struct {
 		Features []featureHead `json:"features"`
 		Total    int           `json:"total"`
 		Next     string        `json:"next_page_token"`
 	}
-	if err := w.api.get(r.Context(), "/features", query, &found); err != nil {
+	if err := w.api.get(r.Context(), "/features", narrowed(c.Asked, filters, perPage), &found); err != nil {
 		return nil, err
 	}
 	c.Features, c.Total = found.Features, found.Total
-	if found.Next != "" {
-		next := url.Values{"page_token": {found.Next}}
-		for _, name := range filters {
-			if given := c.Asked.Get(name); given != "" {
-				next.Set(name, given)
-			}
-		}
-		c.Next = "/admin/catalogue?" + next.Encode()
-	}
+	c.Next = nextPage("/admin/catalogue", c.Asked, filters, found.Next)
 	all := url.Values{"limit": {"1000"}}
 	var types struct {
 		EntityTypes []definition `json:"entity_types"`

@@ -113,3 +113,28 @@ func path(segments ...string) string {
 	}
 	return b.String()
 }
+
+// narrowed is what a page's address asks of a list of the API: those filters that it names, and the page.
+func narrowed(asked url.Values, filters []string, perPage string) url.Values {
+	query := url.Values{"limit": {perPage}}
+	for _, name := range append(filters[:len(filters):len(filters)], "page_token") {
+		if given := asked.Get(name); given != "" {
+			query.Set(name, given)
+		}
+	}
+	return query
+}
+
+// nextPage is the address of the page of a list that comes after the one that was asked for; "" if that is the last.
+func nextPage(at string, asked url.Values, filters []string, token string) string {
+	if token == "" {
+		return ""
+	}
+	next := url.Values{"page_token": {token}}
+	for _, name := range filters {
+		if given := asked.Get(name); given != "" {
+			next.Set(name, given)
+		}
+	}
+	return at + "?" + next.Encode()
+}

@@ -25,28 +25,14 @@ var reportFilters = []string{"group", "rule", "status"}
 
 func (w *Web) quality(r *http.Request) (any, error) {
 	q := quality{Asked: r.URL.Query()}
-	query, next := url.Values{"limit": {"50"}}, url.Values{}
-	for _, name := range reportFilters {
-		if given := q.Get(name); given != "" {
-			query.Set(name, given)
-			next.Set(name, given)
-		}
-	}
-	if token := q.Get("page_token"); token != "" {
-		query.Set("page_token", token)
-	}
 	var found struct {
 		Reports []reportHead `json:"reports"`
 		Next    string       `json:"next_page_token"`
 	}
-	if err := w.api.get(r.Context(), "/reports", query, &found); err != nil {
+	if err := w.api.get(r.Context(), "/reports", narrowed(q.Asked, reportFilters, perPage), &found); err != nil {
 		return nil, err
 	}
-	q.Reports = found.Reports
-	if found.Next != "" {
-		next.Set("page_token", found.Next)
-		q.Next = "/admin/quality?" + next.Encode()
-	}
+	q.Reports, q.Next = found.Reports, nextPage("/admin/quality", q.Asked, reportFilters, found.Next)
 	var rules struct {
 		Rules []ruleHead `json:"rules"`
 	}
@@ -140,27 +126,13 @@ var quarantineFilters = []string{"group", "rule", "run_id", "state"}
 
 func (w *Web) quarantine(r *http.Request) (any, error) {
 	p := quarantinePage{Asked: r.URL.Query()}
-	query, next := url.Values{"limit": {"50"}}, url.Values{}
-	for _, name := range quarantineFilters {
-		if given := p.Get(name); given != "" {
-			query.Set(name, given)
-			next.Set(name, given)
-		}
-	}
-	if token := p.Get("page_token"); token != "" {
-		query.Set("page_token", token)
-	}
 	var found struct {
 		Rows []quarantined `json:"rows"`
 		Next string        `json:"next_page_token"`
 	}
-	if err := w.api.get(r.Context(), "/quarantine", query, &found); err != nil {
+	if err := w.api.get(r.Context(), "/quarantine", narrowed(p.Asked, quarantineFilters, perPage), &found); err != nil {
 		return nil, err
 	}
-	p.Rows = found.Rows
-	if found.Next != "" {
-		next.Set("page_token", found.Next)
-		p.Next = "/admin/quarantine?" + next.Encode()
-	}
+	p.Rows, p.Next = found.Rows, nextPage("/admin/quarantine", p.Asked, quarantineFilters, found.Next)
 	return p, nil
 }

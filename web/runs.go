@@ -20,28 +20,14 @@ var runFilters = []string{"kind", "subject", "state"}
 
 func (w *Web) runs(r *http.Request) (any, error) {
 	p := runsPage{Asked: r.URL.Query()}
-	query, next := url.Values{"limit": {"50"}}, url.Values{}
-	for _, name := range runFilters {
-		if given := p.Get(name); given != "" {
-			query.Set(name, given)
-			next.Set(name, given)
-		}
-	}
-	if token := p.Get("page_token"); token != "" {
-		query.Set("page_token", token)
-	}
 	var found struct {
 		Runs []runHead `json:"runs"`
 		Next string    `json:"next_page_token"`
 	}
-	if err := w.api.get(r.Context(), "/runs", query, &found); err != nil {
+	if err := w.api.get(r.Context(), "/runs", narrowed(p.Asked, runFilters, perPage), &found); err != nil {
 		return nil, err
 	}
-	p.Runs = found.Runs
-	if found.Next != "" {
-		next.Set("page_token", found.Next)
-		p.Next = "/admin/runs?" + next.Encode()
-	}
+	p.Runs, p.Next = found.Runs, nextPage("/admin/runs", p.Asked, runFilters, found.Next)
 	return p, nil
 }
 

@@ -3,6 +3,7 @@ package batch
 import (
 	"time"
 
+	"featurestore/app/fault"
 	"featurestore/modules/batch/gate"
 	"featurestore/modules/batch/tick"
 	"featurestore/modules/registry"
@@ -120,4 +121,19 @@ type Aggregation struct {
 	Decimals int           // of sum, avg and stddev of FLOAT, 0 to 9; 0 for INTEGER
 
 	Numerator, Denominator *Aggregation // of ratio
+}
+
+// EntityText names an entity by its join keys, as a person reads it: customer 12, or trip driver_id=1,region=eu.
+func (p *Plan) EntityText(key []value.Value) string {
+	text := p.Target.EntityType.Name + " "
+	for i, k := range p.Keys {
+		if i > 0 {
+			text += ","
+		}
+		if len(p.Keys) > 1 {
+			text += k.Name + "="
+		}
+		text += string(value.AppendText(nil, key[i]))
+	}
+	return fault.Shorten(text)
 }

@@ -50,7 +50,7 @@ func (g *gathering) entity(key []value.Value) error {
 func (g *gathering) event(time, seq int64) ([]value.Value, error) {
 	if g.at.bytes > 2*blockEvents*(bytesOfEvent+bytesOfValue*(1+g.at.width)) && g.job.Memory > 0 && int64(g.at.bytes) > g.job.Memory/4 {
 		return nil, fault.New(fault.Unprocessable, "too-much-memory", "the events of %s alone take more memory than the limit of %d MB allows: raise limits.memory",
-			entityText(g.job.Plan, g.at.keys[len(g.at.keys)-1]), g.job.Memory>>20).At("limits.memory", "", "is too small for one entity's events")
+			g.job.Plan.EntityText(g.at.keys[len(g.at.keys)-1]), g.job.Memory>>20).At("limits.memory", "", "is too small for one entity's events")
 	}
 	return g.at.add(time, seq), nil
 }

@@ -2,9 +2,7 @@ package local
 
 import (
 	"context"
-	"fmt"
 	"sort"
-	"strings"
 
 	"featurestore/app/fault"
 	"featurestore/modules/batch"
@@ -126,15 +124,6 @@ func explainEntity(err error, plan *batch.Plan, key []value.Value) error {
 	if !ok {
 		return err
 	}
-	return fault.New(fault.Unprocessable, "sum-out-of-range", "%s of %s: %s", f.of.Feature.Name, entityText(plan, key), f.err).
+	return fault.New(fault.Unprocessable, "sum-out-of-range", "%s of %s: %s", f.of.Feature.Name, plan.EntityText(key), f.err).
 		At("aggregate", f.of.Feature.Name, "%s: fewer decimals, a shorter window or a condition keeps it in range", f.err)
-}
-
-// entityText names an entity: customer_id=7.
-func entityText(plan *batch.Plan, key []value.Value) string {
-	parts := make([]string, len(key))
-	for i, v := range key {
-		parts[i] = fmt.Sprintf("%s=%s", plan.Keys[i].Name, value.AppendText(nil, v))
-	}
-	return strings.Join(parts, ",")
 }

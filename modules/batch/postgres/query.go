@@ -48,14 +48,14 @@ func run(ctx context.Context, tx pgx.Tx, job *batch.Job, of *relation, from int6
 		}
 		columns = columns[len(key):]
 		if decodeInteger(columns[1]) > 1 {
-			return fault.New(fault.Unprocessable, "entity-twice", "the SQL yields two rows of %s at one tick: group by its join keys", entityText(plan, key)).
+			return fault.New(fault.Unprocessable, "entity-twice", "the SQL yields two rows of %s at one tick: group by its join keys", plan.EntityText(key)).
 				At("sql", "", "yields an entity twice at one tick")
 		}
 		tick := decodeInteger(columns[0])
 		for i, f := range plan.Outputs {
 			var err error
 			if row[i], err = yieldedValue(f.ValueType, columns[2+i]); err != nil {
-				return fault.New(fault.Unprocessable, "computation-failed", "the SQL yields for %s of %s what is no %s: %s", f.Name, entityText(plan, key), f.ValueType, err).
+				return fault.New(fault.Unprocessable, "computation-failed", "the SQL yields for %s of %s what is no %s: %s", f.Name, plan.EntityText(key), f.ValueType, err).
 					At("sql", "", "yields what is no %s", f.ValueType)
 			}
 		}

@@ -185,21 +185,6 @@ func beyond(plan *batch.Plan, a *batch.Aggregation, key []value.Value, why error
 	if !errors.Is(why, errSumRange) && !errors.Is(why, errRatioRange) && !errors.Is(why, errValueRange) {
 		return why
 	}
-	return fault.New(fault.Unprocessable, "sum-out-of-range", "%s of %s: %s", a.Feature.Name, entityText(plan, key), why).
+	return fault.New(fault.Unprocessable, "sum-out-of-range", "%s of %s: %s", a.Feature.Name, plan.EntityText(key), why).
 		At("aggregate", a.Feature.Name, "%s: a shorter window, fewer decimals or a condition keeps it in range", why)
-}
-
-// entityText names an entity: customer 12, or trip driver_id=1,region=eu.
-func entityText(plan *batch.Plan, key []value.Value) string {
-	text := plan.Target.EntityType.Name + " "
-	for i, k := range plan.Keys {
-		if i > 0 {
-			text += ","
-		}
-		if len(plan.Keys) > 1 {
-			text += k.Name + "="
-		}
-		text += string(value.AppendText(nil, key[i]))
-	}
-	return fault.Shorten(text)
 }

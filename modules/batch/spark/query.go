@@ -184,7 +184,7 @@ func yielded(job *batch.Job, ticks []int64, row cells, out *stage.Writer) error 
 		return err
 	}
 	if n > 1 {
-		return fault.New(fault.Unprocessable, "entity-twice", "the SQL yields two rows of %s at one tick: group by its join keys", entityText(plan, key)).
+		return fault.New(fault.Unprocessable, "entity-twice", "the SQL yields two rows of %s at one tick: group by its join keys", plan.EntityText(key)).
 			At("sql", "", "yields an entity twice at one tick")
 	}
 	if !slices.Contains(ticks, tick) {
@@ -192,7 +192,7 @@ func yielded(job *batch.Job, ticks []int64, row cells, out *stage.Writer) error 
 	}
 	for i, f := range plan.Outputs {
 		if values[i], err = yieldedValue(f.ValueType, row, len(key)+2+i); err != nil {
-			return fault.New(fault.Unprocessable, "computation-failed", "the SQL yields for %s of %s what is no %s: %s", f.Name, entityText(plan, key), f.ValueType, err).
+			return fault.New(fault.Unprocessable, "computation-failed", "the SQL yields for %s of %s what is no %s: %s", f.Name, plan.EntityText(key), f.ValueType, err).
 				At("sql", "", "yields what is no %s", f.ValueType)
 		}
 	}
