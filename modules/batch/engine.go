@@ -37,7 +37,7 @@ type Job struct {
 	From   int64   // the tick before the first of Ticks, in µs: for the :from of SQL
 	Events Events  // of a plan whose source is a group; nil for others
 
-	Folder  string // exists, is empty and for this job alone
+	Folder  string // an absolute path; it exists, is empty and for this job alone
 	Memory  int64  // bytes
 	Threads int
 	Timeout time.Duration // 0: none

@@ -28,6 +28,9 @@ func openStaging(root string) (_ *staging, err error) {
 			err = fmt.Errorf("the folder %s for what pipelines compute cannot be used: %w", root, err)
 		}
 	}()
+	if root, err = filepath.Abs(root); err != nil { // engines start programs that work elsewhere
+		return nil, err
+	}
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return nil, err
 	}

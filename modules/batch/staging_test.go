@@ -34,3 +34,14 @@ func TestStagingOfDeadProcessesIsRemoved(t *testing.T) {
 	require.NoDirExists(t, third.path)
 	require.NoError(t, living.close())
 }
+
+// What an engine starts works in another folder than this process.
+func TestStagingIsAtAnAbsolutePath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	opened, err := openStaging("data/batch")
+	require.NoError(t, err)
+	defer opened.close()
+	folder, err := opened.folder("run")
+	require.NoError(t, err)
+	require.True(t, filepath.IsAbs(folder), folder)
+}
