@@ -38,7 +38,9 @@ func newPipelines(c *config.Config, f *folder, parts batch.Parts, guards *valida
 	if inPostgres {
 		url = c.Postgres.URL.Reveal()
 	}
-	parts.Engines = []batch.Engine{local.New(settings), postgres.New(settings, inPostgres), spark.New(settings, url)}
+	pushed := postgres.New(settings, inPostgres)
+	sources := spark.Sources{Tables: pushed.Events, Spool: func(ctx context.Context, job *batch.Job) (string, error) { return local.Spool(ctx, settings, job) }}
+	parts.Engines = []batch.Engine{local.New(settings), pushed, spark.New(settings, url, sources)}
 	runner := batch.NewRunner(settings, parts)
 	return &pipelines{runner, batch.NewPreviews(settings, batch.PreviewParts{
 		Definitions: parts.Definitions, Compiler: parts.Plans, Engines: parts.Engines, Folder: runner.Folder, Clock: parts.Clock,

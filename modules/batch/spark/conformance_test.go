@@ -140,7 +140,7 @@ func TestEngine(t *testing.T) {
 	url, schema := servers.Postgres(t)
 	places, config := batchtest.NewPlaces(t, url, schema+"_tables")
 	config = settings(t, config)
-	engine := New(config, url)
+	engine := engineFor(config, url)
 	engine.start = newWarm(t, config, "").start(t)
 	batchtest.Run(t, batchtest.Subject{
 		Engine: engine, Config: config, Places: places,

@@ -7,9 +7,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"featurestore/app/fault"
 	"featurestore/modules/batch"
-	"featurestore/modules/batch/postgres"
 	"featurestore/modules/batch/stage"
 )
 
@@ -17,13 +18,21 @@ import (
 type Engine struct {
 	config  batch.Config
 	offline string // the URL of the offline store, where it is a PostgreSQL
-	tables  *postgres.Engine
+	sources Sources
 	start   func(ctx context.Context, in *installation, w *work, job *batch.Job) error // runs the program; tests have one that runs already
 }
 
+// Sources is how the other engines read events; they are passed in, since Spark reads the same ones.
+type Sources struct {
+	// Tables calls use with a query of the events of a plan that are in a PostgreSQL, in the transaction that sees them.
+	Tables func(ctx context.Context, job *batch.Job, use func(ctx context.Context, tx pgx.Tx, query string) error) error
+	// Spool writes the events of other sources into a Parquet file of the job's folder.
+	Spool func(ctx context.Context, job *batch.Job) (path string, err error)
+}
+
 // New makes the engine. offline is the URL of the offline store, "" where it is no PostgreSQL.
-func New(config batch.Config, offline string) *Engine {
-	return &Engine{config: config, offline: offline, tables: postgres.New(config, offline != ""), start: start}
+func New(config batch.Config, offline string, sources Sources) *Engine {
+	return &Engine{config: config, offline: offline, sources: sources, start: start}
 }
 
 // Name is spark.

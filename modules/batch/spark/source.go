@@ -12,7 +12,6 @@ import (
 
 	"featurestore/app/fault"
 	"featurestore/modules/batch"
-	"featurestore/modules/batch/local"
 )
 
 // source says in the spec where the events are, and calls run while they are there.
@@ -20,7 +19,7 @@ func (e *Engine) source(ctx context.Context, job *batch.Job, w *work, run func(c
 	if !e.byDatabase(job.Plan) {
 		own := *job
 		own.Folder = w.folder
-		path, err := local.Spool(ctx, e.config, &own)
+		path, err := e.sources.Spool(ctx, &own)
 		if err != nil {
 			return err
 		}
@@ -28,7 +27,7 @@ func (e *Engine) source(ctx context.Context, job *batch.Job, w *work, run func(c
 		return run(ctx)
 	}
 	var running error
-	err := e.tables.Events(ctx, job, func(ctx context.Context, tx pgx.Tx, query string) error {
+	err := e.sources.Tables(ctx, job, func(ctx context.Context, tx pgx.Tx, query string) error {
 		if running = e.database(ctx, tx, job, w, query); running == nil {
 			running = run(ctx)
 		}

@@ -23,6 +23,7 @@ import (
 	"featurestore/modules/batch"
 	"featurestore/modules/batch/batchtest"
 	"featurestore/modules/batch/local"
+	"featurestore/modules/batch/postgres"
 	"featurestore/modules/store"
 	"featurestore/modules/store/sqlite"
 	"featurestore/modules/store/storetest"
@@ -33,7 +34,7 @@ import (
 // started is an engine that starts Spark for each job, as it does for everybody, and a job of it over events in a home.
 func started(t *testing.T, home, sql string) (*Engine, *batch.Job) {
 	places, config := batchtest.NewPlaces(t, "", "")
-	engine := New(settings(t, config), "")
+	engine := engineFor(settings(t, config), "")
 	job := batchtest.Job(t, batchtest.Subject{Engine: engine, Config: config, Places: places, Offline: embedded}, home, sql)
 	require.Empty(t, engine.Refuses(job.Plan))
 	return engine, job
@@ -296,7 +297,7 @@ func refusing(t *testing.T) (address string) {
 func TestDatabasesThatRefuse(t *testing.T) {
 	url, schema := servers.Postgres(t)
 	places, config := batchtest.NewPlaces(t, url, schema+"_refused")
-	engine := New(settings(t, config), "")
+	engine := engineFor(settings(t, config), "")
 	job := batchtest.Job(t, batchtest.Subject{Engine: engine, Config: config, Places: places, Offline: embedded}, "table", "")
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -375,4 +376,12 @@ func freePort(t *testing.T) int {
 	require.NoError(t, err)
 	defer listener.Close() //nolint:errcheck // nothing came to it
 	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// engineFor is the engine with what the program passes in.
+func engineFor(config batch.Config, offline string) *Engine {
+	return New(config, offline, Sources{
+		Tables: postgres.New(config, offline != "").Events,
+		Spool:  func(ctx context.Context, job *batch.Job) (string, error) { return local.Spool(ctx, config, job) },
+	})
 }
