@@ -28,13 +28,10 @@ func (a alertHead) Class() string { return stateClass(a.State) }
 func (a alertHead) Open() bool { return a.State != "resolved" }
 
 type alertsPage struct {
-	Asked    url.Values
+	asked
 	Alerts   []alertHead
 	Silences []silence
 }
-
-// Get is what the page was asked for.
-func (p alertsPage) Get(name string) string { return p.Asked.Get(name) }
 
 type silence struct {
 	ID      int64     `json:"id"`
@@ -58,7 +55,7 @@ func (w *Web) openAlerts(r *http.Request) ([]alertHead, error) {
 }
 
 func (w *Web) alerts(r *http.Request) (any, error) {
-	p := alertsPage{Asked: r.URL.Query()}
+	p := alertsPage{asked: asked{r.URL.Query()}}
 	var found struct {
 		Alerts []alertHead `json:"alerts"`
 	}

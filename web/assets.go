@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 //go:embed static
@@ -26,7 +27,7 @@ type assets struct {
 type asset struct {
 	kind   string
 	plain  []byte
-	packed []byte // by gzip; nil: it is not worth it
+	packed func() []byte // by gzip, once it is first asked for; nil: it is not worth it
 }
 
 func newAssets() (*assets, error) {
@@ -44,7 +45,7 @@ func newAssets() (*assets, error) {
 		sum := sha256.Sum256(text)
 		hashed := strings.TrimSuffix(file, extension) + "." + hex.EncodeToString(sum[:6]) + extension
 		a.names[file] = hashed
-		a.files[hashed] = asset{kind: mime.TypeByExtension(extension), plain: text, packed: pack(text)}
+		a.files[hashed] = asset{kind: mime.TypeByExtension(extension), plain: text, packed: sync.OnceValue(func() []byte { return pack(text) })}
 		return nil
 	})
 }
@@ -83,9 +84,11 @@ func (a *assets) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Vary", "Accept-Encoding")
 	body := file.plain
-	if file.packed != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		h.Set("Content-Encoding", "gzip")
-		body = file.packed
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		if packed := file.packed(); packed != nil {
+			h.Set("Content-Encoding", "gzip")
+			body = packed
+		}
 	}
 	w.Write(body) //nolint:errcheck // the browser has gone
 }

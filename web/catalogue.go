@@ -29,7 +29,7 @@ func (f featureHead) Link() string { return linkTo("feature", f.Reference) }
 func (f featureHead) Class() string { return stateClass(f.Status) }
 
 type catalogue struct {
-	Asked       url.Values // the state of the page, which the address carries
+	asked
 	Features    []featureHead
 	Total       int
 	Next        string // the address of the next page; "": this is the last
@@ -39,9 +39,6 @@ type catalogue struct {
 	Statuses    []string
 }
 
-// Get is what the page was asked for.
-func (c catalogue) Get(name string) string { return c.Asked.Get(name) }
-
 // perPage is how many entries of a list a page shows.
 const perPage = "50"
 
@@ -49,7 +46,7 @@ const perPage = "50"
 var filters = []string{"search", "tag", "owner", "entity_type", "group", "status"}
 
 func (w *Web) catalogue(r *http.Request) (any, error) {
-	c := catalogue{Asked: r.URL.Query(), Statuses: []string{"active", "draft", "deprecated", "archived"}}
+	c := catalogue{asked: asked{r.URL.Query()}, Statuses: []string{"active", "draft", "deprecated", "archived"}}
 	var found struct {
 		Features []featureHead `json:"features"`
 		Total    int           `json:"total"`

@@ -138,3 +138,9 @@ func nextPage(at string, asked url.Values, filters []string, token string) strin
 	}
 	return at + "?" + next.Encode()
 }
+
+// asked is the state of a page, which its address carries.
+type asked struct{ Asked url.Values }
+
+// Get is what the page was asked for.
+func (a asked) Get(name string) string { return a.Asked.Get(name) }

@@ -8,15 +8,12 @@ import (
 )
 
 type lookUp struct {
+	asked
 	EntityTypes  []definition
-	Asked        url.Values
 	Found        bool
 	Values       []lookedUp
 	Observations []observation
 }
-
-// Get is what the page was asked for.
-func (l lookUp) Get(name string) string { return l.Asked.Get(name) }
 
 // lookedUp is a feature of the entity.
 type lookedUp struct {
@@ -37,7 +34,7 @@ type observation struct {
 // lookUp shows all values of an entity, as they are or as they were.
 func (w *Web) lookUp(r *http.Request) (any, error) {
 	ctx := r.Context()
-	l := lookUp{Asked: r.URL.Query()}
+	l := lookUp{asked: asked{r.URL.Query()}}
 	var types struct {
 		EntityTypes []definition `json:"entity_types"`
 	}

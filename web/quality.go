@@ -8,14 +8,11 @@ import (
 )
 
 type quality struct {
-	Asked   url.Values
+	asked
 	Reports []reportHead
 	Rules   []ruleHead
 	Next    string
 }
-
-// Get is what the page was asked for.
-func (q quality) Get(name string) string { return q.Asked.Get(name) }
 
 // Statuses are all that reports can have.
 func (q quality) Statuses() []string { return []string{"pass", "warn", "fail", "error", "skipped"} }
@@ -24,7 +21,7 @@ func (q quality) Statuses() []string { return []string{"pass", "warn", "fail", "
 var reportFilters = []string{"group", "rule", "status"}
 
 func (w *Web) quality(r *http.Request) (any, error) {
-	q := quality{Asked: r.URL.Query()}
+	q := quality{asked: asked{r.URL.Query()}}
 	var found struct {
 		Reports []reportHead `json:"reports"`
 		Next    string       `json:"next_page_token"`
@@ -73,13 +70,10 @@ func (w *Web) report(r *http.Request) (any, error) {
 }
 
 type quarantinePage struct {
-	Asked url.Values
-	Rows  []quarantined
-	Next  string
+	asked
+	Rows []quarantined
+	Next string
 }
-
-// Get is what the page was asked for.
-func (p quarantinePage) Get(name string) string { return p.Asked.Get(name) }
 
 // States are all that entries can be in.
 func (p quarantinePage) States() []string {
@@ -125,7 +119,7 @@ func (q quarantined) Waiting() bool { return q.State == "waiting" }
 var quarantineFilters = []string{"group", "rule", "run_id", "state"}
 
 func (w *Web) quarantine(r *http.Request) (any, error) {
-	p := quarantinePage{Asked: r.URL.Query()}
+	p := quarantinePage{asked: asked{r.URL.Query()}}
 	var found struct {
 		Rows []quarantined `json:"rows"`
 		Next string        `json:"next_page_token"`

@@ -3,23 +3,19 @@ package web
 import (
 	"encoding/json"
 	"net/http"
-	"net/url"
 )
 
 type runsPage struct {
-	Asked url.Values
-	Runs  []runHead
-	Next  string
+	asked
+	Runs []runHead
+	Next string
 }
-
-// Get is what the page was asked for.
-func (p runsPage) Get(name string) string { return p.Asked.Get(name) }
 
 // runFilters are the members of the address that narrow the list; each is one of GET /runs.
 var runFilters = []string{"kind", "subject", "state"}
 
 func (w *Web) runs(r *http.Request) (any, error) {
-	p := runsPage{Asked: r.URL.Query()}
+	p := runsPage{asked: asked{r.URL.Query()}}
 	var found struct {
 		Runs []runHead `json:"runs"`
 		Next string    `json:"next_page_token"`

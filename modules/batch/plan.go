@@ -137,3 +137,19 @@ func (p *Plan) EntityText(key []value.Value) string {
 	}
 	return fault.Shorten(text)
 }
+
+// Settle is the value that a feature gets of what a window gave, which is null where no row was considered: of the feature's type, and absent where
+// an empty window says nothing.
+func (a *Aggregation) Settle(v value.Value) value.Value {
+	switch {
+	case v.IsNull() && a.Empty == Nothing:
+		return value.Value{}
+	case v.IsNull() && a.Empty == Zero && a.Type == value.Float:
+		return value.OfFloat(0)
+	case v.IsNull() && a.Empty == Zero:
+		return value.OfInt(0)
+	case v.Type() == value.Integer && a.Type == value.Float:
+		return v.AsFloat()
+	}
+	return v
+}

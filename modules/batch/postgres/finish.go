@@ -79,19 +79,10 @@ var (
 // finish is the value of an aggregation at a tick, of the type that it has; absent where there is nothing to say.
 func (f function) finish(a *batch.Aggregation, tick int64, states [][]byte) (value.Value, error) {
 	v, err := f.result(a, tick, states)
-	switch {
-	case err != nil:
+	if err != nil {
 		return value.Value{}, err
-	case v.IsNull() && a.Empty == batch.Nothing:
-		return value.Value{}, nil
-	case v.IsNull() && a.Empty == batch.Zero && a.Type == value.Float:
-		return value.OfFloat(0), nil
-	case v.IsNull() && a.Empty == batch.Zero:
-		return value.OfInt(0), nil
-	case v.Type() == value.Integer && a.Type == value.Float:
-		return v.AsFloat(), nil
 	}
-	return v, nil
+	return a.Settle(v), nil
 }
 
 // result is null where no row is considered.
