@@ -124,7 +124,7 @@ func TestWebPages(t *testing.T) {
 		pages := b.crawl()
 		for _, wanted := range []string{"/admin/features/orders/amount", "/admin/groups/orders", "/admin/groups/clicks", "/admin/entity-types/customer", "/admin/services/churn",
 			fmt.Sprintf("/admin/runs/%v", loaded["run_id"]), "/admin/catalogue?tag=core", "/admin/pipelines/daily", "/admin/schedules/pipeline:daily",
-			fmt.Sprintf("/admin/reports/%v", report["id"]), "/admin/quality?rule=amount_positive"} {
+			fmt.Sprintf("/admin/reports/%v", report["id"]), "/admin/rules/amount_positive"} {
 			require.Contains(t, pages, wanted)
 		}
 		overview := b.page(200, "/admin/").Find("main")

@@ -1,12 +1,10 @@
 package web
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 )
 
 // action is something a person can do. It makes one call of the API.
@@ -25,21 +23,9 @@ type answered struct {
 	Runs    []answered
 	Subject string `json:"subject"`
 	Status  string `json:"status"`
-
-	Replayed  int64 `json:"replayed"`
-	Waiting   int64 `json:"waiting"`
-	Discarded int64 `json:"discarded"`
 }
 
-// selected names the quarantined rows of a form: one, or those of a group.
-func selected(form url.Values) map[string]any {
-	if id := form.Get("id"); id != "" {
-		return map[string]any{"ids": []string{id}}
-	}
-	return map[string]any{"group": form.Get("group")}
-}
-
-// actions are all there are, by the last segment of their path.
+// actions are those of which a sentence says what came of them, by the last segment of their path; the others are in tellings.
 func actions() map[string]action {
 	materialize := func(mode string) func(*Web, url.Values) (string, string, url.Values, any) {
 		return func(_ *Web, form url.Values) (string, string, url.Values, any) {
@@ -85,40 +71,13 @@ func actions() map[string]action {
 		"profile": {"Profile", func(_ *Web, form url.Values) (string, string, url.Values, any) {
 			return http.MethodPost, "/profiles", nil, map[string]any{"group": form.Get("group")}
 		}, func(answered) string { return "A profile of it is being made." }},
-		"replay": {"Replay", func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodPost, "/quarantine/replay", nil, selected(form)
-		}, func(a answered) string {
-			return fmt.Sprintf("%s stored, %s still waiting.", plural(a.Replayed, "row"), count(a.Waiting))
-		}},
-		"discard": {"Discard", func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodPost, "/quarantine/discard", nil, selected(form)
-		}, func(a answered) string { return plural(a.Discarded, "row") + " discarded." }},
-		"acknowledge": {"Acknowledge", func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodPost, path("alerts", form.Get("id"), "acknowledge"), nil, map[string]any{"author": form.Get("by"), "note": form.Get("note")}
-		}, func(answered) string { return "Acknowledged: receivers are not reminded of it." }},
-		"silence": {"Silence", func(w *Web, form url.Values) (string, string, url.Values, any) {
-			length, err := time.ParseDuration(form.Get("for"))
-			if err != nil {
-				length = time.Hour
-			}
-			matcher := map[string]string{}
-			for _, name := range []string{"rule", "group", "feature"} {
-				if given := form.Get(name); given != "" {
-					matcher[name] = given
-				}
-			}
-			return http.MethodPost, "/silences", nil, map[string]any{"matcher": matcher, "until": w.clock().UTC().Add(length).Format(time.RFC3339), "author": form.Get("by"), "reason": form.Get("note")}
-		}, func(a answered) string { return "Silenced." }},
-		"end-silence": {"End the silence", func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodDelete, path("silences", form.Get("id")), nil, nil
-		}, func(answered) string { return "The silence has ended." }},
 	}
 }
 
 // result is what came of an action.
 type result struct {
 	Title string
-	Done  string
+	outcome
 	Run   int64 // that does it; 0: it is done
 	Wrong *problem
 	Call  string // that does the same
@@ -129,7 +88,7 @@ type result struct {
 // act does what a form asks for and shows what came of it: in place where htmx asked, else as a page.
 func (w *Web) act(out http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("action")
-	a, ok := actions()[name]
+	a, ok := actionNamed(name)
 	if !ok {
 		w.render(out, r, http.StatusNotFound, "problem", "Not found", &problem{Title: "Not found", Status: 404, Detail: "There is no such action."})
 		return
@@ -149,23 +108,19 @@ func (w *Web) act(out http.ResponseWriter, r *http.Request) {
 		return
 	}
 	method, at, query, body := a.call(w, r.PostForm)
-	var answer answered
+	var answer []byte
 	_, err := w.api.call(r.Context(), method, at, query, body, &answer)
 	res.Call = method + " " + at
-	var p *problem
-	switch {
-	case errors.As(err, &p):
-		res.Wrong = p
-	case err != nil:
+	if len(query) > 0 {
+		res.Call += "?" + query.Encode()
+	}
+	if err == nil {
+		res.outcome, res.Run, err = a.tell(answer, r.PostForm)
+	}
+	if err != nil {
 		res.Wrong = w.problemOf(r, err)
-	default:
-		if len(answer.Runs) > 0 {
-			answer.ID = answer.Runs[0].ID
-		}
-		res.Done = a.done(answer)
-		if strings.Contains(res.Done, "Run ") || strings.Contains(res.Done, "run ") {
-			res.Run = answer.ID
-		}
+	} else {
+		out.Header().Set("HX-Trigger", "acted") // parts of the page that show what has changed ask for themselves again
 	}
 	status := http.StatusOK
 	if res.Wrong != nil && res.Whole {

@@ -1,132 +1,162 @@
 package web
 
 import (
-	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 )
 
+// quality is the page of rules and time.
 type quality struct {
 	asked
-	Reports []reportHead
-	Rules   []ruleHead
-	Next    string
+	Days  []time.Time // of the table, the oldest first
+	Rules []ruleOverTime
+	Next  string
+
+	Reports  []reportHead // the newest
+	Waiting  int64        // rows in quarantine
+	Alerts   int          // that are open
+	Groups   []definition
+	Filtered bool
 }
 
-// Statuses are all that reports can have.
-func (q quality) Statuses() []string { return []string{"pass", "warn", "fail", "error", "skipped"} }
+// ruleOverTime is a rule's row of the table.
+type ruleOverTime struct {
+	ruleHead
+	Newest string // the status of the last day on which it was evaluated; "": none of those that are shown
+	Cells  []cell
+}
 
-// reportFilters are the members of the address that narrow the list; each is one of GET /reports.
-var reportFilters = []string{"group", "rule", "status"}
+// Broken is how many rules of the page were broken when they were last evaluated.
+func (q quality) Broken() (n int) {
+	for _, rule := range q.Rules {
+		if rule.Newest == "fail" || rule.Newest == "error" {
+			n++
+		}
+	}
+	return n
+}
+
+// Spans are how many days the table can show.
+func (q quality) Spans() []string { return []string{"7", "14", "31", "92"} }
+
+// ruleFilters are the members of the address that narrow the list of rules; each is one of GET /rules.
+var ruleFilters = []string{"group", "feature", "kind", "owner", "enabled"}
 
 func (w *Web) quality(r *http.Request) (any, error) {
+	ctx := r.Context()
 	q := quality{asked: asked{r.URL.Query()}}
-	var found struct {
-		Reports []reportHead `json:"reports"`
-		Next    string       `json:"next_page_token"`
-	}
-	if err := w.api.get(r.Context(), "/reports", narrowed(q.Asked, reportFilters, perPage), &found); err != nil {
-		return nil, err
-	}
-	q.Reports, q.Next = found.Reports, nextPage("/admin/quality", q.Asked, reportFilters, found.Next)
+	q.Filtered = slices.ContainsFunc(ruleFilters, func(name string) bool { return q.Get(name) != "" })
 	var rules struct {
 		Rules []ruleHead `json:"rules"`
+		Next  string     `json:"next_page_token"`
 	}
-	err := w.api.get(r.Context(), "/rules", url.Values{"limit": {"1000"}}, &rules)
-	q.Rules = rules.Rules
+	if err := w.api.get(ctx, "/rules", narrowed(q.Asked, ruleFilters, perPage), &rules); err != nil {
+		return nil, err
+	}
+	q.Next = nextPage("/admin/quality", q.Asked, append([]string{"days"}, ruleFilters...), rules.Next)
+	names := make([]string, len(rules.Rules))
+	for i, rule := range rules.Rules {
+		names[i] = rule.Name
+	}
+	days, err := w.daysOf(r, names, q.Get("days"))
+	if err != nil {
+		return nil, err
+	}
+	q.Days = days.all()
+	for _, rule := range rules.Rules {
+		q.Rules = append(q.Rules, days.row(rule, q.Days))
+	}
+	var reports struct {
+		Reports []reportHead `json:"reports"`
+	}
+	var waiting quarantineCounts
+	var groups struct {
+		Groups []definition `json:"groups"`
+	}
+	for _, one := range []struct {
+		path  string
+		query url.Values
+		into  any
+	}{
+		{"/reports", narrowed(q.Asked, []string{"group"}, "10"), &reports}, {"/quarantine/counts", nil, &waiting}, {"/groups", url.Values{"limit": {"1000"}}, &groups},
+	} {
+		one.query.Del("page_token") // which is of the rules
+		if err := w.api.get(ctx, one.path, one.query, one.into); ignoreMissing(err) != nil {
+			return nil, err
+		}
+	}
+	q.Reports, q.Waiting, q.Groups = reports.Reports, waiting.waiting(), groups.Groups
+	open, err := w.openAlerts(r)
+	q.Alerts = len(open)
 	return q, err
 }
 
-type report struct {
-	reportHead
-	Duration float64 `json:"duration_seconds"`
-	Results  []struct {
-		Rule       string          `json:"rule"`
-		Features   []string        `json:"features"`
-		Status     string          `json:"status"`
-		Reason     string          `json:"reason"`
-		Rows       int64           `json:"rows"`
-		Considered int64           `json:"considered"`
-		Null       int64           `json:"null"`
-		Bad        int64           `json:"bad"`
-		Observed   json.RawMessage `json:"observed"`
-		Expected   string          `json:"expected"`
-		Sentence   string          `json:"sentence"`
-		LookedAt   string          `json:"looked_at"`
-		Examples   []struct {
-			Row       int64           `json:"row"`
-			EntityID  json.RawMessage `json:"entity_id"`
-			EventTime string          `json:"event_time"`
-			Values    json.RawMessage `json:"values"`
-		} `json:"examples"`
-	} `json:"results"`
+// ruleDays is the answer of GET /reports/days.
+type ruleDays struct {
+	First string `json:"first"`
+	Last  string `json:"last"`
+	Rules []struct {
+		Rule string `json:"rule"`
+		Days []struct {
+			Day     string `json:"day"`
+			Status  string `json:"status"`
+			Results int64  `json:"results"`
+			Report  int64  `json:"report_id"`
+		} `json:"days"`
+	} `json:"rules"`
 }
 
-func (w *Web) report(r *http.Request) (any, error) {
-	found := report{}
-	err := w.api.get(r.Context(), path("reports", r.PathValue("id")), nil, &found)
-	return found, err
-}
-
-type quarantinePage struct {
-	asked
-	Rows []quarantined
-	Next string
-}
-
-// States are all that entries can be in.
-func (p quarantinePage) States() []string {
-	return []string{"waiting", "replayed", "discarded", "expired"}
-}
-
-// quarantined is a row that rules keep out of the stores.
-type quarantined struct {
-	ID         string          `json:"id"`
-	Group      string          `json:"group"`
-	EntityID   json.RawMessage `json:"entity_id"`
-	EventTime  string          `json:"event_time"`
-	State      string          `json:"state"`
-	Since      time.Time       `json:"quarantined_at"`
-	Features   json.RawMessage `json:"features"`
-	EntityType string          `json:"entity_type"`
-	Broken     []struct {
-		Rule     string          `json:"rule"`
-		Feature  string          `json:"feature"`
-		Value    json.RawMessage `json:"value"`
-		Expected string          `json:"expected"`
-	} `json:"broken"`
-	Source struct {
-		Way  string `json:"way"`
-		Run  int64  `json:"run_id"`
-		File string `json:"file"`
-		Row  int64  `json:"row"`
-	} `json:"source"`
-}
-
-// Class is the style of its state.
-func (q quarantined) Class() string {
-	if q.State == "waiting" {
-		return "fair"
+// daysOf is what rules came to day by day. Of no rules it is nothing.
+func (w *Web) daysOf(r *http.Request, names []string, days string) (*ruleDays, error) {
+	found := &ruleDays{}
+	if len(names) == 0 {
+		return found, nil
 	}
-	return "none"
+	query := url.Values{"rules": {strings.Join(names, ",")}}
+	if days != "" {
+		query.Set("days", days)
+	}
+	return found, w.api.get(r.Context(), "/reports/days", query, found)
 }
 
-// Waiting tells whether it can be replayed or discarded.
-func (q quarantined) Waiting() bool { return q.State == "waiting" }
-
-// quarantineFilters are the members of the address that narrow the list; each is one of GET /quarantine.
-var quarantineFilters = []string{"group", "rule", "run_id", "state"}
-
-func (w *Web) quarantine(r *http.Request) (any, error) {
-	p := quarantinePage{asked: asked{r.URL.Query()}}
-	var found struct {
-		Rows []quarantined `json:"rows"`
-		Next string        `json:"next_page_token"`
+// all are the days from the first to the last.
+func (d *ruleDays) all() (days []time.Time) {
+	first, err := time.Parse(time.DateOnly, d.First)
+	if err != nil {
+		return nil // there are no rules
 	}
-	if err := w.api.get(r.Context(), "/quarantine", narrowed(p.Asked, quarantineFilters, perPage), &found); err != nil {
-		return nil, err
+	for day := first; ; day = day.AddDate(0, 0, 1) {
+		days = append(days, day)
+		if text := day.Format(time.DateOnly); text >= d.Last {
+			return days
+		}
 	}
-	p.Rows, p.Next = found.Rows, nextPage("/admin/quarantine", p.Asked, quarantineFilters, found.Next)
-	return p, nil
+}
+
+// row is a rule's row of a table of days.
+func (d *ruleDays) row(rule ruleHead, days []time.Time) ruleOverTime {
+	row := ruleOverTime{ruleHead: rule}
+	at := map[string]cell{}
+	for _, of := range d.Rules {
+		if of.Rule != rule.Name {
+			continue
+		}
+		for _, day := range of.Days {
+			at[day.Day] = cell{day.Status, fmt.Sprintf("%s, %s: %s, the worst of %s", rule.Name, day.Day, day.Status, plural(day.Results, "result")), fmt.Sprintf("/admin/reports/%d", day.Report)}
+			row.Newest = day.Status
+		}
+	}
+	for _, day := range days {
+		text := day.Format(time.DateOnly)
+		c, judged := at[text]
+		if !judged {
+			c.Title = fmt.Sprintf("%s, %s: not evaluated", rule.Name, text)
+		}
+		row.Cells = append(row.Cells, c)
+	}
+	return row
 }

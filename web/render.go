@@ -17,7 +17,7 @@ func (w *Web) parse() (map[string]*template.Template, error) {
 		"asset": w.assets.path, "ago": ago, "exact": exact, "count": count, "percent": percent, "seconds": seconds, "joined": joined, "value": showJSON, "text": textOf,
 		"histogram": histogram, "lineage": lineageDrawing, "link": linkTo, "symbol": symbol, "class": stateClass, "allowed": w.allowed, "dict": dict, "lower": strings.ToLower,
 	})
-	base, err := base.ParseFS(templates, "templates/layout.html", "templates/parts.html")
+	base, err := base.ParseFS(templates, "templates/layout.html", "templates/parts*.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the layout of the admin page: %w", err)
 	}
@@ -28,7 +28,7 @@ func (w *Web) parse() (map[string]*template.Template, error) {
 	pages := map[string]*template.Template{}
 	for _, file := range files {
 		name := strings.TrimSuffix(strings.TrimPrefix(file, "templates/"), ".html")
-		if name == "layout" || name == "parts" {
+		if name == "layout" || strings.HasPrefix(name, "parts") {
 			continue
 		}
 		own, err := base.Clone()

@@ -153,9 +153,9 @@ func textOf(raw json.RawMessage) string {
 // symbol stands beside a colour, so that nobody depends on colours.
 func symbol(state string) string {
 	switch state {
-	case "pass", "ok", "succeeded", "active", "PRESENT", "written", "resolved", "ready", "done", "published":
+	case "pass", "ok", "succeeded", "active", "PRESENT", "written", "resolved", "ready", "done", "published", "delivered":
 		return "✓"
-	case "fail", "failed", "error", "firing", "refused", "not ready":
+	case "fail", "failed", "error", "firing", "refused", "not ready", "failing", "dead":
 		return "✕"
 	case "warn", "draft", "held", "waiting", "acknowledged", "deprecated", "OUTSIDE_MAX_AGE":
 		return "!"
@@ -179,7 +179,7 @@ func linkTo(kind, name string) string {
 	case "schedule":
 		return "/admin" + path("schedules", name)
 	case "rule":
-		return "/admin/quality?rule=" + url.QueryEscape(name)
+		return "/admin" + path("rules", name)
 	case "feature":
 		group, feature, _ := strings.Cut(name, ":")
 		return "/admin" + path("features", group, feature)

@@ -57,9 +57,17 @@ func pagesInOrder() []page {
 		{"/pipelines/{name}", "pipeline", "Pipeline", (*Web).pipeline},
 		{"/schedules/{name}", "schedule", "Schedule", (*Web).schedule},
 		{"/quality", "quality", "Quality", (*Web).quality},
+		{"/rules/{name}", "rule", "Rule", (*Web).rule},
+		{"/reports", "reports", "Reports", (*Web).reports},
 		{"/reports/{id}", "report", "Report", (*Web).report},
+		{"/proposals", "proposals", "Proposals", (*Web).proposals},
 		{"/quarantine", "quarantine", "Quarantine", (*Web).quarantine},
+		{"/quarantine/{id}", "quarantined", "Row in quarantine", (*Web).quarantinedRow},
+		{"/baselines", "baselines", "Baselines", (*Web).baselines},
 		{"/alerts", "alerts", "Alerts", (*Web).alerts},
+		{"/silences", "silences", "Silences", (*Web).silences},
+		{"/receivers", "receivers", "Receivers", (*Web).receivers},
+		{"/receivers/{name}", "receiver", "Receiver", (*Web).receiver},
 		{"/system", "system", "System", (*Web).system},
 	}
 }
@@ -113,9 +121,12 @@ func (w *Web) problemOf(r *http.Request, err error) *problem {
 type view struct {
 	Title string
 	Path  string // of the request, for the navigation
+	Here  string // the address of the page with its state
 	Query string // what was searched for
 	Now   time.Time
 	Data  any
+
+	Banners []banner
 }
 
 // render writes a page. Nothing is sent before the template has been run to its end.
@@ -125,8 +136,11 @@ func (w *Web) render(out http.ResponseWriter, r *http.Request, status int, name,
 	if r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-Boosted") != "true" {
 		frame = "content"
 	}
-	err := w.pages[name].ExecuteTemplate(&b, frame, &view{Title: title, Path: r.URL.Path, Query: r.URL.Query().Get("search"), Now: w.clock().UTC(), Data: data})
-	if err != nil {
+	v := &view{Title: title, Path: r.URL.Path, Here: r.URL.RequestURI(), Query: r.URL.Query().Get("search"), Now: w.clock().UTC(), Data: data}
+	if frame == "layout" {
+		v.Banners = w.banners(r)
+	}
+	if err := w.pages[name].ExecuteTemplate(&b, frame, v); err != nil {
 		w.log.Error("a page cannot be rendered", "page", name, "path", r.URL.Path, "error", err)
 		http.Error(out, "The page cannot be shown; the log of the server says why.", http.StatusInternalServerError)
 		return

@@ -41,17 +41,17 @@ type tab struct {
 	complaints []string
 }
 
-// open starts a server and a browser. Without Chromium the test is skipped, unless FEATURESTORE_TEST_CHROMIUM is "required".
-func open(t *testing.T) *tab {
+// open starts a server, with changes of its settings, and a browser. Without Chromium the test is skipped, unless FEATURESTORE_TEST_CHROMIUM is "required".
+func open(t *testing.T, changes ...string) *tab {
 	t.Helper()
 	chromium, err := exec.LookPath("chromium")
 	if err != nil && os.Getenv("FEATURESTORE_TEST_CHROMIUM") != "required" {
 		t.Skip("there is no chromium here")
 	}
 	require.NoError(t, err)
-	loaded, err := config.Load(config.Sources{Environment: []string{
+	loaded, err := config.Load(config.Sources{Environment: append([]string{
 		"FEATURESTORE_DATA=" + filepath.Join(t.TempDir(), "data"), "FEATURESTORE_HTTP_LISTEN=127.0.0.1:0,127.0.0.1:0", "FEATURESTORE_VALIDATION_EVERY=0s",
-	}})
+	}, changes...)})
 	require.NoError(t, err)
 	a, err := app.New(t.Context(), &loaded.Config, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
@@ -219,7 +219,7 @@ func TestActions(t *testing.T) {
 	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("article details").forEach(function (d) { d.open = true })`),
 		chromedp.SendKeys(`article form[action$="/silence"] input[name=by]`, "ann"), chromedp.SendKeys(`article form[action$="/silence"] input[name=note]`, "known"),
 		chromedp.Click(`article form[action$="/silence"] button`))
-	b.text("#result", "Silenced.")
+	b.text("#result", "Silenced until")
 	b.visit("/admin/alerts")
 	b.text("main", "silenced")
 
@@ -244,9 +244,22 @@ func TestEveryPage(t *testing.T) {
 	pages := map[string]string{
 		"overview": "/admin/", "catalogue": "/admin/catalogue", "feature": "/admin/features/orders/amount", "group": "/admin/groups/orders", "entity_type": "/admin/entity-types/customer",
 		"service": "/admin/services/churn", "look_up": "/admin/look-up?entity_type=customer&id=a", "runs": "/admin/runs", "run": fmt.Sprintf("/admin/runs/%v", loaded["run_id"]),
-		"pipelines": "/admin/pipelines", "pipeline": "/admin/pipelines/daily", "schedule": "/admin/schedules/" + url.PathEscape("pipeline:daily"), "quality": "/admin/quality",
-		"report": "/admin/reports/1", "quarantine": "/admin/quarantine?group=orders", "alerts": "/admin/alerts", "system": "/admin/system", "unknown": "/admin/groups/nothing",
+		"pipelines": "/admin/pipelines", "pipeline": "/admin/pipelines/daily", "schedule": "/admin/schedules/" + url.PathEscape("pipeline:daily"), "system": "/admin/system", "unknown": "/admin/groups/nothing",
 	}
+	b.everywhere(t, pages)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	kept := b.complaints[:0]
+	for _, text := range b.complaints { // the page that is not there is a 404, which the console tells
+		if !strings.HasSuffix(text, "/admin/groups/nothing") {
+			kept = append(kept, text)
+		}
+	}
+	b.complaints = kept
+}
+
+// everywhere looks at pages, by name and address, at both widths and in both themes.
+func (b *tab) everywhere(t *testing.T, pages map[string]string) {
 	axe := axeCore(t)
 	require.NoError(t, os.MkdirAll("screenshots", 0o755))
 	for name, path := range pages {
@@ -270,15 +283,6 @@ func TestEveryPage(t *testing.T) {
 			}
 		})
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	kept := b.complaints[:0]
-	for _, text := range b.complaints { // the page that is not there is a 404, which the console tells
-		if !strings.HasSuffix(text, "/admin/groups/nothing") {
-			kept = append(kept, text)
-		}
-	}
-	b.complaints = kept
 }
 
 // themed has the page believe that the person prefers a theme.

@@ -21,6 +21,10 @@ func (s *Store) quarantineRoutes(api huma.API) {
 		Description: "The newest first. Values of features that are tagged pii are masked; the call that reads one row shows them.",
 	}, s.listQuarantine)
 	httpapi.Register(api, huma.Operation{
+		OperationID: "count-quarantine", Method: http.MethodGet, Path: "/quarantine/counts", Tags: tags,
+		Summary: "Count the rows that rules kept out of history, by group and by what became of them",
+	}, s.countQuarantine)
+	httpapi.Register(api, huma.Operation{
 		OperationID: "get-quarantined", Method: http.MethodGet, Path: "/quarantine/{id}", Tags: tags,
 		Summary: "Read one row in quarantine",
 	}, s.getQuarantined)

@@ -51,6 +51,10 @@ func (v *Validation) Routes(api huma.API) {
 		Summary: "List evaluations of rules", Description: "The newest first, without results. They are kept for validation.report_keep.",
 	}, v.listReports)
 	httpapi.Register(api, huma.Operation{
+		OperationID: "list-report-days", Method: http.MethodGet, Path: "/reports/days", Tags: []string{"validation"},
+		Summary: "List what rules came to, day by day", Description: "Of each rule and day the worst result, whatever features and rows it was about.",
+	}, v.reportDays)
+	httpapi.Register(api, huma.Operation{
 		OperationID: "get-report", Method: http.MethodGet, Path: "/reports/{id}", Tags: []string{"validation"}, Summary: "Read what an evaluation came to",
 		Responses: map[string]*huma.Response{"200": {Description: "The report; with format=gx one result per outcome",
 			Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{OneOf: []*huma.Schema{httpapi.Schema[ReportAnswer](api), httpapi.Schema[gx.Answer](api)}}}}}},

@@ -1,0 +1,129 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// quarantinedPage is one row in quarantine, with what it observed to be mended.
+type quarantinedPage struct {
+	quarantined
+	Observed []observed
+}
+
+func (p quarantinedPage) pageTitle() string { return "Row in quarantine" }
+
+// observed is a feature of a row: what was observed of it, as a person writes it.
+type observed struct {
+	Name      string
+	ValueType string
+	Unit      string
+	As        string // value, null or absent
+	Text      string
+	Broken    []breach // what it breaks
+}
+
+// Ways are what can be said of a feature.
+func (o observed) Ways() []field {
+	return []field{{"value", "a value"}, {"null", "null"}, {"absent", "not observed"}}
+}
+
+// Long tells whether it takes more than a line.
+func (o observed) Long() bool { return len(o.Text) > 60 || o.ValueType == "JSON" }
+
+func (w *Web) quarantinedRow(r *http.Request) (any, error) {
+	ctx := r.Context()
+	p := quarantinedPage{}
+	if err := w.api.get(ctx, path("quarantine", r.PathValue("id")), nil, &p.quarantined); err != nil {
+		return nil, err
+	}
+	if !p.Waiting() {
+		return p, nil
+	}
+	var of groupHead
+	if err := w.api.get(ctx, path("groups", p.Group), nil, &of); ignoreMissing(err) != nil {
+		return nil, err
+	}
+	given := map[string]json.RawMessage{}
+	if err := json.Unmarshal(p.Features, &given); err != nil {
+		return nil, fmt.Errorf("read what a row in quarantine observed: %w", err)
+	}
+	for _, f := range of.Features {
+		if f.Status == "archived" {
+			continue
+		}
+		one := observed{Name: f.Name, ValueType: f.ValueType, Unit: f.Unit, As: "absent"}
+		if raw, ok := given[f.Name]; ok {
+			one.As, one.Text = writtenAs(raw)
+		}
+		for _, b := range p.Broken {
+			if b.Feature == f.Name {
+				one.Broken = append(one.Broken, b)
+			}
+		}
+		p.Observed = append(p.Observed, one)
+	}
+	return p, nil
+}
+
+// writtenAs is how a person writes a value: a text without quotes, all else as in JSON.
+func writtenAs(raw json.RawMessage) (as, text string) {
+	if string(bytes.TrimSpace(raw)) == "null" {
+		return "null", ""
+	}
+	if json.Unmarshal(raw, &text) == nil {
+		return "value", text
+	}
+	return "value", string(raw)
+}
+
+// valueOf is the JSON of what a person wrote for a feature of a type. What is no JSON is given as a text, of which the API says what is wrong.
+func valueOf(valueType, text string) json.RawMessage {
+	if valueType != "STRING" && valueType != "TIMESTAMP" && json.Valid([]byte(text)) {
+		return json.RawMessage(strings.TrimSpace(text))
+	}
+	quoted, _ := json.Marshal(text) // a text always is
+	return quoted
+}
+
+// amend gives a row other values, or with dry tells what it would break then. A form has for each feature as.NAME, type.NAME and value.NAME.
+func amend(title string, dry bool) telling {
+	return asking(title, func(form url.Values) (string, string, url.Values, any) {
+		document := map[string]json.RawMessage{}
+		for member := range form {
+			name, ok := strings.CutPrefix(member, "as.")
+			if !ok {
+				continue
+			}
+			switch form.Get(member) {
+			case "null":
+				document[name] = json.RawMessage("null")
+			case "value":
+				document[name] = valueOf(form.Get("type."+name), form.Get("value."+name))
+			}
+		}
+		var query url.Values
+		if dry {
+			query = url.Values{"dry_run": {"true"}}
+		}
+		return http.MethodPut, path("quarantine", form.Get("id")), query, document
+	}, func(a quarantined, form url.Values) outcome {
+		said := outcome{Done: "Saved. It breaks no rule now.", Next: []offer{{Action: "replay", Label: "Replay it", Fields: fieldsOf(form, "id")}}}
+		switch {
+		case dry && len(a.Broken) == 0:
+			said = outcome{Done: "It would break no rule. Nothing was changed."}
+		case dry:
+			said = outcome{Done: "It would still break rules. Nothing was changed.", Class: "fair"}
+		case len(a.Broken) > 0:
+			said = outcome{Done: "Saved. It goes on waiting, since it still breaks rules.", Class: "fair"}
+		}
+		for _, b := range a.Broken {
+			said.Lines = append(said.Lines, b.sentence())
+		}
+		return said
+	})
+}
