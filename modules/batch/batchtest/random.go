@@ -34,10 +34,26 @@ var (
 // randomColumns are the columns of random events.
 var randomColumns = []storetest.Column{{Name: "n", Type: value.Integer}, {Name: "x", Type: value.Float}, {Name: "s", Type: value.String}, {Name: "ok", Type: value.Boolean}, {Name: "due", Type: value.Timestamp}}
 
+// perWorld is how many definitions are told in one registry: each is checked against all that are there already.
+const perWorld = 200
+
 // runRandom compares what the engine makes of random definitions and events with the oracle.
 func runRandom(t *testing.T, s Subject) {
-	storetest.SetChecks(t, s.Random)
-	w, told, rows, refused, failure := newWorld(t, s, "r"), 0, 0, 0, ""
+	var all tally
+	for number := range (s.Random + perWorld - 1) / perWorld {
+		checks := min(perWorld, s.Random-number*perWorld)
+		t.Run(fmt.Sprintf("world %d", number), func(t *testing.T) { all.tell(t, s, fmt.Sprintf("r%dx", number), checks) })
+	}
+	t.Logf("measured: %d random definitions, %d rows compared with the oracle, %d refused as beyond range", all.told, all.rows, all.refused)
+}
+
+// tally counts what was compared.
+type tally struct{ told, rows, refused int }
+
+// tell tells so many definitions in a world of their own.
+func (all *tally) tell(t *testing.T, s Subject, label string, checks int) {
+	storetest.SetChecks(t, checks)
+	w, failure := newWorld(t, s, label), ""
 	defer func() {
 		if t.Failed() {
 			t.Log("the last failure:", failure) // rapid is silent about what it cannot repeat
@@ -53,21 +69,20 @@ func runRandom(t *testing.T, s Subject) {
 		situation := drawSituation(rt)
 		tells, err := w.tell(situation, h)
 		require.NoError(w, explained(err))
-		told++
+		all.told++
 		wanted, beyond := situation.expected(h)
 		got, err := tells.compute()
 		if beyond != nil {
 			problem, ok := fault.As(err)
 			require.True(w, ok && problem.Slug == "sum-out-of-range", "the oracle says %q, the engine %v", beyond, err)
-			refused++
+			all.refused++
 			return
 		}
 		require.NoError(w, explained(err))
 		require.Empty(w, difference(wanted, got))
-		rows += len(wanted)
+		all.rows += len(wanted)
 	})
 	w.tb = t
-	t.Logf("measured: %d random definitions, %d rows compared with the oracle, %d refused as beyond range", told, rows, refused)
 }
 
 // drawn is a test of rapid's, with folders.

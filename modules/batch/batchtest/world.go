@@ -40,7 +40,7 @@ type world struct {
 	number   int       // of the last thing that was told
 }
 
-// newWorld makes one, of whose names none is another's; label is a letter.
+// newWorld makes one, of whose names none is another's: label is no other world's of the subject, and does not end in a digit.
 func newWorld(t *testing.T, s Subject, label string) *world {
 	w := &world{label: label, tb: t, Subject: s, ctx: context.Background(), compiler: batch.NewCompiler(s.Config)}
 	log := slog.New(slog.DiscardHandler)
