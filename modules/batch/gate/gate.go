@@ -193,7 +193,7 @@ func parse(ctx context.Context, db *sql.DB, s *scanner, w *walker) (*Problem, er
 func (q *Query) describe(ctx context.Context, db *sql.DB, columns []Column) (*Problem, error) {
 	create := []string{`"event_time" TIMESTAMP`, `"event_us" BIGINT`, `"seq" BIGINT`}
 	for _, c := range columns {
-		create = append(create, `"`+c.Name+`" `+duckType(c.Type))
+		create = append(create, `"`+c.Name+`" `+DuckType(c.Type))
 	}
 	for _, statement := range []string{"CREATE TABLE events (" + strings.Join(create, ", ") + ")", "CREATE TABLE ticks (tick_us BIGINT, from_us BIGINT)"} {
 		if _, err := db.ExecContext(ctx, statement); err != nil {
@@ -226,8 +226,8 @@ func (q *Query) describe(ctx context.Context, db *sql.DB, columns []Column) (*Pr
 	return nil, rows.Err()
 }
 
-// duckType is how DuckDB holds a type in the relation events.
-func duckType(t value.Type) string {
+// DuckType is how DuckDB holds a type.
+func DuckType(t value.Type) string {
 	switch t {
 	case value.Boolean:
 		return "BOOLEAN"
@@ -239,7 +239,7 @@ func duckType(t value.Type) string {
 		return "TIMESTAMP"
 	}
 	if t.Array() {
-		return duckType(t.Element()) + "[]"
+		return DuckType(t.Element()) + "[]"
 	}
 	return "VARCHAR"
 }

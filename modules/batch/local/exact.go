@@ -1,17 +1,11 @@
 package local
 
 import (
-	"errors"
 	"math"
 	"math/big"
 	"math/bits"
-)
 
-// What arithmetic goes wrong by. Whoever computes says of which feature and entity.
-var (
-	errInputRange = errors.New("a value is too large to be added up exactly")
-	errSumRange   = errors.New("the sum is beyond INTEGER")
-	errRatioRange = errors.New("the ratio is beyond FLOAT")
+	"featurestore/modules/batch"
 )
 
 // limit63 is 2^63, where the numbers of 64 bits end.
@@ -22,7 +16,7 @@ const limit63 = 1 << 63
 func fixed(x, scale float64) (int64, error) {
 	v := math.Floor(float64(x*scale) + 0.5)
 	if v >= limit63 || v < -limit63 {
-		return 0, errInputRange
+		return 0, batch.ErrValueRange
 	}
 	return int64(v), nil
 }
@@ -72,7 +66,7 @@ func (a wide) times(n int64) (product wide, ok bool) {
 // int is the number where it has 64 bits.
 func (a wide) int() (int64, error) {
 	if a.high != int64(a.low)>>63 {
-		return 0, errSumRange
+		return 0, batch.ErrSumRange
 	}
 	return int64(a.low), nil
 }

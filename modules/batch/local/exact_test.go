@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"featurestore/modules/batch"
 )
 
 // edges are numbers around which arithmetic of so many bits goes wrong.
@@ -73,6 +75,6 @@ func TestFixed(t *testing.T) {
 	}
 	for _, x := range []float64{9.3e12, -9.3e12, 1e300, math.Inf(1)} {
 		_, err := fixed(x, 1e6)
-		require.ErrorIs(t, err, errInputRange, "%v", x)
+		require.ErrorIs(t, err, batch.ErrValueRange, "%v", x)
 	}
 }

@@ -3,9 +3,7 @@ package local
 import (
 	"context"
 	"errors"
-	"time"
 
-	"featurestore/app/fault"
 	"featurestore/modules/batch"
 )
 
@@ -33,7 +31,7 @@ func (e *Engine) Refuses(*batch.Plan) string { return "" }
 // Compute computes within the job's limits.
 func (e *Engine) Compute(ctx context.Context, job *batch.Job) (*batch.Staged, error) {
 	if job.Timeout > 0 {
-		within, cancel := context.WithTimeoutCause(ctx, job.Timeout, tookTooLong(job.Timeout))
+		within, cancel := context.WithTimeoutCause(ctx, job.Timeout, batch.TookTooLong(job.Timeout))
 		defer cancel()
 		ctx = within
 	}
@@ -48,11 +46,6 @@ func (e *Engine) Compute(ctx context.Context, job *batch.Job) (*batch.Staged, er
 		job.Progress(len(job.Ticks), len(job.Ticks))
 	}
 	return staged, nil
-}
-
-func tookTooLong(limit time.Duration) error {
-	return fault.New(fault.Unprocessable, "took-too-long", "the computation took longer than its limit of %s: raise limits.timeout, or compute fewer ticks at once", limit).
-		At("limits.timeout", limit.String(), "was reached")
 }
 
 // compute takes the events of a group as they come, and lets DuckDB read and sort all others.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"sort"
 
-	"featurestore/app/fault"
 	"featurestore/modules/batch"
 	"featurestore/modules/registry/value"
 )
@@ -57,22 +56,15 @@ func (p *pass) entity(b *block, key []value.Value, from, to int, out *rows) erro
 	if len(ticks) == 0 {
 		return nil
 	}
-	if err := p.compute(b, from, to, ticks); err != nil {
-		return explainEntity(err, p.program.plan, key)
+	if failed, err := p.compute(b, from, to, ticks); err != nil {
+		return p.program.plan.OutOfRange(failed, key, err)
 	}
 	out.add(p, key, first, p.rowsOf(len(ticks)))
 	return nil
 }
 
-// failed is an error of one aggregation.
-type failed struct {
-	of  *batch.Aggregation
-	err error
-}
-
-func (f *failed) Error() string { return f.err.Error() }
-
-func (p *pass) compute(b *block, from, to int, ticks []int64) error {
+// compute computes the terms at some ticks, and answers with an error the aggregation that has failed.
+func (p *pass) compute(b *block, from, to int, ticks []int64) (failed *batch.Aggregation, err error) {
 	for i := range p.series {
 		p.series[i].fill(b, from, to)
 	}
@@ -82,10 +74,10 @@ func (p *pass) compute(b *block, from, to int, ticks []int64) error {
 	for i := range p.program.terms {
 		t := &p.program.terms[i]
 		if err := p.term(t, &p.results[i], ticks); err != nil {
-			return &failed{t.Aggregation, err}
+			return t.Aggregation, err
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 func (p *pass) term(t *term, into *result, ticks []int64) error {
@@ -116,14 +108,4 @@ func (p *pass) rowsOf(n int) []int32 {
 		}
 	}
 	return p.kept
-}
-
-// explainEntity makes a fault of what went wrong with an entity's events.
-func explainEntity(err error, plan *batch.Plan, key []value.Value) error {
-	f, ok := err.(*failed)
-	if !ok {
-		return err
-	}
-	return fault.New(fault.Unprocessable, "sum-out-of-range", "%s of %s: %s", f.of.Feature.Name, plan.EntityText(key), f.err).
-		At("aggregate", f.of.Feature.Name, "%s: fewer decimals, a shorter window or a condition keeps it in range", f.err)
 }

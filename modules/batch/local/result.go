@@ -276,7 +276,7 @@ func (r *result) ratio(numerator, denominator *result) error {
 		}
 		f := n/by + 0 // never −0
 		if math.IsInf(f, 0) {
-			return errRatioRange
+			return batch.ErrRatioRange
 		}
 		r.bits[i], r.ok[i] = math.Float64bits(f), true
 	}

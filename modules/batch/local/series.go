@@ -125,7 +125,7 @@ func (s *series) add() {
 func (s *series) fits(low, high int32) error {
 	for _, row := range s.large {
 		if row >= low && row < high {
-			return errInputRange
+			return batch.ErrValueRange
 		}
 	}
 	return nil

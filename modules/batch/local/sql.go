@@ -92,7 +92,7 @@ func yielded(plan *batch.Plan, query string, ticks []int64) string {
 	quote := batch.DuckDB.Quote
 	var selected, order []string
 	for _, k := range plan.Keys {
-		selected, order = append(selected, "CAST(r."+quote(k.Name)+" AS "+typeOf(k.ValueType)+") AS "+quote(k.Name)), append(order, quote(k.Name))
+		selected, order = append(selected, "CAST(r."+quote(k.Name)+" AS "+gate.DuckType(k.ValueType)+") AS "+quote(k.Name)), append(order, quote(k.Name))
 	}
 	tick := strconv.FormatInt(ticks[0], 10)
 	if !plan.SQL.PerTick {
@@ -133,25 +133,7 @@ func staged(t value.Type, of string) string {
 	case value.TimestampArray:
 		return "list_transform(" + of + ", lambda t: timezone('UTC', CAST(t AS TIMESTAMP)))"
 	}
-	return "CAST(" + of + " AS " + typeOf(t) + ")"
-}
-
-// typeOf is what DuckDB calls a type.
-func typeOf(t value.Type) string {
-	switch t {
-	case value.Boolean:
-		return "BOOLEAN"
-	case value.Integer:
-		return "BIGINT"
-	case value.Float:
-		return "DOUBLE"
-	case value.Timestamp:
-		return "TIMESTAMP"
-	}
-	if t.Array() {
-		return typeOf(t.Element()) + "[]"
-	}
-	return "VARCHAR"
+	return "CAST(" + of + " AS " + gate.DuckType(t) + ")"
 }
 
 // count counts the rows of a staged file, and refuses rows without an entity and two of one entity and tick.

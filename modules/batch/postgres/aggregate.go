@@ -31,7 +31,7 @@ func aggregate(ctx context.Context, tx pgx.Tx, job *batch.Job, of *relation, out
 			a := &job.Plan.Aggregations[i]
 			v, err := s.functions[i].finish(a, tick, states)
 			if err != nil {
-				return beyond(job.Plan, a, key, err)
+				return job.Plan.OutOfRange(a, key, err)
 			}
 			row[i] = v
 		}

@@ -40,7 +40,7 @@ func (e *Engine) Compute(ctx context.Context, job *batch.Job) (*batch.Staged, er
 		return nil, fault.New(fault.Unprocessable, "engine-refuses", "%s", why)
 	}
 	if job.Timeout > 0 {
-		within, cancel := context.WithTimeoutCause(ctx, job.Timeout, tookTooLong(job.Timeout))
+		within, cancel := context.WithTimeoutCause(ctx, job.Timeout, batch.TookTooLong(job.Timeout))
 		defer cancel()
 		ctx = within
 	}

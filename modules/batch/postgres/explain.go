@@ -13,11 +13,6 @@ import (
 	"featurestore/modules/batch"
 )
 
-func tookTooLong(limit time.Duration) error {
-	return fault.New(fault.Unprocessable, "took-too-long", "the computation took longer than its limit of %s: raise limits.timeout, or compute fewer ticks at once", limit).
-		At("limits.timeout", limit.String(), "was reached")
-}
-
 // unreachable says no more of a connection than its name.
 func unreachable(connection string, cause error) error {
 	return fault.New(fault.Unprocessable, "source-unreachable", "the connection %s cannot be made", connection).At("source.connection", connection, "cannot be made").Because(cause)
@@ -62,9 +57,9 @@ func explain(ctx context.Context, err error, job *batch.Job) error {
 	}
 	switch class := said.Code[:min(2, len(said.Code))]; {
 	case said.Code == queryCancelled && job.Timeout > 0 && strings.Contains(said.Message, "timeout"):
-		return tookTooLong(job.Timeout)
+		return batch.TookTooLong(job.Timeout)
 	case said.Code == outOfRange && job.Plan.SQL == nil:
-		return fault.New(fault.Unprocessable, "sum-out-of-range", "a value is too large to be added up exactly").
+		return fault.New(fault.Unprocessable, "sum-out-of-range", "%s", batch.ErrValueRange).
 			At("aggregate", "", "fewer decimals or a condition keeps the values of sum, avg and stddev in range").Because(said)
 	case class == "53" || class == "54":
 		return fault.New(fault.Unprocessable, "too-much-memory", "PostgreSQL has no room for the computation: %s", fault.Shorten(said.Message)).

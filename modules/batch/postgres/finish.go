@@ -1,13 +1,10 @@
 package postgres
 
 import (
-	"errors"
 	"fmt"
-	"math"
 	"math/big"
 	"strconv"
 
-	"featurestore/app/fault"
 	"featurestore/modules/batch"
 	"featurestore/modules/batch/exact"
 	"featurestore/modules/registry/value"
@@ -71,11 +68,6 @@ func (s *statement) function(a *batch.Aggregation) (f function) {
 	return f
 }
 
-var (
-	errSumRange   = errors.New("the sum is beyond INTEGER")
-	errRatioRange = errors.New("the ratio is beyond FLOAT")
-)
-
 // finish is the value of an aggregation at a tick, of the type that it has; absent where there is nothing to say.
 func (f function) finish(a *batch.Aggregation, tick int64, states [][]byte) (value.Value, error) {
 	v, err := f.result(a, tick, states)
@@ -118,49 +110,34 @@ func (f function) result(a *batch.Aggregation, tick int64, states [][]byte) (val
 	return decode(a.OfType, state), nil
 }
 
-// ratio is null where a part is, or the denominator is zero.
+// ratio is the quotient of its parts.
 func (f function) ratio(a *batch.Aggregation, tick int64, states [][]byte) (value.Value, error) {
 	above, err := f.parts[0].finish(a.Numerator, tick, states)
 	if err != nil {
 		return value.Value{}, err
 	}
 	below, err := f.parts[1].finish(a.Denominator, tick, states)
-	if err != nil || above.IsNull() || below.IsNull() || below.Float() == 0 {
-		return value.Null(), err
+	if err != nil {
+		return value.Value{}, err
 	}
-	r := above.Float() / below.Float()
-	if math.IsInf(r, 0) {
-		return value.Value{}, errRatioRange
-	}
-	return value.OfFloat(r), nil
+	return batch.Quotient(above, below)
 }
 
 // sum is sum, avg and stddev, of the number of values, their sum and the sum of their squares.
 func (f function) sum(a *batch.Aggregation, states [][]byte) (value.Value, error) {
 	n := decodeInteger(states[f.states[0]])
-	if n == 0 || n == 1 && a.Function == batch.Stddev {
+	if n == 0 {
 		return value.Null(), nil
 	}
-	total, err := whole(states[f.states[1]])
-	if err != nil {
-		return value.Value{}, err
-	}
-	switch {
-	case a.Function == batch.Sum && a.OfType == value.Integer:
-		if !total.IsInt64() {
-			return value.Value{}, errSumRange
+	var sums []*big.Int
+	for _, place := range f.states[1:] {
+		sum, err := whole(states[place])
+		if err != nil {
+			return value.Value{}, err
 		}
-		return value.OfInt(total.Int64()), nil
-	case a.Function == batch.Sum:
-		return value.OfFloat(exact.Float(total, exact.Scale(a.Decimals))), nil
-	case a.Function == batch.Avg:
-		return value.OfFloat(exact.Float(total, exact.Scale(a.Decimals)) / float64(n)), nil
+		sums = append(sums, sum)
 	}
-	squares, err := whole(states[f.states[2]])
-	if err != nil {
-		return value.Value{}, err
-	}
-	return value.OfFloat(exact.Deviation(n, total, squares, exact.Scale(a.Decimals))), nil
+	return a.OfSums(n, sums[0], sums[len(sums)-1])
 }
 
 // whole is a whole number from its digits.
@@ -170,13 +147,4 @@ func whole(digits []byte) (*big.Int, error) {
 		return nil, fmt.Errorf("PostgreSQL answers %q for a whole number", digits)
 	}
 	return i, nil
-}
-
-// beyond says of which entity a value cannot be computed.
-func beyond(plan *batch.Plan, a *batch.Aggregation, key []value.Value, why error) error {
-	if !errors.Is(why, errSumRange) && !errors.Is(why, errRatioRange) {
-		return why
-	}
-	return fault.New(fault.Unprocessable, "sum-out-of-range", "%s of %s: %s", a.Feature.Name, plan.EntityText(key), why).
-		At("aggregate", a.Feature.Name, "%s: a shorter window or a condition keeps it in range", why)
 }

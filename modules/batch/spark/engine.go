@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -59,7 +58,7 @@ func (e *Engine) Compute(ctx context.Context, job *batch.Job) (staged *batch.Sta
 	}
 	in, _ := find(e.config)
 	if job.Timeout > 0 {
-		within, cancel := context.WithTimeoutCause(ctx, job.Timeout, tookTooLong(job.Timeout))
+		within, cancel := context.WithTimeoutCause(ctx, job.Timeout, batch.TookTooLong(job.Timeout))
 		defer cancel()
 		ctx = within
 	}
@@ -113,11 +112,6 @@ func (e *Engine) finish(ctx context.Context, job *batch.Job, w *work) (*batch.St
 		job.Progress(len(job.Ticks), len(job.Ticks))
 	}
 	return out.Staged(), nil
-}
-
-func tookTooLong(limit time.Duration) error {
-	return fault.New(fault.Unprocessable, "took-too-long", "the computation took longer than its limit of %s: raise limits.timeout, or compute fewer ticks at once", limit).
-		At("limits.timeout", limit.String(), "was reached")
 }
 
 // last is the newest tick of a job.

@@ -69,7 +69,7 @@ func said(end *ended, job *batch.Job) error {
 	case strings.HasPrefix(s.Cause, "java.net.") || strings.HasPrefix(s.Cause, "org.postgresql.") && (strings.HasPrefix(s.SQLState, "08") || strings.HasPrefix(s.SQLState, "28") || strings.HasPrefix(s.SQLState, "57P")):
 		return fault.New(fault.Unprocessable, "source-unreachable", "Spark cannot read PostgreSQL: %s", fault.Shorten(sentence(message))).At("source", "", "cannot be reached").Because(end)
 	case strings.HasPrefix(s.Cause, "org.postgresql.") && s.SQLState == queryCancelled && job.Timeout > 0:
-		return tookTooLong(job.Timeout)
+		return batch.TookTooLong(job.Timeout)
 	case strings.HasPrefix(s.Cause, "org.postgresql."):
 		return fault.New(fault.Unprocessable, "computation-failed", "PostgreSQL says of the source: %s", fault.Shorten(sentence(message))).At("source", "", "%s", message).Because(end)
 	case job.Plan.SQL != nil && (s.Condition != "" || s.SQLState != ""):

@@ -1,14 +1,10 @@
 package spark
 
 import (
-	"errors"
-	"math"
 	"math/big"
 	"slices"
 
-	"featurestore/app/fault"
 	"featurestore/modules/batch"
-	"featurestore/modules/batch/exact"
 	"featurestore/modules/batch/stage"
 	"featurestore/modules/registry/value"
 )
@@ -18,12 +14,6 @@ type function struct {
 	states []int // places of its own
 	parts  []function
 }
-
-var (
-	errValueRange = errors.New("a value is too large to be added up exactly")
-	errSumRange   = errors.New("the sum is beyond INTEGER")
-	errRatioRange = errors.New("the ratio is beyond FLOAT")
-)
 
 // row stages a row of the statement.
 func (s *statement) row(job *batch.Job, _ []int64, row cells, out *stage.Writer) error {
@@ -42,7 +32,7 @@ func (s *statement) row(job *batch.Job, _ []int64, row cells, out *stage.Writer)
 	for i := range s.plan.Aggregations {
 		a := &s.plan.Aggregations[i]
 		if values[i], err = s.functions[i].finish(a, tick, states); err != nil {
-			return beyond(job.Plan, a, key, err)
+			return job.Plan.OutOfRange(a, key, err)
 		}
 	}
 	return out.Add(key, tick, values)
@@ -108,21 +98,17 @@ func kept(t value.Type) value.Type {
 	return t
 }
 
-// ratio is null where a part is, or the denominator is zero.
+// ratio is the quotient of its parts.
 func (f function) ratio(a *batch.Aggregation, tick int64, states cells) (value.Value, error) {
 	above, err := f.parts[0].finish(a.Numerator, tick, states)
 	if err != nil {
 		return value.Value{}, err
 	}
 	below, err := f.parts[1].finish(a.Denominator, tick, states)
-	if err != nil || above.IsNull() || below.IsNull() || below.Float() == 0 {
-		return value.Null(), err
+	if err != nil {
+		return value.Value{}, err
 	}
-	r := above.Float() / below.Float()
-	if math.IsInf(r, 0) {
-		return value.Value{}, errRatioRange
-	}
-	return value.OfFloat(r), nil
+	return batch.Quotient(above, below)
 }
 
 // sum is sum, avg and stddev, of the number of rows, that of those in range, the sum, and that of the squares.
@@ -136,8 +122,8 @@ func (f function) sum(a *batch.Aggregation, states cells) (value.Value, error) {
 	case err != nil:
 		return value.Value{}, err
 	case inRange != n:
-		return value.Value{}, errValueRange
-	case n == 0 || n == 1 && a.Function == batch.Stddev:
+		return value.Value{}, batch.ErrValueRange
+	case n == 0:
 		return value.Null(), nil
 	}
 	sums := make([]*big.Int, 0, 4)
@@ -153,29 +139,11 @@ func (f function) sum(a *batch.Aggregation, states cells) (value.Value, error) {
 		sum := big.NewInt(high)
 		sums = append(sums, sum.Lsh(sum, 32).Add(sum, big.NewInt(low)))
 	}
-	scale := exact.Scale(a.Decimals)
-	switch {
-	case a.Function == batch.Sum && a.OfType == value.Integer:
-		if !sums[0].IsInt64() {
-			return value.Value{}, errSumRange
-		}
-		return value.OfInt(sums[0].Int64()), nil
-	case a.Function == batch.Sum:
-		return value.OfFloat(exact.Float(sums[0], scale)), nil
-	case a.Function == batch.Avg:
-		return value.OfFloat(exact.Float(sums[0], scale) / float64(n)), nil
+	if a.Function != batch.Stddev {
+		return a.OfSums(n, sums[0], nil)
 	}
 	squares := sums[1].Lsh(sums[1], 32) // (2^32 high + low)²
 	squares.Add(squares, sums[2].Lsh(sums[2], 1))
 	squares.Lsh(squares, 32).Add(squares, sums[3])
-	return value.OfFloat(exact.Deviation(n, sums[0], squares, scale)), nil
-}
-
-// beyond says of which entity a value cannot be computed.
-func beyond(plan *batch.Plan, a *batch.Aggregation, key []value.Value, why error) error {
-	if !errors.Is(why, errSumRange) && !errors.Is(why, errRatioRange) && !errors.Is(why, errValueRange) {
-		return why
-	}
-	return fault.New(fault.Unprocessable, "sum-out-of-range", "%s of %s: %s", a.Feature.Name, plan.EntityText(key), why).
-		At("aggregate", a.Feature.Name, "%s: a shorter window, fewer decimals or a condition keeps it in range", why)
+	return a.OfSums(n, sums[0], squares)
 }
