@@ -6,6 +6,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"featurestore/app/httpapi"
+	"featurestore/modules/batch/gate"
 	"featurestore/modules/registry"
 )
 
@@ -19,7 +20,8 @@ func DefinitionRoutes(api huma.API, r *registry.Registry) {
 	}, definitions{r}.list)
 	registry.DefinitionRoutes(api, r, registry.Calls[PipelineAnswer]{Kind: kindPipeline, Path: "/pipelines", Tag: "pipelines", Show: pipelineAnswer,
 		Doc: "A pipeline reads events (source), computes at each tick what windows of them say (aggregate) or what a SELECT makes of them (sql), and publishes it as observations of " +
-			"its target group at event time = tick. A window is (tick − length, tick]; an entity exists from its first event on. Each feature is computed by one pipeline."})
+			"its target group at event time = tick. A window is (tick − length, tick]; an entity exists from its first event on. Each feature is computed by one pipeline.\n\n" +
+			gate.Dialect()})
 }
 
 // Routes mounts the call of a preview.

@@ -17,15 +17,7 @@ type function struct {
 }
 
 // functions are let through: they read nothing but their arguments, have no effect, and mean the same on DuckDB, PostgreSQL and Spark, null and
-// the ends of ranges included; package batchtest asks each of them of each engine. What a person should know:
-//
-//   - sum of FLOAT depends on the order of additions, and differs in its last digits from engine to engine: sum whole numbers, such as cents,
-//     CAST(floor(amount * 100 + 0.5) AS BIGINT), and write an average as CAST(sum(…) AS DOUBLE) / nullif(count(…), 0). sum of INTEGER is exact.
-//   - min, max, greatest, least and ORDER BY order texts by their bytes; greatest and least leave nulls out.
-//   - lower and upper are for ASCII letters; length counts characters.
-//   - date_trunc takes its unit as a text: second, minute, hour, day, week (from Monday), month, quarter, year; extract takes minute … year.
-//   - a query within a SELECT with GROUP BY that reads its join keys stands in an aggregate there: max((SELECT count(*) FROM … WHERE …)); Spark fails otherwise.
-//   - OVER and percentile_cont need an order that leaves nothing open: NULLS FIRST or NULLS LAST is written where a column can be null.
+// the ends of ranges included; package batchtest asks each of them of each engine. What a person should know of them stands in Dialect.
 var functions = map[string]function{
 	"count":           {most: 1, aggregate: true, distinct: true, framed: true},
 	"sum":             {least: 1, most: 1, aggregate: true, distinct: true, framed: true},
