@@ -2,7 +2,9 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -193,3 +195,33 @@ func (p endingPublisher) Publish(ctx context.Context, group *registry.Group) (in
 	p.at("announcing")
 	return p.Publisher.Publish(ctx, group)
 }
+
+// heldTable is a table that is in memory.
+type heldTable struct{ left []*table.Batch }
+
+// hold reads a table row by row.
+func hold(rows table.Reader) (all []*table.Batch, err error) {
+	for {
+		b, err := rows.Next()
+		if errors.Is(err, io.EOF) {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		for r := range b.Rows {
+			all = append(all, &table.Batch{Columns: b.Columns, Rows: 1, Cells: slices.Clone(b.Row(r)), FirstRow: b.Number(r)})
+		}
+	}
+}
+
+func (h *heldTable) Next() (*table.Batch, error) {
+	if len(h.left) == 0 {
+		return nil, io.EOF
+	}
+	b := h.left[0]
+	h.left = h.left[1:]
+	return b, nil
+}
+
+func (h *heldTable) Ignored() []string { return nil }

@@ -19,21 +19,21 @@ import (
 // before all their rows are there: the same test notices.
 func TestKilledRunsOfPipelinesEndRight(t *testing.T) {
 	t.Run("embedded", func(t *testing.T) {
-		killRuns(t, func(variables ...string) *program { return pipelineProgram(t, variables...) }, endings, count(3, 10))
+		killRuns(t, func(variables ...string) *program { return partsProgram(t, variables...) }, endings, count(3, 10))
 	})
 	t.Run("on PostgreSQL", func(t *testing.T) {
 		places := endings
 		if count(1, 10) == 1 { // a lease has to end each time
 			places = []string{"behind the fence"}
 		}
-		killRuns(t, func(variables ...string) *program { return pipelineProgram(t, append(variables, onPostgres(t)...)...) }, places, count(1, 10))
+		killRuns(t, func(variables ...string) *program { return partsProgram(t, append(variables, onPostgres(t)...)...) }, places, count(1, 10))
 	})
 }
 
 // onPostgres are the variables of a program that has its tables in a schema of their own.
 func onPostgres(t *testing.T) []string {
 	url, schema := servers.Postgres(t)
-	return []string{pipelinePostgres + "=" + url, pipelineSchema + "=" + schema}
+	return []string{partsPostgres + "=" + url, partsSchema + "=" + schema}
 }
 
 func killRuns(t *testing.T, program func(...string) *program, places []string, seeds int) {
@@ -82,7 +82,7 @@ func killRuns(t *testing.T, program func(...string) *program, places []string, s
 	if len(places) < len(endings) {
 		return
 	}
-	control := openLedger(t, program(pipelineHalves+"=1"), 2)
+	control := openLedger(t, program(partsHalves+"=1"), 2)
 	control.pay(60)
 	control.endAt(betweenHalves, 1, syscall.SIGKILL)
 	control.backfill()
@@ -110,14 +110,14 @@ func (l *ledger) settle() {
 func TestStaleOwnerPublishesNothing(t *testing.T) {
 	for _, control := range []bool{false, true} {
 		variables := onPostgres(t)
-		first := openLedger(t, pipelineProgram(t, append(variables, pipelineDeaf+"=1", fmt.Sprintf("%s=%t", pipelineUnfenced, control))...), 3)
+		first := openLedger(t, partsProgram(t, append(variables, partsDeaf+"=1", fmt.Sprintf("%s=%t", partsUnfenced, control))...), 3)
 		first.pay(60)
 		first.endAt("staged", 1, syscall.SIGSTOP)
 		id := first.backfill().ID
 		await(t, time.Minute, "the process is stopped", first.p.stopped)
 
 		other := *first
-		other.p = pipelineProgram(t, variables...)
+		other.p = partsProgram(t, variables...)
 		other.p.start(t)
 		require.Equal(t, "succeeded", other.ended(id).State)
 		other.pay(60)

@@ -22,11 +22,8 @@ import (
 var built string
 
 func TestMain(m *testing.M) {
-	if os.Getenv(ruledListen) != "" {
-		os.Exit(serveRuled())
-	}
-	if os.Getenv(pipelineListen) != "" {
-		os.Exit(servePipelines())
+	if os.Getenv(partsListen) != "" {
+		os.Exit(serveParts())
 	}
 	os.Exit(run(m))
 }

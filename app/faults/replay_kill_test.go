@@ -19,9 +19,9 @@ import (
 func TestKilledProgramReplaysOnce(t *testing.T) {
 	onBothStacks(t, func(t *testing.T, p *program) {
 		if url := p.setting("FEATURESTORE_POSTGRES_URL"); url != "" {
-			killReplays(t, p, ruledProgram(t, ruledPostgres+"="+url, ruledApart+"=1"), count(2, 30))
+			killReplays(t, p, partsProgram(t, partsPostgres+"="+url, partsSchema+"=ruled", partsApart+"=1"), count(2, 30))
 		} else {
-			killReplays(t, p, ruledProgram(t, ruledApart+"=1"), count(4, 40))
+			killReplays(t, p, partsProgram(t, partsApart+"=1"), count(4, 40))
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"featurestore/modules/store"
 )
 
 // Calls with keys, a half of which hold a row that goes into quarantine, and loads, are sent until they are answered, while the program is killed:
@@ -19,9 +22,9 @@ import (
 func TestKilledProgramQuarantinesOnce(t *testing.T) {
 	onBothStacks(t, func(t *testing.T, p *program) {
 		if url := p.setting("FEATURESTORE_POSTGRES_URL"); url != "" {
-			killRuled(t, p, ruledProgram(t, ruledPostgres+"="+url, ruledApart+"=1"), count(2, 30))
+			killRuled(t, p, partsProgram(t, partsPostgres+"="+url, partsSchema+"=ruled", partsApart+"=1"), count(2, 30))
 		} else {
-			killRuled(t, p, ruledProgram(t, ruledApart+"=1"), count(4, 40))
+			killRuled(t, p, partsProgram(t, partsApart+"=1"), count(4, 40))
 		}
 	})
 }
@@ -203,4 +206,23 @@ func (p *program) countRuled(t *testing.T) foundRuled {
 		}
 		token = "&page_token=" + page.Next
 	}
+}
+
+// apart is a control: it commits what goes into quarantine in a transaction of its own, before the rows and the key, and that entries were
+// replayed after the rows.
+type apart struct{ store.Offline }
+
+func (a apart) AppendTogether(ctx context.Context, all *store.Together) error {
+	for _, request := range all.Requests {
+		if known, err := a.Recall(ctx, request.Key); known != nil || err != nil {
+			return a.Offline.AppendTogether(ctx, all)
+		}
+	}
+	if err := a.Offline.AppendTogether(ctx, &store.Together{Entries: all.Entries}); err != nil {
+		return err
+	}
+	if err := a.Offline.AppendTogether(ctx, &store.Together{Rows: all.Rows, Requests: all.Requests}); err != nil {
+		return err
+	}
+	return a.Offline.AppendTogether(ctx, &store.Together{Replayed: all.Replayed})
 }

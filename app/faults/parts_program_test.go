@@ -2,13 +2,10 @@ package faults
 
 import (
 	"context"
-	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -26,25 +23,41 @@ import (
 	"featurestore/modules/store/postgres"
 	"featurestore/modules/store/sqlite"
 	"featurestore/modules/store/storetest/servers"
-	"featurestore/modules/store/table"
 	"featurestore/modules/validation"
+	"featurestore/modules/validation/rules"
 )
 
-// Variables by which a test starts this test program as one that computes pipelines.
+// Variables by which a test starts this test program as one that is put together of the modules' parts, some of which do wrong: controls.
 const (
-	pipelineListen   = "FAULTS_TEST_PIPELINE_LISTEN"
-	pipelineFolder   = "FAULTS_TEST_PIPELINE_FOLDER"
-	pipelinePostgres = "FAULTS_TEST_PIPELINE_POSTGRES" // "": embedded
-	pipelineHalves   = "FAULTS_TEST_PIPELINE_HALVES"   // a control: ticks are published before all their rows are there
-	pipelineUnfenced = "FAULTS_TEST_PIPELINE_UNFENCED" // "true": the other: nobody asks whether the run is still held
-	pipelineDeaf     = "FAULTS_TEST_PIPELINE_DEAF"     // publishing goes on when the run was taken away
-	pipelineSchema   = "FAULTS_TEST_PIPELINE_SCHEMA"   // in PostgreSQL
+	partsListen   = "FAULTS_TEST_PARTS_LISTEN"
+	partsFolder   = "FAULTS_TEST_PARTS_FOLDER"
+	partsPostgres = "FAULTS_TEST_PARTS_POSTGRES" // "": embedded
+	partsSchema   = "FAULTS_TEST_PARTS_SCHEMA"   // in PostgreSQL
+
+	partsApart    = "FAULTS_TEST_PARTS_APART"    // a control: what goes into quarantine is committed apart
+	partsHalves   = "FAULTS_TEST_PARTS_HALVES"   // a control: ticks are published before all their rows are there
+	partsUnfenced = "FAULTS_TEST_PARTS_UNFENCED" // "true": a control: nobody asks whether the run is still held
+	partsDeaf     = "FAULTS_TEST_PARTS_DEAF"     // publishing goes on when the run was taken away
 )
 
-// openPipelines opens the databases of the program.
-func openPipelines(ctx context.Context, folder string, log *slog.Logger) (db *gorm.DB, offline store.Offline, err error) {
-	if url := os.Getenv(pipelinePostgres); url != "" {
-		schema := os.Getenv(pipelineSchema)
+// registered are the registry's rules; what the store tells of them is lost.
+type registered struct{ *validation.Guards }
+
+func (registered) Written(*registry.Group, []rules.Outcome) {}
+func (registered) Loaded(context.Context, *registry.Group, int64, bool, []rules.Outcome) (int64, error) {
+	return 0, nil
+}
+func (registered) Audit(context.Context, *registry.Group, int64) (*rules.Set, rules.Options) {
+	return nil, rules.Options{}
+}
+func (registered) Published(context.Context, *registry.Group, int64, bool, []rules.Outcome) (int64, error) {
+	return 0, nil
+}
+
+// openParts opens the databases of the program.
+func openParts(ctx context.Context, folder string, log *slog.Logger) (db *gorm.DB, offline store.Offline, err error) {
+	if url := os.Getenv(partsPostgres); url != "" {
+		schema := os.Getenv(partsSchema)
 		if db, err = database.OpenPostgres(ctx, url, schema+"_registry", log); err != nil {
 			return nil, nil, err
 		}
@@ -58,16 +71,16 @@ func openPipelines(ctx context.Context, folder string, log *slog.Logger) (db *go
 	return db, offline, err
 }
 
-// servePipelines is the program. It ends with an error, or is killed. A run of it computes seven ticks at a time.
-func servePipelines() int {
-	ctx, folder, log := context.Background(), os.Getenv(pipelineFolder), slog.Default()
+// serveParts is the program. It ends with an error, or is killed. A run of a pipeline computes seven ticks at a time.
+func serveParts() int {
+	ctx, folder, log := context.Background(), os.Getenv(partsFolder), slog.Default()
 	failed := func(err error) bool {
 		if err != nil {
-			log.Error("the program that computes pipelines ends", "error", err)
+			log.Error("the program ends", "error", err)
 		}
 		return err != nil
 	}
-	db, offline, err := openPipelines(ctx, folder, log)
+	db, offline, err := openParts(ctx, folder, log)
 	if failed(err) || failed(registry.Migrate(ctx, db)) || failed(runs.Migrate(ctx, db)) {
 		return 1
 	}
@@ -85,6 +98,9 @@ func servePipelines() int {
 	lease := runs.DefaultConfig()
 	lease.Poll, lease.Lease = 100*time.Millisecond, 3*time.Second // runs of a dead process are soon known as such
 	work := runs.New(db, lease, time.Now, log)
+	if os.Getenv(partsApart) != "" {
+		offline = apart{offline}
+	}
 	end := &ending{}
 	values := store.New(store.DefaultConfig(), definitions, work, endingOffline{offline, end}, online, time.Now, log)
 	values.CheckWith(registered{validation.NewGuards(definitions, log)})
@@ -93,8 +109,8 @@ func servePipelines() int {
 	copies := materialization.New(materialization.DefaultConfig(), definitions, values, work, time.Now, log)
 	pipelines := batch.NewRunner(config, batch.Parts{
 		Definitions: definitions, Plans: plans, Runs: work,
-		Values: endingValues{Store: values, ending: end, halves: os.Getenv(pipelineHalves) != "", unfenced: os.Getenv(pipelineUnfenced) == "true",
-			deaf: os.Getenv(pipelineDeaf) != ""},
+		Values: endingValues{Store: values, ending: end, halves: os.Getenv(partsHalves) != "", unfenced: os.Getenv(partsUnfenced) == "true",
+			deaf: os.Getenv(partsDeaf) != ""},
 		Engines: []batch.Engine{endingEngine{local.New(config), end}}, Clock: time.Now, Log: log,
 	})
 	pipelines.HandleRuns()
@@ -105,48 +121,18 @@ func servePipelines() int {
 	calls.Handle("/", httpapitest.Serve(log, definitions.Routes, values.Routes, work.Routes, values.RunRoutes, copies.Routes, pipelines.RunRoutes))
 	calls.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
 	calls.Handle("POST /end", end)
-	failed(http.ListenAndServe(os.Getenv(pipelineListen), calls))
+	failed(http.ListenAndServe(os.Getenv(partsListen), calls))
 	return 1
 }
 
-// pipelineProgram is this test program as one that computes pipelines.
-func pipelineProgram(t *testing.T, variables ...string) *program {
+// partsProgram is this test program as that one.
+func partsProgram(t *testing.T, variables ...string) *program {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	address, folder := freeAddress(t), t.TempDir()
 	return &program{registry: "http://" + address, store: "http://" + address, what: servers.Start{
 		Program: self, Args: []string{"-test.run=^$"}, Folder: folder,
-		Environment: append([]string{pipelineListen + "=" + address, pipelineFolder + "=" + folder}, variables...),
+		Environment: append([]string{partsListen + "=" + address, partsFolder + "=" + folder}, variables...),
 	}}
 }
-
-// heldTable is a table that is in memory.
-type heldTable struct{ left []*table.Batch }
-
-// hold reads a table row by row.
-func hold(rows table.Reader) (all []*table.Batch, err error) {
-	for {
-		b, err := rows.Next()
-		if errors.Is(err, io.EOF) {
-			return all, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		for r := range b.Rows {
-			all = append(all, &table.Batch{Columns: b.Columns, Rows: 1, Cells: slices.Clone(b.Row(r)), FirstRow: b.Number(r)})
-		}
-	}
-}
-
-func (h *heldTable) Next() (*table.Batch, error) {
-	if len(h.left) == 0 {
-		return nil, io.EOF
-	}
-	b := h.left[0]
-	h.left = h.left[1:]
-	return b, nil
-}
-
-func (h *heldTable) Ignored() []string { return nil }
