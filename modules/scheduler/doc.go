@@ -16,6 +16,6 @@
 // One pass looks at all schedules, and the next begins when it has ended; what panics in one is logged and leaves the others alone. A schedule has
 // one occurrence under way at a time, unless it makes up for all it missed: a tick that comes meanwhile waits, and goes when the next one comes.
 //
-// It owns the tables scheduler_schedules and scheduler_occurrences. It uses the registry and runs, and of what it schedules the names of their runs
-// and parameters; what else it needs to know it asks by the interfaces in work.go.
+// It owns the tables scheduler_schedules and scheduler_occurrences. It uses the registry and runs, and of what it schedules the kinds of their runs
+// and what these are asked; what else it needs to know it asks by the interfaces in work.go.
 package scheduler

@@ -15,6 +15,7 @@ import (
 
 	"featurestore/app/database"
 	"featurestore/app/fault"
+	"featurestore/modules/batch"
 	"featurestore/modules/registry"
 	"featurestore/modules/runs"
 )
@@ -66,7 +67,7 @@ func worker(db *gorm.DB, log *slog.Logger) (*registry.Registry, *runs.Runs) {
 	lease := runs.DefaultConfig()
 	lease.Poll, lease.Lease = 50*time.Millisecond, shortLease
 	work := runs.New(db, lease, time.Now, log)
-	work.Handle(pipelineKind, 1, func(_ context.Context, run *runs.Active) (any, error) { return nil, effect(db, run) })
+	work.Handle(batch.RunKind, 1, func(_ context.Context, run *runs.Active) (any, error) { return nil, effect(db, run) })
 	return definitions, work
 }
 

@@ -18,6 +18,7 @@ import (
 	"gorm.io/gorm"
 
 	"featurestore/app/database"
+	"featurestore/modules/batch"
 	"featurestore/modules/registry"
 	"featurestore/modules/runs"
 	"featurestore/modules/store/storetest/servers"
@@ -54,7 +55,7 @@ func TestProcessesThatAreKilledAndPaused(t *testing.T) {
 			require.Equal(t, 1, n, "the tick %s had %d effects", tick, n)
 		}
 		var runsOfTicks, refused int64
-		require.NoError(t, c.db.Raw("SELECT count(*) FROM runs WHERE kind = ? AND tick <= ?", pipelineKind, last).Scan(&runsOfTicks).Error)
+		require.NoError(t, c.db.Raw("SELECT count(*) FROM runs WHERE kind = ? AND tick <= ?", batch.RunKind, last).Scan(&runsOfTicks).Error)
 		require.EqualValues(t, ticks, runsOfTicks)
 		require.NoError(t, c.db.Raw("SELECT count(*) FROM refused").Scan(&refused).Error)
 		require.Positive(t, refused, "no sleeper was refused: the test shows nothing")

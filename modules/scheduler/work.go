@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"featurestore/app/fault"
+	"featurestore/modules/batch"
 	"featurestore/modules/batch/timetable"
 	"featurestore/modules/materialization"
 	"featurestore/modules/registry"
@@ -51,19 +52,8 @@ type Missed struct {
 	At       time.Time
 }
 
-// pipelineKind is the kind of the runs, and of the definitions, of pipelines.
+// pipelineKind is the kind of the definitions of pipelines.
 const pipelineKind = "pipeline"
-
-// pipelineRequest is what a run of a pipeline is asked to do: the ticks of the pipeline that are due, or only the latest of them.
-type pipelineRequest struct {
-	Until  time.Time `json:"until"`
-	Latest bool      `json:"latest,omitempty"`
-}
-
-// evaluationRequest is what a run is asked to do that evaluates the rules of a group.
-type evaluationRequest struct {
-	Way validation.Way `json:"way"`
-}
 
 // orders are the runs that a tick of a schedule stands for. Of a pipeline whose schedule is not to make up for the ticks before this one, that is its
 // newest tick alone. A fault says why there is nothing that could be done.
@@ -76,7 +66,9 @@ func (s *Schedule) orders(catalog *registry.Catalog, o *Occurrence) ([]runs.Orde
 		if _, found := catalog.Definition(pipelineKind, s.Subject); !found {
 			return nil, fault.New(fault.NotFound, "unknown-pipeline", "there is no pipeline %s any more", s.Subject)
 		}
-		return []runs.Order{s.order(runs.Order{Kind: pipelineKind, Subject: s.Subject, Parameters: pipelineRequest{tick, s.CatchUp != timetable.All && !o.Passed.IsZero()}, Heavy: true}, tick)}, nil
+		until := batch.Moment(tick.UnixMicro())
+		due := batch.Request{Until: &until, Latest: s.CatchUp != timetable.All && !o.Passed.IsZero()}
+		return []runs.Order{s.order(runs.Order{Kind: batch.RunKind, Subject: s.Subject, Parameters: due, Heavy: true}, tick)}, nil
 	}
 	groups := catalog.Groups()
 	if s.Subject != "" {
@@ -100,7 +92,7 @@ func (s *Schedule) orders(catalog *registry.Catalog, o *Occurrence) ([]runs.Orde
 			if s.Subject == "" && !ruled[group.Name] {
 				continue
 			}
-			order.Kind, order.Parameters, order.Heavy = validation.EvaluationKind, evaluationRequest{validation.ByCall}, true
+			order.Kind, order.Parameters, order.Heavy = validation.EvaluationKind, validation.WholeGroup(), true
 		case Profile:
 			order.Kind, order.Parameters, order.Heavy = validation.ProfileKind, struct{}{}, true
 		case Compact:

@@ -27,6 +27,9 @@ type evaluationRequest struct {
 	Window *WindowRequest `json:"window,omitempty"`      // left out: what each rule is usually evaluated on
 }
 
+// WholeGroup is what such a run is asked that evaluates all enabled rules of its group on what is stored, for whoever orders it.
+func WholeGroup() any { return evaluationRequest{Way: ByCall} }
+
 // is tells whether a run was asked to do the same.
 func (r *evaluationRequest) is(run runs.Run) bool {
 	text, err := json.Marshal(r)
