@@ -156,6 +156,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 		a.add("batch", pipelines.Start, pipelines.Stop)
 		pipelines.HandleRuns()
 		pipelines.routes(api)
+		metrics.registry.MustRegister(pipelines)
 	}
 	a.add("runs", work.Start, work.Stop) // last: it begins to do what was submitted to the others
 	work.Routes(api)
@@ -167,6 +168,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 		})
 		a.add("scheduler", schedules.Start, schedules.Stop)
 		schedules.Routes(api)
+		metrics.registry.MustRegister(schedules)
 	}
 
 	a.checks = []check{

@@ -29,6 +29,7 @@ type working struct {
 	todo    *decision
 	rows    map[int64]int64 // of each tick that is published under the plan's version, and of those that this run has published
 	there   []int64         // ticks that this run has published, ascending
+	newest  int64           // of all that is published
 	of, at  int             // ticks to compute, and how many of them are done
 	read    Inputs
 	holds   float64 // the ratio under which ticks were held back
@@ -48,6 +49,7 @@ func (r *Runner) work(ctx context.Context, run *runs.Active) (any, error) {
 			return nil, fmt.Errorf("read the parameters of run %d: %w", run.ID(), err)
 		}
 	}
+	began := w.Clock()
 	err := w.decided(ctx)
 	for n := 1; errors.Is(err, errChanged) && n < again; n++ {
 		w.run.Logf("the definitions have changed: it is decided anew what is to be computed")
@@ -58,6 +60,7 @@ func (r *Runner) work(ctx context.Context, run *runs.Active) (any, error) {
 	if errors.Is(err, errChanged) {
 		err = fault.New(fault.Busy, "definitions-changing", "the definitions of the pipeline %s and of what it reads and writes kept changing: run it again", run.Subject()).Because(err)
 	}
+	r.counts.ended(ctx, run.Subject(), w.Clock().Sub(began), len(w.result.Held), err)
 	if err == nil && len(w.result.Held) > 0 {
 		err = runs.Hold(heldBack(w.result.Held, w.holds))
 	}
@@ -78,6 +81,10 @@ func (w *working) decided(ctx context.Context) error {
 	h, err := w.history(ctx, plan)
 	if err != nil {
 		return err
+	}
+	if n := len(h.published); n > 0 {
+		w.newest = h.published[n-1].Tick
+		w.counts.stands(plan.Name, w.newest)
 	}
 	if w.todo, err = w.decide(ctx, plan, &w.request, h); err != nil {
 		return err
@@ -165,7 +172,9 @@ func (w *working) chunk(ctx context.Context, plan *Plan, engine Engine, ticks []
 	if err != nil {
 		return during(err, "computing %s on %s", span(ticks), engine.Name())
 	}
-	w.run.Logf("computed %s: %d rows in %s", span(ticks), staged.Rows, w.Clock().Sub(began).Round(time.Millisecond))
+	took := w.Clock().Sub(began)
+	w.counts.spent(plan.Name, "computing", took)
+	w.run.Logf("computed %s: %d rows in %s", span(ticks), staged.Rows, took.Round(time.Millisecond))
 	if err := w.unchanged(plan); err != nil {
 		return err
 	}
@@ -190,9 +199,14 @@ func (w *working) chunk(ctx context.Context, plan *Plan, engine Engine, ticks []
 	w.at += len(ticks)
 	w.there = together(w.there, publishing)
 	w.result.Published = spans(plan, w.there)
-	w.result.add(publishing, len(publishing)-len(without(publishing, w.todo.late)), published)
+	late := len(publishing) - len(without(publishing, w.todo.late))
+	w.result.add(publishing, late, published)
+	took = w.Clock().Sub(began)
+	w.newest = max(w.newest, publishing[len(publishing)-1])
+	w.counts.spent(plan.Name, "publishing", took)
+	w.counts.published(plan.Name, len(publishing), late, w.newest, published)
 	w.run.Logf("published %s in %s: %d rows stored, %d unchanged, %d taken back, %d in quarantine", span(publishing),
-		w.Clock().Sub(began).Round(time.Millisecond), published.Stored, published.Duplicate, published.TakenBack, published.Quarantined)
+		took.Round(time.Millisecond), published.Stored, published.Duplicate, published.TakenBack, published.Quarantined)
 	w.progress("published", 0)
 	w.run.Rows(w.result.Stored)
 	w.run.Inputs(w.read)

@@ -44,12 +44,13 @@ type Runner struct {
 	config Config
 	Parts
 	log     *slog.Logger
+	counts  counts
 	staging *staging // from Start to Stop
 }
 
 // NewRunner makes a runner. Where it is to do runs, HandleRuns is called before runs are started, and Start too.
 func NewRunner(config Config, parts Parts) *Runner {
-	return &Runner{config: config, Parts: parts, log: parts.Log.With("module", "batch")}
+	return &Runner{config: config, Parts: parts, log: parts.Log.With("module", "batch"), counts: newCounts()}
 }
 
 // HandleRuns has this process do submitted runs.

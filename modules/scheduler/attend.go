@@ -150,6 +150,9 @@ func (s *Scheduler) moved(ctx context.Context, o *Occurrence, from State) error 
 	if err == nil && !moved {
 		err = errMoved
 	}
+	if err == nil {
+		s.counts.moved(o)
+	}
 	return err
 }
 
@@ -178,6 +181,7 @@ func (s *Scheduler) order(ctx context.Context, schedule *Schedule, o *Occurrence
 // follow looks what became of the runs. schedule is nil if it is no more.
 func (s *Scheduler) follow(ctx context.Context, schedule *Schedule, o *Occurrence, now time.Time) error {
 	begun, finished, turn := false, true, false
+	var began time.Time // the first of them
 	late := schedule != nil && now.After(o.OrderedAt.Add(s.config.Grace))
 	var states []runs.State
 	reason := ""
@@ -190,6 +194,9 @@ func (s *Scheduler) follow(ctx context.Context, schedule *Schedule, o *Occurrenc
 			return err
 		}
 		begun = begun || !run.StartedAt.IsZero() || run.Attempts > 0
+		if began.IsZero() || !run.StartedAt.IsZero() && run.StartedAt.Before(began) {
+			began = run.StartedAt
+		}
 		finished = finished && run.State.Finished()
 		if run.State == runs.Queued && late && !o.Missed {
 			something, err := s.runs.WaitsFor(ctx, &run)
@@ -231,7 +238,13 @@ func (s *Scheduler) follow(ctx context.Context, schedule *Schedule, o *Occurrenc
 			return err
 		}
 	}
-	return s.moved(ctx, o, from)
+	if err := s.moved(ctx, o, from); err != nil {
+		return err
+	}
+	if begun && from == Ordered {
+		s.counts.began(o, began)
+	}
+	return nil
 }
 
 // skip ends an occurrence without runs; missed is a sentence if the tick is missing by that.

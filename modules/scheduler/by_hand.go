@@ -39,18 +39,22 @@ func (s *Scheduler) Pause(ctx context.Context, schedule *Schedule, paused bool, 
 		return err
 	}
 	fresh := scheduleRow{Name: schedule.Name, Times: schedule.Times(), DecidedTo: database.MicrosOf(now)}
+	skipped := int64(0)
 	err := s.repository.change(ctx, fresh, func(tx *gorm.DB, row *scheduleRow) error {
 		switch {
 		case paused && row.PausedAt == nil:
 			row.PausedAt = micros(now)
-			return tx.Exec("UPDATE scheduler_occurrences SET state = ?, reason = ?, ended_at = ? WHERE schedule = ? AND state = ?",
-				Skipped, "the schedule was paused", database.MicrosOf(now), schedule.Name, Waiting).Error
+			done := tx.Exec("UPDATE scheduler_occurrences SET state = ?, reason = ?, ended_at = ? WHERE schedule = ? AND state = ?",
+				Skipped, "the schedule was paused", database.MicrosOf(now), schedule.Name, Waiting)
+			skipped = done.RowsAffected
+			return done.Error
 		case !paused && row.PausedAt != nil:
 			row.PausedAt, row.DecidedTo = nil, max(row.DecidedTo, database.MicrosOf(now))
 		}
 		return nil
 	})
 	if err == nil {
+		s.counts.skipped(schedule.Name, skipped)
 		s.toTell.Store(true)
 		s.look()
 	}

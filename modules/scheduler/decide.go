@@ -25,6 +25,7 @@ func (s *Scheduler) decide(ctx context.Context, schedule *Schedule, now time.Tim
 		fresh.DecidedTo = database.MicrosOf(schedule.CreatedAt)
 	}
 	var next int64
+	var made []occurrenceRow
 	err := s.repository.change(ctx, fresh, func(tx *gorm.DB, row *scheduleRow) error {
 		row.DecidedTo = max(row.DecidedTo, database.MicrosOf(schedule.CreatedAt)) // it may be one of a name that was deleted
 		if row.Times != schedule.Times() {                                        // ticks of other times are not made up for
@@ -37,7 +38,7 @@ func (s *Scheduler) decide(ctx context.Context, schedule *Schedule, now time.Tim
 			if err != nil {
 				return err
 			}
-			made := schedule.passed(int64(row.DecidedTo), now, s.config.Grace, most-len(open))
+			made = schedule.passed(int64(row.DecidedTo), now, s.config.Grace, most-len(open))
 			if _, err := s.repository.insert(tx, made); err != nil {
 				return err
 			}
@@ -55,10 +56,16 @@ func (s *Scheduler) decide(ctx context.Context, schedule *Schedule, now time.Tim
 		}
 		return nil
 	})
-	if err == nil {
-		s.next[schedule.Name] = due{schedule.Times(), next}
+	if err != nil {
+		return err
 	}
-	return err
+	for i := range made {
+		o := made[i].occurrence()
+		o.missedBefore = false
+		s.counts.moved(o)
+	}
+	s.next[schedule.Name] = due{schedule.Times(), next}
+	return nil
 }
 
 // passed are the occurrences of the ticks after one that are due by now, at most so many; what comes of them is as the schedule's catch_up says.

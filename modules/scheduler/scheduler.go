@@ -37,6 +37,7 @@ type Scheduler struct {
 	pipelines   Pipelines
 	told        Told
 	log         *slog.Logger
+	counts      counts
 
 	mu        sync.Mutex
 	effective []*Schedule // under the catalog of that revision
@@ -69,7 +70,7 @@ func Migrate(ctx context.Context, db *gorm.DB) error {
 func New(config Config, p Parts) *Scheduler {
 	return &Scheduler{
 		config: config, repository: newRepository(p.DB, p.Clock), definitions: p.Definitions, runs: p.Runs, pipelines: p.Pipelines, told: p.Told,
-		log: p.Log.With("module", "scheduler"), revision: -1, next: map[string]due{}, wake: make(chan struct{}, 1),
+		log: p.Log.With("module", "scheduler"), counts: newCounts(), revision: -1, next: map[string]due{}, wake: make(chan struct{}, 1),
 	}
 }
 

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,6 +30,7 @@ import (
 //	pause | resume | run NAME
 //	told NAME SENTENCE      what was told last of a schedule, or part of it
 //	asked KIND SUBJECT JSON the parameters of the newest run
+//	metric VALUE NAME{LABELS}  what a metric of the module shows; of a histogram the number and the sum of what it counts; none: it is not there
 //	effect NAME             a schedule is in effect, | noeffect NAME: is not
 //	ticks NAME              what became of its ticks: the lines that follow, indented: TIME STATE [OUTCOME] [missed] [hand] [since TIME] ["part of the reason"]
 func TestScripts(t *testing.T) {
@@ -94,6 +96,8 @@ func script(t *testing.T, text string) {
 			require.NoError(t, err)
 			require.True(t, found, line)
 			require.JSONEq(t, parameters, string(run.Parameters))
+		case "metric":
+			require.Equal(t, name, cmp.Or(w.metric(second), "none"), line)
 		case "effect", "noeffect":
 			_, err := w.schedule(rest)
 			require.Equal(t, word == "effect", err == nil, line)

@@ -36,6 +36,8 @@ type Occurrence struct {
 	CreatedAt time.Time
 	OrderedAt time.Time // zero until then
 	EndedAt   time.Time // zero until then
+
+	missedBefore bool // Missed as it was read, or counted
 }
 
 type occurrenceRow struct {
@@ -59,7 +61,7 @@ func (occurrenceRow) TableName() string { return "scheduler_occurrences" }
 
 func (row *occurrenceRow) occurrence() *Occurrence {
 	o := &Occurrence{ID: row.ID, Schedule: row.Schedule, Tick: row.Tick.Time(), DueAt: row.DueAt.Time(), ByHand: row.ByHand, State: row.State, Reason: row.Reason,
-		Outcome: row.Outcome, Missed: row.Missed, CreatedAt: row.CreatedAt.Time()}
+		Outcome: row.Outcome, Missed: row.Missed, missedBefore: row.Missed, CreatedAt: row.CreatedAt.Time()}
 	if row.RunIDs != "" {
 		_ = json.Unmarshal([]byte(row.RunIDs), &o.Runs) // this module wrote it
 	}
