@@ -80,6 +80,7 @@ func TestGoodFiles(t *testing.T) {
 	require.Equal(t, Engines{Registry: Postgres, Offline: Postgres, Online: SQLite}, c.Engines)
 	require.Equal(t, "postgres://someone:p%40ss@db:5432/features?sslmode=disable", c.Postgres.URL.Reveal())
 	require.Equal(t, []string{"owner", "description"}, c.Registry.Require)
+	require.Equal(t, 90*24*time.Hour, c.Registry.TTL)
 	require.Equal(t, 5, c.Store.MaxEntities)
 	require.Equal(t, int64(65536), c.Store.MaxBodyBytes)
 	require.Equal(t, 90*24*time.Hour, c.Store.FutureTolerance)

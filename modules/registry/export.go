@@ -35,11 +35,12 @@ func (r *Registry) export() (exported, error) {
 				return nil, err
 			}
 			if kind == groupKind {
-				features, err := exportFeatures(catalog.groupsByID[d.id], pinned)
+				entry := catalog.groupsByID[d.id]
+				features, err := exportFeatures(entry, pinned)
 				if err != nil {
 					return nil, err
 				}
-				one = append(one, features...)
+				one = append(append(one, r.lasting(entry.group)...), features...)
 			}
 			list = append(list, one)
 		}

@@ -84,4 +84,7 @@ func TestConfig(t *testing.T) {
 	require.Empty(t, registry.DefaultConfig().Validate())
 	c := registry.Config{Require: []string{"owner", "colour"}, Poll: time.Hour}
 	require.Len(t, c.Validate(), 2)
+	for _, ttl := range []time.Duration{-time.Second, 1500 * time.Millisecond, 36_526 * 24 * time.Hour} {
+		require.Len(t, registry.Config{TTL: ttl, Poll: time.Second}.Validate(), 1)
+	}
 }

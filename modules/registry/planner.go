@@ -38,6 +38,7 @@ type planner struct {
 	before  *Catalog
 	kinds   []*Kind
 	require []string
+	ttl     time.Duration // of groups that say nothing of theirs; 0: for ever
 	guards  Guards
 
 	allowBreaking bool      // value types may change, whatever reads them
@@ -84,7 +85,7 @@ func (e *edit) creating() bool { return !e.before.live() }
 
 func newPlanner(ctx context.Context, before *Catalog, r *Registry, nextID int64) *planner {
 	return &planner{
-		ctx: ctx, before: before, kinds: r.kinds, require: r.config.Require, guards: r.Guards, now: r.Clock().UTC().Truncate(time.Microsecond), nextID: nextID,
+		ctx: ctx, before: before, kinds: r.kinds, require: r.config.Require, ttl: r.config.TTL, guards: r.Guards, now: r.Clock().UTC().Truncate(time.Microsecond), nextID: nextID,
 		byPlace: map[place]*edit{}, byID: map[int64]*edit{}, joinKeys: map[int64][]JoinKey{}, sizes: map[int64]int{}, columns: map[int64]int{}, claimed: map[claim]*edit{},
 		problems: newProblems(),
 		breaking: fault.New(fault.Conflict, "breaking-change", "the change would break what is stored or what reads it"),

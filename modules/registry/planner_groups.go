@@ -154,6 +154,9 @@ func (p *planner) group(w *wanted) {
 	e := p.begin(groupKind, 0, w.name, w.name, w.at)
 	p.name(e, w)
 	e.merge(w)
+	if _, said := w.members["ttl"]; !said && (e.creating() || w.replace) {
+		p.expire(e)
+	}
 	p.settleGroup(e, w.at)
 	p.complete(e, w)
 }
@@ -230,6 +233,7 @@ func (p *planner) defaultGroup(of *edit, at string) *edit {
 	e := p.begin(groupKind, 0, of.after.name, of.after.name, at)
 	if e.creating() && e.is["entity_type"] == nil {
 		e.is["entity_type"] = QuoteText(of.after.name)
+		p.expire(e)
 		p.settleGroup(e, at)
 	}
 	return e
