@@ -90,6 +90,7 @@ func (s *Store) Routes(api huma.API) {
 		Description: "With known_at= those that were known then; of observations of one entity and event time, a compaction leaves what says all that they said.",
 		Responses:   tableAnswer("Join keys, event_time and the features"),
 	}, s.exportRows)
+	s.sampleRoute(api)
 	s.compactRoute(api)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "training-set", Method: http.MethodPost, Path: "/training-sets", Tags: tables,
