@@ -71,7 +71,7 @@ func (b browser) crawl() []string {
 				return
 			}
 			seen[to] = true
-			if strings.HasPrefix(to, "/admin/") && !strings.HasPrefix(to, "/admin/static/") {
+			if strings.HasPrefix(to, "/admin/") && !strings.HasPrefix(to, "/admin/static/") && !s.Is("[download]") {
 				queue = append(queue, to)
 				return
 			}
@@ -106,7 +106,7 @@ func TestWebPages(t *testing.T) {
 		api := caller{t, b.base}
 
 		empty := b.crawl()
-		for _, wanted := range []string{"/admin/", "/admin/catalogue", "/admin/look-up", "/admin/runs", "/admin/alerts", "/admin/pipelines", "/admin/quality", "/admin/quarantine", "/admin/system"} {
+		for _, wanted := range []string{"/admin/", "/admin/catalogue", "/admin/look-up", "/admin/training-set", "/admin/runs", "/admin/alerts", "/admin/pipelines", "/admin/quality", "/admin/quarantine", "/admin/system"} {
 			require.Contains(t, empty, wanted)
 		}
 		require.Contains(t, b.page(200, "/admin/").Find("main").Text(), "Nothing is registered yet")
@@ -227,7 +227,7 @@ func TestWebShowsHostileTexts(t *testing.T) {
 		api.call(200, "POST", "/store/thing/"+url.PathEscape(text), string(jsonOf(t, map[string]any{name: text})))
 		page := b.page(200, "/admin/features/thing/"+name)
 		require.Equal(t, strings.Join(strings.Fields(text), " "), strings.Join(strings.Fields(page.Find(".lead").Text()), " "))
-		values := b.page(200, "/admin/look-up?entity_type=thing&id="+url.QueryEscape(text)).Find("main td.text")
+		values := b.page(200, "/admin/look-up?entity_type=thing&id="+url.QueryEscape(text)).Find("main td.text .value")
 		require.Positive(t, values.FilterFunction(func(_ int, s *goquery.Selection) bool {
 			return s.Text() != "" && strings.HasPrefix(text, strings.TrimSuffix(s.Text(), "…"))
 		}).Length(), "%q is not shown", text)

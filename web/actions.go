@@ -71,6 +71,9 @@ func actions() map[string]action {
 		"profile": {"Profile", func(_ *Web, form url.Values) (string, string, url.Values, any) {
 			return http.MethodPost, "/profiles", nil, map[string]any{"group": form.Get("group")}
 		}, func(answered) string { return "A profile of it is being made." }},
+		"erase": {"Erase", erase, func(a answered) string {
+			return fmt.Sprintf("It is entered into the ledger of erasures, and run %d deletes it everywhere.", a.ID)
+		}},
 	}
 }
 
@@ -107,6 +110,10 @@ func (w *Web) act(out http.ResponseWriter, r *http.Request) {
 		w.render(out, r, http.StatusForbidden, "result", a.title, res)
 		return
 	}
+	if res.Wrong = unconfirmed(name, r.PostForm); res.Wrong != nil {
+		w.render(out, r, shownStatus(res), "result", a.title, res)
+		return
+	}
 	method, at, query, body := a.call(w, r.PostForm)
 	var answer []byte
 	_, err := w.api.call(r.Context(), method, at, query, body, &answer)
@@ -122,11 +129,15 @@ func (w *Web) act(out http.ResponseWriter, r *http.Request) {
 	} else {
 		out.Header().Set("HX-Trigger", "acted") // parts of the page that show what has changed ask for themselves again
 	}
-	status := http.StatusOK
+	w.render(out, r, shownStatus(res), "result", a.title, res)
+}
+
+// shownStatus is the status that a result is answered with: htmx shows answers of 2xx only.
+func shownStatus(res result) int {
 	if res.Wrong != nil && res.Whole {
-		status = res.Wrong.Status // htmx shows answers of 2xx only
+		return res.Wrong.Status
 	}
-	w.render(out, r, status, "result", a.title, res)
+	return http.StatusOK
 }
 
 // allowed tells whether who looks at the page may do an action. Everybody who reaches a listener may, until there are access keys.

@@ -79,23 +79,3 @@ func (w *Web) entityType(r *http.Request) (any, error) {
 	err := w.api.get(r.Context(), path("entity-types", r.PathValue("name")), nil, &e)
 	return e, err
 }
-
-type service struct {
-	definition
-	Features    []string `json:"features"`
-	EntityTypes []string `json:"entity_types"`
-	Calls       []snippet
-}
-
-func (s service) pageTitle() string { return s.Name }
-
-func (w *Web) service(r *http.Request) (any, error) {
-	s := service{}
-	if err := w.api.get(r.Context(), path("services", r.PathValue("name")), nil, &s); err != nil {
-		return nil, err
-	}
-	for _, et := range s.EntityTypes {
-		s.Calls = append(s.Calls, snippet{"curl", "curl 'http://" + r.Host + path("get", et, "ID") + "?service=" + url.QueryEscape(s.Name) + "'"})
-	}
-	return s, nil
-}

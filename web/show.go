@@ -18,6 +18,9 @@ func exact(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
+// moment is a time in UTC, as exactly as times are kept.
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.999999 UTC") }
+
 // ago is how long before now, or after it, a time is, in one unit.
 func ago(now, t time.Time) string {
 	if t.IsZero() {

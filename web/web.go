@@ -51,6 +51,9 @@ func pagesInOrder() []page {
 		{"/entity-types/{name}", "entity_type", "Entity type", (*Web).entityType},
 		{"/services/{name}", "service", "Service", (*Web).service},
 		{"/look-up", "look_up", "Look-up", (*Web).lookUp},
+		{"/look-up/why", "why", "Why", (*Web).why},
+		{"/look-up/erase", "erase", "Erase", (*Web).erasing},
+		{"/training-set", "training_set", "Training set", (*Web).trainingSet},
 		{"/runs", "runs", "Runs", (*Web).runs},
 		{"/runs/{id}", "run", "Run", (*Web).run},
 		{"/pipelines", "pipelines", "Pipelines and schedules", (*Web).pipelines},
@@ -81,6 +84,9 @@ func (w *Web) Handler() http.Handler {
 	mux.HandleFunc("GET /admin", func(out http.ResponseWriter, r *http.Request) { http.Redirect(out, r, "/admin/", http.StatusFound) })
 	mux.HandleFunc("GET /admin/static/{file}", w.assets.serve)
 	mux.HandleFunc("POST /admin/actions/{action}", w.act)
+	mux.HandleFunc("POST /admin/training-set", w.previewTrainingSet)
+	mux.HandleFunc("POST /admin/training-set/rows", w.downloadTrainingSet)
+	mux.HandleFunc("GET /admin/training-set/template", w.spineTemplate)
 	mux.HandleFunc("/admin/", func(out http.ResponseWriter, r *http.Request) {
 		w.render(out, r, http.StatusNotFound, "problem", "Not found", &problem{Title: "Not found", Status: 404, Detail: "There is no such page."})
 	})
@@ -99,7 +105,11 @@ func (w *Web) show(out http.ResponseWriter, r *http.Request, p *page) {
 	if named, ok := data.(interface{ pageTitle() string }); ok {
 		title = named.pageTitle()
 	}
-	w.render(out, r, http.StatusOK, p.name, title, data)
+	status := http.StatusOK
+	if answered, ok := data.(interface{ pageStatus() int }); ok {
+		status = answered.pageStatus()
+	}
+	w.render(out, r, status, p.name, title, data)
 }
 
 // problemOf is what a person reads of an error; one that is not the API's is logged.
@@ -124,6 +134,7 @@ type view struct {
 	Here  string // the address of the page with its state
 	Query string // what was searched for
 	Now   time.Time
+	Part  bool // it is put into a page, without what is around it
 	Data  any
 
 	Banners []banner
@@ -136,7 +147,7 @@ func (w *Web) render(out http.ResponseWriter, r *http.Request, status int, name,
 	if r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-Boosted") != "true" {
 		frame = "content"
 	}
-	v := &view{Title: title, Path: r.URL.Path, Here: r.URL.RequestURI(), Query: r.URL.Query().Get("search"), Now: w.clock().UTC(), Data: data}
+	v := &view{Title: title, Path: r.URL.Path, Here: r.URL.RequestURI(), Query: r.URL.Query().Get("search"), Now: w.clock().UTC(), Part: frame == "content", Data: data}
 	if frame == "layout" {
 		v.Banners = w.banners(r)
 	}

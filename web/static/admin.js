@@ -1,4 +1,5 @@
-// The little that the page needs besides htmx: the key / goes to the search, and pre blocks get a button that copies them.
+// The little that the page needs besides htmx: the key / goes to the search, what was opened in a page can be closed, and pre blocks get a button that
+// copies them.
 (function () {
   "use strict";
   document.addEventListener("keydown", function (event) {
@@ -10,6 +11,13 @@
       search.focus();
       search.select();
     }
+  });
+  document.addEventListener("click", function (event) { // a button that closes what was opened around it
+    var button = event.target.closest("[data-empties]"), opened = button && button.closest("[aria-live]");
+    if (!opened) return;
+    var opener = document.querySelector('[hx-target="#' + opened.id + '"]');
+    opened.textContent = "";
+    if (opener) opener.focus();
   });
   function addCopies(root) {
     root.querySelectorAll("figure.call").forEach(function (figure) {
