@@ -177,6 +177,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 		{"online store", true, a.values.online.Ping},
 	}
 	a.mountHealth(api)
+	a.mountSettings(api)
 	metrics.mount(router)
 	mountDocs(router, api)
 	mountHome(router, c.Has(config.Web))

@@ -23,7 +23,7 @@ import (
 )
 
 // settings are the defaults, on free ports and in a folder of the test's own, with changes as environment variables.
-func settings(t *testing.T, changes ...string) *config.Config {
+func settings(t testing.TB, changes ...string) *config.Config {
 	loaded, err := config.Load(config.Sources{Environment: append([]string{
 		"FEATURESTORE_DATA=" + filepath.Join(t.TempDir(), "data"),
 		"FEATURESTORE_HTTP_LISTEN=127.0.0.1:0,127.0.0.1:0",
@@ -33,7 +33,7 @@ func settings(t *testing.T, changes ...string) *config.Config {
 }
 
 // start starts an app that is stopped with the test, unless the test does it.
-func start(t *testing.T, c *config.Config) *App {
+func start(t testing.TB, c *config.Config) *App {
 	a, err := New(t.Context(), c, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	require.NoError(t, a.Start(t.Context()))

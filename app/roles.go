@@ -37,7 +37,7 @@ var roles = []role{
 }
 
 // everywhere are the first segments that every process serves, whatever its roles.
-var everywhere = []string{"", "docs", "health", "healthz", "metrics", "openapi.json", "readyz", "runs", "version"}
+var everywhere = []string{"", "docs", "health", "healthz", "metrics", "migrations", "openapi.json", "readyz", "runs", "settings", "version"}
 
 // roleOf is the role that serves paths of a first segment, "" for none or all.
 func roleOf(segment string) string {

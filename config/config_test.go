@@ -235,6 +235,28 @@ func TestShow(t *testing.T) {
 	require.Equal(t, load(t, "").Config, load(t, file).Config, "what is shown can be read again")
 }
 
+func TestList(t *testing.T) {
+	of := func(loaded *Loaded) map[string]Setting {
+		list, err := loaded.List()
+		require.NoError(t, err)
+		found := map[string]Setting{}
+		for i, s := range list {
+			require.Equal(t, settings(&loaded.Config)[i].key, s.Key)
+			found[s.Key] = s
+		}
+		return found
+	}
+	for key, s := range of(load(t, "")) {
+		require.False(t, s.Differs(), key)
+	}
+	found := of(load(t, "testdata/good/many.yaml", "FEATURESTORE_REDIS_URL=redis://:hidden@cache:6379", "FEATURESTORE_ENGINES_ONLINE=sqlite", "FEATURESTORE_REGISTRY_REQUIRE=owner"))
+	require.Equal(t, Setting{"store.max_entities", "5", "10000"}, found["store.max_entities"])
+	require.Equal(t, Setting{"redis.url", `"redis://:***@cache:6379"`, `""`}, found["redis.url"])
+	require.Equal(t, Setting{"engines.registry", "postgres", "postgres"}, found["engines.registry"], "left to be chosen")
+	require.Equal(t, Setting{"engines.online", "sqlite", "redis"}, found["engines.online"], "chosen although there is a Redis")
+	require.Equal(t, Setting{"registry.require", "[owner]", "[]"}, found["registry.require"])
+}
+
 func TestSecretsAreMasked(t *testing.T) {
 	for secret, shown := range map[Secret]string{
 		"":                                    "",

@@ -27,7 +27,7 @@ func Migrate(ctx context.Context, db *gorm.DB, module string, files fs.FS) error
 	}
 	dialect, folder := goose.DialectSQLite3, "migrations/sqlite"
 	options := []goose.ProviderOption{
-		goose.WithTableName(module + "_migrations"),
+		goose.WithTableName(module + migrationsSuffix),
 		goose.WithDisableGlobalRegistry(true),
 		goose.WithSlog(slog.New(slog.DiscardHandler)),
 	}
