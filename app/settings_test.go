@@ -46,7 +46,7 @@ func TestSettingsMaskSecrets(t *testing.T) {
 	c := settings(t, "FEATURESTORE_POSTGRES_URL="+postgres, "FEATURESTORE_POSTGRES_SCHEMA="+schema, "FEATURESTORE_REDIS_URL="+redis, "FEATURESTORE_REDIS_PREFIX="+prefix)
 	a := start(t, c)
 	a.config.Postgres.URL, a.config.Redis.URL = "postgres://someone:hidden@db/features", "redis://:hidden@cache:6379"
-	for _, path := range []string{"/settings"} {
+	for _, path := range []string{"/settings", "/admin/system"} {
 		_, _, body := get(t, "http://"+a.Addresses()[0]+path)
 		require.Contains(t, body, "someone:***@db", path)
 		require.Contains(t, body, "redis://:***@cache:6379", path)

@@ -14,12 +14,12 @@ import (
 )
 
 // mountWeb mounts the admin page, which calls the API's own routes in this process.
-func mountWeb(e *echo.Echo, api huma.API, log *slog.Logger) error {
+func mountWeb(e *echo.Echo, api huma.API, readOnly bool, log *slog.Logger) error {
 	handler, ok := api.Adapter().(http.Handler)
 	if !ok {
 		return fmt.Errorf("the API's adapter, %T, cannot be called", api.Adapter())
 	}
-	pages, err := web.New(handler, time.Now, log)
+	pages, err := web.New(handler, may(readOnly), time.Now, log)
 	if err != nil {
 		return err
 	}
@@ -27,6 +27,16 @@ func mountWeb(e *echo.Echo, api huma.API, log *slog.Logger) error {
 	e.Any("/admin", serve)
 	e.Any("/admin/*", serve)
 	return nil
+}
+
+// may tells what can be done on the admin page: everything, by everybody who reaches a listener, unless the process only reads.
+func may(readOnly bool) web.May {
+	return func(string) string {
+		if readOnly {
+			return "This process only reads: nothing can be changed or started here. Do it in another one."
+		}
+		return ""
+	}
 }
 
 // mountHome sends browsers to the admin page, if there is one, and all others to the docs.

@@ -71,7 +71,8 @@ func (b browser) crawl() []string {
 				return
 			}
 			seen[to] = true
-			if strings.HasPrefix(to, "/admin/") && !strings.HasPrefix(to, "/admin/static/") && !s.Is("[download]") {
+			_, file := s.Attr("download")
+			if strings.HasPrefix(to, "/admin/") && !strings.HasPrefix(to, "/admin/static/") && !file {
 				queue = append(queue, to)
 				return
 			}

@@ -105,13 +105,13 @@ func (w *Web) act(out http.ResponseWriter, r *http.Request) {
 	if res.Whole {
 		res.Back = pageOf(r.Header.Get("Referer"))
 	}
-	if !w.allowed(name) {
-		res.Wrong = &problem{Title: "Not allowed", Status: http.StatusForbidden, Detail: "You may not do this."}
-		w.render(out, r, http.StatusForbidden, "result", a.title, res)
+	if why := w.refusal(name); why != "" {
+		res.Wrong = &problem{Title: "Not allowed", Status: http.StatusForbidden, Detail: why}
+		w.render(out, r, res.status(), "result", a.title, res)
 		return
 	}
 	if res.Wrong = unconfirmed(name, r.PostForm); res.Wrong != nil {
-		w.render(out, r, shownStatus(res), "result", a.title, res)
+		w.render(out, r, res.status(), "result", a.title, res)
 		return
 	}
 	method, at, query, body := a.call(w, r.PostForm)
@@ -129,19 +129,27 @@ func (w *Web) act(out http.ResponseWriter, r *http.Request) {
 	} else {
 		out.Header().Set("HX-Trigger", "acted") // parts of the page that show what has changed ask for themselves again
 	}
-	w.render(out, r, shownStatus(res), "result", a.title, res)
+	w.render(out, r, res.status(), "result", a.title, res)
 }
 
-// shownStatus is the status that a result is answered with: htmx shows answers of 2xx only.
-func shownStatus(res result) int {
-	if res.Wrong != nil && res.Whole {
-		return res.Wrong.Status
+// status is that of the answer: htmx shows those of 2xx only.
+func (r result) status() int {
+	if r.Wrong != nil && r.Whole {
+		return r.Wrong.Status
 	}
 	return http.StatusOK
 }
 
-// allowed tells whether who looks at the page may do an action. Everybody who reaches a listener may, until there are access keys.
-func (w *Web) allowed(string) bool { return true }
+// allowed tells whether who looks at the page may do an action.
+func (w *Web) allowed(action string) bool { return w.refusal(action) == "" }
+
+// refusal says why not; "": it may be done.
+func (w *Web) refusal(action string) string {
+	if why := w.may(""); why != "" || action == "" {
+		return why
+	}
+	return w.may(action)
+}
 
 // pageOf is the path of a page of ours that a request came from; "" if it is none.
 func pageOf(referer string) string {

@@ -45,15 +45,15 @@ func newAssets() (*assets, error) {
 		sum := sha256.Sum256(text)
 		hashed := strings.TrimSuffix(file, extension) + "." + hex.EncodeToString(sum[:6]) + extension
 		a.names[file] = hashed
-		a.files[hashed] = asset{kind: mime.TypeByExtension(extension), plain: text, packed: sync.OnceValue(func() []byte { return pack(text) })}
+		a.files[hashed] = asset{kind: mime.TypeByExtension(extension), plain: text, packed: sync.OnceValue(func() []byte { return pack(text, gzip.BestCompression) })}
 		return nil
 	})
 }
 
-// pack compresses a text; nil if that saves little.
-func pack(text []byte) []byte {
+// pack compresses a text, better or sooner by gzip's level; nil if that saves little.
+func pack(text []byte, level int) []byte {
 	var b bytes.Buffer
-	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	w, err := gzip.NewWriterLevel(&b, level)
 	if err != nil {
 		return nil
 	}

@@ -99,6 +99,9 @@ func (r *recorded) WriteHeader(status int) {
 	}
 }
 
+// Flush has nothing to do: what is written is kept until it is read.
+func (r *recorded) Flush() {}
+
 func (r *recorded) Write(b []byte) (int, error) {
 	r.written = true
 	return r.body.Write(b)

@@ -6,5 +6,5 @@
 //
 // Pages are rendered on the server (html/template) and work without JavaScript for reading; htmx puts answers of actions and progress into the
 // page. All styles and scripts are embedded, and the content security policy allows nothing else. Whether a caller may do an action is asked in
-// one place, Web.allowed.
+// one place, Web.refusal.
 package web

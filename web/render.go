@@ -15,7 +15,8 @@ var templates embed.FS
 func (w *Web) parse() (map[string]*template.Template, error) {
 	base := template.New("").Funcs(template.FuncMap{
 		"asset": w.assets.path, "ago": ago, "exact": exact, "count": count, "percent": percent, "seconds": seconds, "joined": joined, "value": showJSON, "text": textOf,
-		"histogram": histogram, "lineage": lineageDrawing, "link": linkTo, "symbol": symbol, "class": stateClass, "allowed": w.allowed, "dict": dict, "lower": strings.ToLower, "moment": moment,
+		"histogram": histogram, "lineage": lineageDrawing, "link": linkTo, "symbol": symbol, "class": stateClass, "allowed": w.allowed, "refusal": w.refusal, "dict": dict, "lower": strings.ToLower,
+		"moment": moment,
 	})
 	base, err := base.ParseFS(templates, "templates/layout.html", "templates/parts*.html")
 	if err != nil {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"html/template"
 	"log/slog"
@@ -15,16 +16,21 @@ type Web struct {
 	api    client
 	assets *assets
 	pages  map[string]*template.Template
+	may    May
 	clock  func() time.Time
 	log    *slog.Logger
 }
+
+// May says why who looks at the page may not do an action, in a sentence; "": it may be done. The action "" stands for all of them: of that it
+// says why none may be done.
+type May func(action string) (why string)
 
 // policy lets the page use what it brought and nothing from elsewhere; Pico draws its arrows as data: images.
 const policy = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
 // New makes the admin page of an API, which is called as its callers do. A template that does not parse is an error.
-func New(api http.Handler, clock func() time.Time, log *slog.Logger) (*Web, error) {
-	w := &Web{api: client{api}, clock: clock, log: log.With("module", "web")}
+func New(api http.Handler, may May, clock func() time.Time, log *slog.Logger) (*Web, error) {
+	w := &Web{api: client{api}, may: may, clock: clock, log: log.With("module", "web")}
 	var err error
 	if w.assets, err = newAssets(); err != nil {
 		return nil, err
@@ -87,6 +93,8 @@ func (w *Web) Handler() http.Handler {
 	mux.HandleFunc("POST /admin/training-set", w.previewTrainingSet)
 	mux.HandleFunc("POST /admin/training-set/rows", w.downloadTrainingSet)
 	mux.HandleFunc("GET /admin/training-set/template", w.spineTemplate)
+	mux.HandleFunc("GET /admin/definitions.yaml", w.exportDefinitions)
+	mux.HandleFunc("GET /admin/groups/{name}/rows", w.exportGroup)
 	mux.HandleFunc("/admin/", func(out http.ResponseWriter, r *http.Request) {
 		w.render(out, r, http.StatusNotFound, "problem", "Not found", &problem{Title: "Not found", Status: 404, Detail: "There is no such page."})
 	})
@@ -97,8 +105,7 @@ func (w *Web) Handler() http.Handler {
 func (w *Web) show(out http.ResponseWriter, r *http.Request, p *page) {
 	data, err := p.load(w, r)
 	if err != nil {
-		found := w.problemOf(r, err)
-		w.render(out, r, found.Status, "problem", found.Title, found)
+		w.problemPage(out, r, err)
 		return
 	}
 	title := p.title
@@ -110,6 +117,12 @@ func (w *Web) show(out http.ResponseWriter, r *http.Request, p *page) {
 		status = answered.pageStatus()
 	}
 	w.render(out, r, status, p.name, title, data)
+}
+
+// problemPage says what went wrong.
+func (w *Web) problemPage(out http.ResponseWriter, r *http.Request, err error) {
+	found := w.problemOf(r, err)
+	w.render(out, r, found.Status, "problem", found.Title, found)
 }
 
 // problemOf is what a person reads of an error; one that is not the API's is logged.
@@ -165,7 +178,7 @@ func (w *Web) render(out http.ResponseWriter, r *http.Request, status int, name,
 	h.Set("Vary", "HX-Request, Accept-Encoding")
 	body := b.Bytes()
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		if packed := pack(body); packed != nil {
+		if packed := pack(body, gzip.BestSpeed); packed != nil {
 			h.Set("Content-Encoding", "gzip")
 			body = packed
 		}
