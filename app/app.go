@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v4"
 	"gorm.io/gorm"
 
@@ -85,6 +86,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 		options = append(options, httpapi.ReadOnly(reads))
 	}
 	api := httpapi.New(router, ThisVersion().Version, log, options...)
+	mounts := newMounts(c, api, log, options)
 
 	work := runs.New(a.db, c.Runs, time.Now, log)
 	a.work = work
@@ -103,9 +105,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 		definitions.Guards = values.Guards()
 	}
 	values.PublishWith(materialization.Publications{Runs: work})
-	if c.Has(config.Registry) {
-		definitions.Routes(api)
-	}
+	mounts.of(config.Registry, definitions.Routes)
 	profiles := validation.NewProfiles(a.db, c.Validation, definitions, values.Values(), values.Tables(), work, time.Now, log)
 	values.TraceWith(profiles)
 	told, err := alerts.New(a.db, c.Alerts, alerts.Defined{Registry: definitions}, time.Now, log)
@@ -121,54 +121,61 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	values.ForgetWith(judging)
 	metrics.registry.MustRegister(judging.Counts())
 	a.add("validation", judging.Start, judging.Stop) // stops after whatever writes
+	mounts.of(config.Validation, profiles.Routes, judging.Routes, told.Routes, func(api huma.API) { alerts.DefinitionRoutes(api, definitions) })
 	if c.Has(config.Validation) {
 		a.add("alerts", told.Start, told.Stop)
 		a.add("profiles", profiles.Start, profiles.Stop)
 		profiles.HandleRuns()
-		profiles.Routes(api)
 		ticker := judging.Ticker()
 		a.add("rules in time", ticker.Start, ticker.Stop)
 		judging.HandleRuns()
-		judging.Routes(api)
-		told.Routes(api)
-		alerts.DefinitionRoutes(api, definitions)
 		metrics.registry.MustRegister(told, judging)
 	}
-	if c.Has(config.Store) {
+	mounts.of(config.Store, values.Routes)
+	if mounts.serves(config.Store) {
+		starting := values.StartAnswering
+		if c.Has(config.Store) {
+			starting = values.Start
+			values.HandleRuns()
+			metrics.registry.MustRegister(values)
+		}
 		if c.ReadOnly {
 			a.addReading("store", values.StartReading, values.Stop)
 		}
-		a.add("store", values.Start, values.Stop)
-		values.HandleRuns()
-		values.Routes(api)
-		metrics.registry.MustRegister(values)
+		a.add("store", starting, values.Stop)
 	}
-	if c.Has(config.Materialization) {
+	if mounts.serves(config.Materialization) {
 		copies := materialization.New(c.Materialization, definitions, values, work, time.Now, log)
-		a.copies = copies
-		a.add("materialization", copies.Start, copies.Stop)
-		copies.Routes(api)
-		metrics.registry.MustRegister(copies)
+		mounts.of(config.Materialization, copies.Routes)
+		if c.Has(config.Materialization) {
+			a.copies = copies
+			a.add("materialization", copies.Start, copies.Stop)
+			copies.HandleRuns()
+			metrics.registry.MustRegister(copies)
+		}
 	}
 	pipelines := newPipelines(c, a.folder, batch.Parts{Definitions: definitions, Plans: plans, Runs: work, Values: values, Clock: time.Now, Log: log}, judging.Guards())
 	a.pipelines = pipelines
-	if c.Has(config.Batch) {
+	mounts.of(config.Batch, pipelines.routes)
+	if mounts.serves(config.Batch) {
 		a.add("batch", pipelines.Start, pipelines.Stop)
-		pipelines.HandleRuns()
-		pipelines.routes(api)
-		metrics.registry.MustRegister(pipelines)
+		if c.Has(config.Batch) {
+			pipelines.HandleRuns()
+			metrics.registry.MustRegister(pipelines)
+		}
 	}
 	a.add("runs", work.Start, work.Stop) // last: it begins to do what was submitted to the others
-	work.Routes(api)
 	metrics.registry.MustRegister(work)
-	values.RunRoutes(api)
-	if c.Has(config.Scheduler) {
+	mounts.everywhere(work.Routes, values.RunRoutes)
+	if mounts.serves(config.Scheduler) {
 		schedules := scheduler.New(c.Scheduler, scheduler.Parts{
 			DB: a.db, Definitions: definitions, Runs: work, Pipelines: pipelines, Told: missedSchedules{told}, Clock: time.Now, Log: log,
 		})
-		a.add("scheduler", schedules.Start, schedules.Stop)
-		schedules.Routes(api)
-		metrics.registry.MustRegister(schedules)
+		mounts.of(config.Scheduler, schedules.Routes)
+		if c.Has(config.Scheduler) {
+			a.add("scheduler", schedules.Start, schedules.Stop)
+			metrics.registry.MustRegister(schedules)
+		}
 	}
 
 	a.checks = []check{
@@ -176,13 +183,12 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 		{"offline store", true, a.values.offline.Ping},
 		{"online store", true, a.values.online.Ping},
 	}
-	a.mountHealth(api)
-	a.mountSettings(api)
+	mounts.everywhere(a.mountHealth, a.mountSettings)
 	metrics.mount(router)
 	mountDocs(router, api)
 	mountHome(router, c.Has(config.Web))
 	if c.Has(config.Web) {
-		if err := mountWeb(router, api, c.ReadOnly, log); err != nil {
+		if err := mountWeb(router, mounts.page, c.ReadOnly, log); err != nil {
 			return nil, err
 		}
 	}

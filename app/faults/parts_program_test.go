@@ -107,6 +107,7 @@ func serveParts() int {
 	values.PublishWith(endingPublisher{materialization.Publications{Runs: work}, end})
 	values.HandleRuns()
 	copies := materialization.New(materialization.DefaultConfig(), definitions, values, work, time.Now, log)
+	copies.HandleRuns()
 	pipelines := batch.NewRunner(config, batch.Parts{
 		Definitions: definitions, Plans: plans, Runs: work,
 		Values: endingValues{Store: values, ending: end, halves: os.Getenv(partsHalves) != "", unfenced: os.Getenv(partsUnfenced) == "true",

@@ -55,6 +55,7 @@ func serve(t *testing.T, change func(store.Online) store.Online) *httpapitest.Se
 	work := runs.New(db, runs.DefaultConfig(), time.Now, log)
 	values := store.New(store.DefaultConfig(), definitions, work, offline, change(online), time.Now, log)
 	copies := materialization.New(materialization.DefaultConfig(), definitions, values, work, time.Now, log)
+	copies.HandleRuns()
 	values.PublishWith(materialization.Publications{Runs: work})
 	require.NoError(t, values.Start(t.Context()))
 	t.Cleanup(values.Stop)

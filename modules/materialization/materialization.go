@@ -80,14 +80,16 @@ type Materialization struct {
 
 const workers = 2 // runs at a time
 
-// New makes the module and takes charge of its kind of runs.
+// New makes the module. Processes without the role have one too where they serve its calls: they only ask for runs.
 func New(config Config, catalog Catalog, s *store.Store, work *runs.Runs, clock func() time.Time, log *slog.Logger) *Materialization {
-	m := &Materialization{config: config, catalog: catalog, store: s, runs: work, clock: clock,
+	return &Materialization{config: config, catalog: catalog, store: s, runs: work, clock: clock,
 		log: log.With("module", "materialization"), asked: map[int64]int64{}, gauges: newGauges(), wake: make(chan struct{}, 1)}
-	work.Handle(Kind, workers, m.work) // a long rebuild does not hold up what is published
-	work.Handle(CheckKind, 1, m.checkWork)
+}
 
-	return m
+// HandleRuns has this process do the runs of this module. It is called before the runs are started.
+func (m *Materialization) HandleRuns() {
+	m.runs.Handle(Kind, workers, m.work) // a long rebuild does not hold up what is published
+	m.runs.Handle(CheckKind, 1, m.checkWork)
 }
 
 // Start looks at what the online copies say of themselves, and starts the ticker.

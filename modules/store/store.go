@@ -99,8 +99,23 @@ func (s *Store) KeepHistory(h History) { s.past = h }
 func (s *Store) Offline() Offline { return s.offline }
 func (s *Store) Online() Online   { return s.online }
 
-// Start starts the writers.
+// Start starts the writers, and what is done on time.
 func (s *Store) Start(ctx context.Context) error {
+	if err := s.StartAnswering(ctx); err != nil {
+		return err
+	}
+	s.lanes.Go(func() { s.eachMinute("old idempotency keys could not be removed; it is tried again", s.ForgetRequests) })
+	s.lanes.Go(func() {
+		s.eachMinute("rows in quarantine that have waited long enough could not be removed; it is tried again", s.ExpireQuarantine)
+	})
+	s.lanes.Go(s.compactOnTime)
+	s.lanes.Go(s.tendLedger)
+	return nil
+}
+
+// StartAnswering is Start for a process that serves the calls and leaves what is done on time to those with the role: it writes what its callers
+// send, and sets the online copies right that it takes something back from.
+func (s *Store) StartAnswering(ctx context.Context) error {
 	if _, err := s.Identify(ctx); err != nil {
 		return fmt.Errorf("read the offline store's identity: %w", err)
 	}
@@ -114,13 +129,7 @@ func (s *Store) Start(ctx context.Context) error {
 		s.lanes.Add(1)
 		go s.writeLane()
 	}
-	s.lanes.Go(func() { s.eachMinute("old idempotency keys could not be removed; it is tried again", s.ForgetRequests) })
-	s.lanes.Go(func() {
-		s.eachMinute("rows in quarantine that have waited long enough could not be removed; it is tried again", s.ExpireQuarantine)
-	})
 	s.lanes.Go(s.repay)
-	s.lanes.Go(s.compactOnTime)
-	s.lanes.Go(s.tendLedger)
 	return nil
 }
 

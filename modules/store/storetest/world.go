@@ -69,6 +69,7 @@ func NewRuledWorld(t testing.TB, pair Pair, checks store.Rules) *World {
 	w.Store, w.blind = open(online), open(unmarkedOnline{online})
 	w.Store.HandleRuns()
 	w.Materialization = materialization.New(materialization.DefaultConfig(), w.Registry, w.Store, work, w.Now, log)
+	w.Materialization.HandleRuns()
 
 	w.Registry.Guards = w.Store.Guards()
 	require.NoError(t, w.Registry.Start(w.ctx))
