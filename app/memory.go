@@ -6,8 +6,8 @@ import (
 )
 
 // Garbage is collected when the heap has grown to four times what is alive, instead of twice: the live heap is some ten MB, so that the
-// usual setting collects many times a second under load, for a tenth of all processor time. Towards softLimit the usual
-// care returns.
+// usual setting collects many times a second under load, for a tenth of all processor time. Towards softLimit, or half of what the process may
+// use where that is less, the usual care returns.
 const (
 	heapGrowth = 300       // percent
 	softLimit  = 256 << 20 // bytes
@@ -19,7 +19,7 @@ func TuneMemory() {
 		debug.SetGCPercent(heapGrowth)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(softLimit)
+		debug.SetMemoryLimit(softLimitOf(usableMemory()))
 	}
 }
 

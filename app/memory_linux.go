@@ -8,6 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// usableMemory is the memory that this process may use; 0: it is not known.
+func usableMemory() int64 { return memoryOf(os.DirFS("/")) }
+
 // returnProgram advises the kernel to take the pages that the program's file is mapped to, where nothing is written. It is advice: what goes wrong
 // makes no difference to anything but memory.
 func returnProgram() {

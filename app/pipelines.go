@@ -27,7 +27,7 @@ type pipelines struct {
 
 // newPipelines makes it of parts without engines. Where there is no data folder, what is computed stands in the system's folder for temporary files.
 func newPipelines(c *config.Config, f *folder, parts batch.Parts, guards *validation.Guards) *pipelines {
-	settings := c.Batch
+	settings := c.Batch.Within(usableMemory())
 	if settings.Folder == "" {
 		settings.Folder = filepath.Join(os.TempDir(), "featurestore-batch")
 		if f != nil {

@@ -122,7 +122,6 @@ write_settings() {
       echo "FEATURESTORE_POSTGRES_URL_FILE=/etc/featurestore/postgres-url"
       echo "FEATURESTORE_REDIS_URL_FILE=/etc/featurestore/redis-url"
     fi
-    echo "GOMEMLIMIT=448MiB"
   } | keep "$folder/environment"
 }
 

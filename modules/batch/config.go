@@ -18,7 +18,7 @@ import (
 type Config struct {
 	Folder       string        // where runs have their files; "": batch in the data folder
 	Engine       string        // of pipelines that name none
-	MemoryBytes  int64         // that an engine may use, where the pipeline does not say
+	MemoryBytes  int64         // that an engine may use, where the pipeline does not say; 0: as Within says
 	Threads      int           // that an engine may use
 	Timeout      time.Duration // of one computation, where the pipeline does not say; 0: none
 	ChunkRows    int           // about so many rows are computed and published at once
@@ -34,7 +34,22 @@ type Config struct {
 
 // DefaultConfig holds what config/default.yaml explains.
 func DefaultConfig() Config {
-	return Config{Engine: Local, MemoryBytes: 512 << 20, Threads: 2, Timeout: time.Hour, ChunkRows: 2_000_000, ChunkTicks: 10_000, MinRowsRatio: 0.5, Roots: []string{}, SparkConf: []string{}, Connections: []string{}}
+	return Config{Engine: Local, Threads: 2, Timeout: time.Hour, ChunkRows: 2_000_000, ChunkTicks: 10_000, MinRowsRatio: 0.5, Roots: []string{}, SparkConf: []string{}, Connections: []string{}}
+}
+
+// usualMemory is what an engine may use on a machine that has it.
+const usualMemory = 512 << 20
+
+// Within is the settings in a process that may use so much memory, 0 for what is not known: where they do not say what an engine may use, it is
+// 512 MiB or, if that is less, a quarter of the process's, since DuckDB takes some more than it is told and the process has other work beside it.
+func (c Config) Within(memory int64) Config {
+	if c.MemoryBytes == 0 {
+		c.MemoryBytes = usualMemory
+		if memory > 0 {
+			c.MemoryBytes = max(minMemory, min(c.MemoryBytes, memory/4))
+		}
+	}
+	return c
 }
 
 // Validate names everything that is wrong.
@@ -46,7 +61,7 @@ func (c Config) Validate() []error {
 		}
 	}
 	wrong(!slices.Contains(engineNames, c.Engine), "batch.engine is %q: use %s", c.Engine, strings.Join(engineNames, " or "))
-	wrong(c.MemoryBytes < minMemory, "batch.memory is %d bytes: use at least %dMiB", c.MemoryBytes, minMemory>>20)
+	wrong(c.MemoryBytes != 0 && c.MemoryBytes < minMemory, "batch.memory is %d bytes: use at least %dMiB, or 0", c.MemoryBytes, minMemory>>20)
 	wrong(c.Threads < 1 || c.Threads > 1024, "batch.threads is %d: use 1 to 1024", c.Threads)
 	wrong(c.Timeout < 0, "batch.timeout is %s: use 0s, for none, or more", c.Timeout)
 	wrong(c.ChunkRows < 1, "batch.chunk_rows is %d: use at least 1", c.ChunkRows)

@@ -40,4 +40,6 @@ type Snapshot interface {
 }
 
 // NewPreviews makes it.
-func NewPreviews(config Config, parts PreviewParts) *Previews { return &Previews{config, parts} }
+func NewPreviews(config Config, parts PreviewParts) *Previews {
+	return &Previews{config.Within(0), parts}
+}

@@ -50,7 +50,7 @@ type Runner struct {
 
 // NewRunner makes a runner. Where it is to do runs, HandleRuns is called before runs are started, and Start too.
 func NewRunner(config Config, parts Parts) *Runner {
-	return &Runner{config: config, Parts: parts, log: parts.Log.With("module", "batch"), counts: newCounts()}
+	return &Runner{config: config.Within(0), Parts: parts, log: parts.Log.With("module", "batch"), counts: newCounts()}
 }
 
 // HandleRuns has this process do submitted runs.
