@@ -123,12 +123,12 @@ func (r *result) sum(t *term, s *series, b *bounds) (err error) {
 func (r *result) deviation(t *term, s *series, b *bounds) error {
 	for i, low := range b.low {
 		high := b.high[i]
+		if err := s.fits(low, high); err != nil {
+			return err
+		}
 		n := int64(high - low)
 		if n < 2 {
 			continue
-		}
-		if err := s.fits(low, high); err != nil {
-			return err
 		}
 		f, ok := 0.0, false
 		if !s.beyond {
