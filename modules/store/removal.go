@@ -24,6 +24,16 @@ type Removed struct {
 	Entities int64
 
 	Quarantined int64 // entries that waited in quarantine, and are gone
+
+	Runs []int64 // of one entity: which loads and publications had brought the rows, each once; what was written singly came with none
+}
+
+// WithRun adds the run that a row had come with, 0: with none, to runs that are each there once. It is for engines.
+func WithRun(runs []int64, run int64) []int64 {
+	if run == 0 || slices.Contains(runs, run) {
+		return runs
+	}
+	return append(runs, run)
 }
 
 // Any tells whether anything was taken back from history.

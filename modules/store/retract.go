@@ -47,6 +47,9 @@ func (s *Store) Retract(ctx context.Context, request RetractRequest) (*Retracted
 			continue
 		}
 		out.Groups = append(out.Groups, RetractedGroup{sh.group, removed})
+		if removed.Any() {
+			s.retractedIn(ctx, sh.group, request.EventTime, removed.Runs)
+		}
 		if online := s.takeBackNow(ctx, sh.group); out.Online != OnlinePending && online != OnlineNone {
 			out.Online = online
 		}

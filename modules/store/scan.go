@@ -203,12 +203,6 @@ func (s values) CountEntities(ctx context.Context, name string) (int64, error) {
 	return n, unavailable("count the entities of "+name, err)
 }
 
-// LastPublished asks the record of publications.
-func (s values) LastPublished(ctx context.Context, group *registry.Group) (int64, error) {
-	run, err := s.offline.LastPublished(ctx, group)
-	return run, unavailable("read what was published to "+group.Name, err)
-}
-
 // EntityID is as every answer of the store names an entity.
 func (s values) EntityID(entityType *registry.EntityType, encoded string) json.RawMessage {
 	key, ok := DecodeKey(entityType, encoded)

@@ -14,6 +14,8 @@
 // others that a call asked for are kept only. What cannot be evaluated is a result of status error. Examples name entities; those of erased
 // ones are taken out, and none is shown that was erased while a report was made (keep.go).
 //
+// What a row rule has found in rows that are stored stays found until a look at its window says otherwise (unsettled.go).
+//
 // Rules and baselines are definitions (RuleKind, BaselineKind): the registry keeps, versions, plans and exports them, here stand what they can
 // say and their calls under /rules and /baselines. A rule may call a feature by a name that it had: what is evaluated, and what is said of it,
 // has the present one. What rules read is not deleted or changed in a way that would make them wrong; one that is switched off keeps only

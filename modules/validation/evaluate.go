@@ -10,7 +10,6 @@ import (
 	"featurestore/app/fault"
 	"featurestore/modules/registry"
 	"featurestore/modules/registry/value"
-	"featurestore/modules/runs"
 	"featurestore/modules/validation/rules"
 )
 
@@ -90,7 +89,7 @@ func (v *Validation) passes(ctx context.Context, j *job, now time.Time) ([]*pass
 		case rules.NewestLoad:
 			if !known {
 				var err error
-				if load, err = v.newestLoad(ctx, j.group); err != nil {
+				if load, err = v.values.NewestLoad(ctx, j.group); err != nil {
 					return nil, err
 				}
 				known = true
@@ -116,19 +115,6 @@ func (v *Validation) passes(ctx context.Context, j *job, now time.Time) ([]*pass
 }
 
 const everything = "everything that is stored"
-
-// newestLoad is the last run that brought rows to a group as a whole, 0 if none is known: a load that ended well, or a pipeline's.
-func (v *Validation) newestLoad(ctx context.Context, group *registry.Group) (int64, error) {
-	found, err := v.work.List(ctx, runs.Filter{Kind: "load", Subject: group.Name, State: runs.Succeeded, Limit: 1})
-	if err != nil {
-		return 0, err
-	}
-	published, err := v.values.LastPublished(ctx, group)
-	if err != nil || len(found) == 0 {
-		return published, err
-	}
-	return max(found[0].ID, published), nil
-}
 
 // look evaluates the rules of a pass in one go over its rows.
 func (v *Validation) look(ctx context.Context, j *job, p *pass, now time.Time) ([]rules.Outcome, error) {

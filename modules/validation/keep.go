@@ -23,7 +23,7 @@ type Told interface {
 }
 
 // keep stores a report with what made was found beside it, nil: nothing, and tells of it, in one transaction. Where the run or load has a
-// report already, nothing is done, and the id stays 0.
+// report already, nothing is done, and the id stays 0; so it does after a load of a group without rules to be judged, of which there is no report.
 func (v *Validation) keep(ctx context.Context, report *Report, group *registry.Group, made *Profiling) error {
 	if _, err := v.withoutErased(ctx, group, report); err != nil {
 		return err
@@ -33,8 +33,14 @@ func (v *Validation) keep(ctx context.Context, report *Report, group *registry.G
 		return err
 	}
 	err = v.repository.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := v.repository.insert(tx, report); err != nil {
+		told, err := v.leaveFound(tx, report, told)
+		if err != nil {
 			return err
+		}
+		if !report.empty() {
+			if err := v.repository.insert(tx, report); err != nil {
+				return err
+			}
 		}
 		if made != nil {
 			if _, err := made.Finish(tx); err != nil {

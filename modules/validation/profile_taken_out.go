@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gorm.io/gorm"
 
 	"featurestore/app/database"
-	"featurestore/app/fault"
 	"featurestore/modules/registry"
 	"featurestore/modules/validation/rules"
 )
@@ -21,13 +21,74 @@ import (
 // again and go. A frozen baseline keeps its bins and counts, which is what makes it a baseline: edges between deciles, and the up to 20 most frequent
 // categories of a feature that is not tagged pii. Its sample goes.
 //
-// Observations that are retracted one by one stay in the profiles that have seen them, until these are computed again.
+// The same becomes of profiles that have seen an observation which is retracted. A frozen baseline keeps it: it was there when the baseline was frozen.
 
 // TakenOut is told that rows of a group were taken out of the store: those of a load that was reverted or, with run 0, of erased entities. It is
 // called after they are gone, and can be repeated.
 func (p *Profiles) TakenOut(ctx context.Context, group *registry.Group, run int64) error {
-	left := 0
-	err := p.repository.atomically(ctx, func(tx *gorm.DB) error {
+	erased := func(tx *gorm.DB) error { return nil }
+	if run == 0 {
+		erased = func(tx *gorm.DB) error {
+			return tx.Exec("UPDATE validation_baseline_features SET encoded = NULL WHERE frozen_id IN (SELECT id FROM validation_baselines WHERE group_id = ?)", group.ID).Error
+		}
+	}
+	left, err := p.takeOut(ctx, group, func(row *profileRow) fate {
+		switch {
+		case row.Kind == ofLoads && run == 0, row.Kind != ofWindow && row.has(run):
+			return goes
+		case row.Kind == ofWindow || run == 0:
+			return isOutdated
+		}
+		return stays
+	}, erased)
+	if err == nil && run == 0 {
+		err = p.scrub(ctx)
+	}
+	if err != nil || !left {
+		return err
+	}
+	return p.haveAgain(ctx, group)
+}
+
+// Retracted is told that rows of a group with an event time were taken back or narrowed, some of which these runs had brought.
+func (p *Profiles) Retracted(ctx context.Context, group *registry.Group, at int64, brought []int64) error {
+	left, err := p.takeOut(ctx, group, func(row *profileRow) fate {
+		if row.Kind == ofWindow {
+			if from, to := row.ends(); from <= at && at < to {
+				return isOutdated
+			}
+			return stays
+		}
+		switch {
+		case !slices.ContainsFunc(brought, row.has):
+			return stays
+		case row.Kind == ofLoads:
+			return goes
+		}
+		return isOutdated
+	}, func(*gorm.DB) error { return nil })
+	if err != nil || !left {
+		return err
+	}
+	return p.haveAgain(ctx, group)
+}
+
+// has tells whether the loads that the profile is of lie about a run, or are that one.
+func (row *profileRow) has(run int64) bool { return row.FirstRun <= run && run <= row.LastRun }
+
+// fate is what becomes of a profile when rows are taken out.
+type fate int
+
+const (
+	stays fate = iota
+	isOutdated
+	goes
+)
+
+// takeOut counts that rows were taken out of a group, and deals with its profiles in the same transaction, in which more is done too. It answers
+// whether some are outdated.
+func (p *Profiles) takeOut(ctx context.Context, group *registry.Group, of func(*profileRow) fate, more func(tx *gorm.DB) error) (left bool, err error) {
+	err = p.repository.atomically(ctx, func(tx *gorm.DB) error {
 		if err := p.repository.tookOut(tx, group.ID); err != nil {
 			return err
 		}
@@ -36,31 +97,28 @@ func (p *Profiles) TakenOut(ctx context.Context, group *registry.Group, run int6
 			return err
 		}
 		var gone, outdated []int64
-		for _, row := range all {
-			switch {
-			case row.Kind == ofLoads && run == 0, row.Kind != ofWindow && row.FirstRun <= run && run <= row.LastRun:
-				gone = append(gone, row.ID)
-			case row.Kind == ofWindow || run == 0:
-				outdated = append(outdated, row.ID)
+		for i := range all {
+			switch of(&all[i]) {
+			case goes:
+				gone = append(gone, all[i].ID)
+			case isOutdated:
+				outdated = append(outdated, all[i].ID)
 			}
 		}
-		left = len(outdated)
+		left = len(outdated) > 0
 		if err := p.repository.remove(tx, gone); err != nil {
 			return err
 		}
-		if run == 0 {
-			if err := tx.Exec("UPDATE validation_baseline_features SET encoded = NULL WHERE frozen_id IN (SELECT id FROM validation_baselines WHERE group_id = ?)", group.ID).Error; err != nil {
-				return err
-			}
+		if err := more(tx); err != nil {
+			return err
 		}
 		return p.repository.outdate(tx, outdated)
 	})
-	if err == nil && run == 0 {
-		err = p.scrub(ctx)
-	}
-	if err != nil || left == 0 {
-		return err
-	}
+	return left, err
+}
+
+// haveAgain asks for a run that computes what is outdated.
+func (p *Profiles) haveAgain(ctx context.Context, group *registry.Group) error {
 	if _, err := p.work.Submit(ctx, ProfileKind, group.Name, profileRequest{Again: true}); err != nil {
 		return fmt.Errorf("have the profiles of %s computed again: %w", group.Name, err)
 	}
@@ -80,7 +138,7 @@ func (p *Profiles) scrub(ctx context.Context) error {
 // againLoads is how many loads are profiled again, the newest: each is looked for in the whole group.
 const againLoads = 20
 
-// again computes what is outdated of a group, all windows in one pass.
+// again computes what is outdated of a group, all windows in one pass. While rows are taken out all the time it leaves that to another run.
 func (p *Profiles) again(ctx context.Context, group *registry.Group, progress func(rows int64)) (int, error) {
 	for range maxTries {
 		n, err := p.renew(ctx, group, progress)
@@ -88,7 +146,8 @@ func (p *Profiles) again(ctx context.Context, group *registry.Group, progress fu
 			return n, err
 		}
 	}
-	return 0, fault.New(fault.Busy, "rows-being-removed", "rows of %s are being taken out all the time", group.Name)
+	// Whoever took them out may have had no profile computed again: so it is asked for here, by one run for all who do.
+	return 0, p.haveAgain(ctx, group)
 }
 
 func (p *Profiles) renew(ctx context.Context, group *registry.Group, progress func(rows int64)) (int, error) {

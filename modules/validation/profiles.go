@@ -15,6 +15,7 @@ import (
 // Registered is where definitions are.
 type Registered interface {
 	Catalog() *registry.Catalog
+	Refresh(ctx context.Context) (*registry.Catalog, error)
 	Apply(ctx context.Context, body []byte, contentType string, options registry.Options) (*registry.Plan, error)
 }
 

@@ -50,7 +50,9 @@ func (m *rowsInMemory) add(group *registry.Group, rows ...row) {
 func (m *rowsInMemory) remove(group *registry.Group, gone func(row) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.rows[group.ID] = slices.DeleteFunc(m.rows[group.ID], gone)
+	if m.rows != nil {
+		m.rows[group.ID] = slices.DeleteFunc(m.rows[group.ID], gone)
+	}
 }
 
 func (m *rowsInMemory) Scan(_ context.Context, group *registry.Group, window Window, yield func(*rules.Batch) error) error {

@@ -77,20 +77,3 @@ func TestPublishedIsReportedAndTheRestIsJudged(t *testing.T) {
 		require.ElementsMatch(t, []string{"rows", "mean"}, left)
 	})
 }
-
-// A rule about the newest load looks at what was published last, if that is newer.
-func TestTheNewestLoadMayBeAPublication(t *testing.T) {
-	eachJudged(t, func(t *testing.T, open func() *gorm.DB, definitions *registry.Registry) {
-		values := &named{}
-		j := judge(t, open(), definitions, values, DefaultConfig())
-		run, err := j.work.Begin(t.Context(), "load", "orders", nil)
-		require.NoError(t, err)
-		require.NoError(t, run.Finish(t.Context(), nil, nil))
-		for published, newest := range map[int64]int64{0: run.ID(), run.ID() + 5: run.ID() + 5} {
-			values.published = published
-			found, err := j.newestLoad(t.Context(), j.group)
-			require.NoError(t, err)
-			require.Equal(t, newest, found)
-		}
-	})
-}

@@ -40,7 +40,7 @@ type Result struct {
 	ID       int64
 	Report   int64
 	At       time.Time
-	Usual    bool   // on what the rule is usually evaluated on: it raises and resolves alerts, and later ones are compared with it
+	Usual    bool   // on what the rule is usually evaluated on, and it counts (unsettled.go): it raises and resolves alerts, and later ones are compared with it
 	LookedAt string // which rows, in words
 	OnTheWay bool   // found in the write path, where the rule's action was taken
 	rules.Outcome
@@ -53,6 +53,9 @@ func (r *Result) Feature() string {
 	}
 	return ""
 }
+
+// empty tells whether it says nothing that anybody has asked for: after a load rows are profiled, also of groups that no rule is left to be judged of.
+func (r *Report) empty() bool { return len(r.Results) == 0 && r.Run != 0 }
 
 // ranks order statuses from the least to the worst.
 var ranks = map[rules.Status]int{rules.Skipped: 1, rules.Pass: 2, rules.Warned: 3, rules.Failed: 4, rules.Fail: 5}

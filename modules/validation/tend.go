@@ -64,8 +64,8 @@ func (v *Validation) reportOnTime(ctx context.Context) {
 // HandleRuns has this process evaluate rules on what is stored. It is called before the runs are started.
 func (v *Validation) HandleRuns() { v.work.Handle(EvaluationKind, evaluations, v.workEvaluation) }
 
-// Ticker looks after rules in time: it has them evaluated, ends the alerts of those that are no more, and gives up old reports. It is for
-// processes with the role.
+// Ticker looks after rules in time: it has them evaluated, ends the alerts of those that are no more, and gives up old reports and what was frozen for
+// baselines that are no more. It is for processes with the role.
 type Ticker struct {
 	v      *Validation
 	cancel context.CancelFunc
@@ -106,12 +106,13 @@ func (t *Ticker) tick(ctx context.Context) {
 		// A result of an older definition may come in behind: so it is looked now and then although nothing has changed.
 		if revision := v.definitions.Catalog().Revision(); revision != t.looked || now.Sub(swept) >= time.Minute {
 			whole, err := v.endRules(ctx)
+			err = errors.Join(err, v.profiles.forgetDeleted(ctx))
 			if errs = append(errs, err); whole && err == nil {
 				t.looked, swept = revision, now
 			}
 		}
 		for _, group := range v.definitions.Catalog().Groups() {
-			if v.config.Every == 0 || now.Before(due[group.ID]) || !slices.ContainsFunc(v.guards.Definitions().RulesOf(group.Name), isSetRule) {
+			if v.config.Every == 0 || now.Before(due[group.ID]) || len(v.guards.Definitions().RulesOf(group.Name)) == 0 {
 				continue
 			}
 			next, err := v.evaluateOnTime(ctx, group)

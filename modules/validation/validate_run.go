@@ -38,7 +38,7 @@ func (r *evaluationRequest) is(run runs.Run) bool {
 
 // evaluated is what the run comes to.
 type evaluated struct {
-	Report int64                `json:"report_id"`
+	Report int64                `json:"report_id,omitempty"` // 0: no rule was to be judged
 	Status rules.Status         `json:"status"`
 	Rows   int64                `json:"rows"`
 	Counts map[rules.Status]int `json:"results"`
@@ -85,7 +85,7 @@ func (v *Validation) workEvaluation(ctx context.Context, run *runs.Active) (any,
 			return nil, err
 		}
 		if err = v.keep(ctx, report, j.group, j.profile); err == nil {
-			if report.ID == 0 { // another process has done it meanwhile
+			if report.ID == 0 && !report.empty() { // another process has done it meanwhile
 				if report, err = v.repository.of(ctx, run.ID()); err != nil || report == nil {
 					return nil, err
 				}
@@ -112,13 +112,20 @@ func (v *Validation) job(ctx context.Context, catalog *registry.Catalog, name st
 			return nil, err
 		}
 	}
+	var again map[string]bool
+	if request.Way == ByLoad || request.Way == ByPipeline {
+		var err error
+		if again, err = v.looksAgain(ctx, group.Name, request.Load); err != nil {
+			return nil, err
+		}
+	}
 	for _, rule := range v.guards.Definitions().RulesOf(group.Name) {
 		switch {
 		case request.Rules != nil:
 			if !slices.Contains(request.Rules, rule.Name) {
 				continue
 			}
-		case !rule.Enabled, judgedBefore(request.Way, rule):
+		case !rule.Enabled, judgedBefore(request.Way, rule) && !again[rule.Name]:
 			continue
 		}
 		j.rules = append(j.rules, rule)
@@ -144,18 +151,22 @@ func judgedBefore(way Way, rule *rules.Definition) bool {
 }
 
 // inTime are the rules of a group that the ticker has evaluated: those that judge the whole, since what they find can change by itself or by
-// single writes. One about the newest load was evaluated after it.
+// single writes, and row rules as long as something is found. One about the newest load was evaluated after it.
 func (v *Validation) inTime(ctx context.Context, group *registry.Group) ([]*rules.Definition, error) {
+	again, err := v.looksAgain(ctx, group.Name, 0)
+	if err != nil {
+		return nil, err
+	}
 	var of []*rules.Definition
 	load, known := int64(0), false
 	for _, rule := range v.guards.Definitions().RulesOf(group.Name) {
-		if !isSetRule(rule) {
+		if !isSetRule(rule) && !again[rule.Name] {
 			continue
 		}
 		if rule.LooksAt() == rules.NewestLoad {
 			if !known {
 				var err error
-				if load, err = v.newestLoad(ctx, group); err != nil {
+				if load, err = v.values.NewestLoad(ctx, group); err != nil {
 					return nil, err
 				}
 				known = true

@@ -28,8 +28,9 @@ type Values interface {
 	// CountEntities counts the entities of a type that have a row in any group.
 	CountEntities(ctx context.Context, entityType string) (int64, error)
 
-	// LastPublished is the last run that published to a group and was not reverted; 0: none did.
-	LastPublished(ctx context.Context, group *registry.Group) (run int64, err error)
+	// NewestLoad is the last run that brought rows to a group as a whole and was not taken back, a load that ended well or a pipeline's; 0: none is
+	// known.
+	NewestLoad(ctx context.Context, group *registry.Group) (run int64, err error)
 
 	// Waiting tells whether rows of a group wait in quarantine.
 	Waiting(ctx context.Context, group *registry.Group) (bool, error)

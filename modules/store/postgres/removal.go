@@ -180,12 +180,13 @@ type narrowed struct {
 	gone []int64            // rows that go
 	stay map[int64][]uint16 // the features that a row is left with
 	ids  []int64            // of both
+	runs []int64            // that brought both
 
 	least, latest int64 // event times of both, µs
 }
 
 func (n *narrowed) counts() store.Removed {
-	removed := store.Removed{Rows: int64(len(n.gone)), Narrowed: int64(len(n.stay))}
+	removed := store.Removed{Rows: int64(len(n.gone)), Narrowed: int64(len(n.stay)), Runs: n.runs}
 	if removed.Any() {
 		removed.Entities = 1
 	}
@@ -200,17 +201,17 @@ func (o *Offline) narrow(ctx context.Context, q interface {
 		return nil, fmt.Errorf("group %s, version %d: %w", group.Name, group.SchemaVersion, store.ErrOutdated)
 	}
 	condition, parameters := o.entity(group, what)
-	rows, err := q.Query(ctx, "SELECT ingest_id, schema_version, presence, "+microseconds("event_time")+" FROM "+o.table(l.table)+" WHERE "+condition+suffix, parameters...)
+	rows, err := q.Query(ctx, "SELECT ingest_id, schema_version, presence, "+microseconds("event_time")+", coalesce(run_id, 0) FROM "+o.table(l.table)+" WHERE "+condition+suffix, parameters...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	n := &narrowed{stay: map[int64][]uint16{}, least: math.MaxInt64, latest: math.MinInt64}
 	for rows.Next() {
-		var id, at int64
+		var id, at, run int64
 		var version int
 		var presence []int16
-		if err := rows.Scan(&id, &version, &presence, &at); err != nil {
+		if err := rows.Scan(&id, &version, &presence, &at, &run); err != nil {
 			return nil, err
 		}
 		var rest []uint16
@@ -221,6 +222,7 @@ func (o *Offline) narrow(ctx context.Context, q interface {
 			}
 		}
 		n.ids = append(n.ids, id)
+		n.runs = store.WithRun(n.runs, run)
 		n.least, n.latest = min(n.least, at), max(n.latest, at)
 		if len(rest) > 0 {
 			n.stay[id] = rest

@@ -169,7 +169,7 @@ func nextRemoval(c *conn, group *registry.Group) (int64, error) {
 }
 
 // observedRow is a row that may be narrowed.
-type observedRow struct{ id, version, presence, at driver.Value }
+type observedRow struct{ id, version, presence, at, run driver.Value }
 
 // entity removes or narrows one entity's rows.
 func (r *removing) entity(c *conn) error {
@@ -198,6 +198,7 @@ func (r *removing) entity(c *conn) error {
 		if changed {
 			ids = binary.BigEndian.AppendUint64(ids, uint64(integer(row.id)))
 			r.least, r.latest = min(r.least, integer(row.at)), max(r.latest, integer(row.at))
+			r.removed.Runs = store.WithRun(r.removed.Runs, integer(row.run))
 		}
 	}
 	if len(ids) == 0 {
@@ -233,11 +234,11 @@ func (r *removing) rows(c *conn, l *layout) (rows []observedRow, err error) {
 	if err != nil {
 		return nil, err
 	}
-	dest := make([]driver.Value, 4)
+	dest := make([]driver.Value, 5)
 	err = c.each(dest, func() error {
-		rows = append(rows, observedRow{dest[0], dest[1], dest[2], dest[3]})
+		rows = append(rows, observedRow{dest[0], dest[1], dest[2], dest[3], dest[4]})
 		return nil
-	}, fmt.Sprintf("SELECT t.ingest_id, t.schema_version, t.presence, t.event_time FROM %s WHERE %s AND t.event_time %s +?%s", src.indexed(), src.sameKey(), compared(r.what), src.visible()),
+	}, fmt.Sprintf("SELECT t.ingest_id, t.schema_version, t.presence, t.event_time, t.run_id FROM %s WHERE %s AND t.event_time %s +?%s", src.indexed(), src.sameKey(), compared(r.what), src.visible()),
 		append(args, r.what.At)...)
 	return rows, err
 }
