@@ -9,8 +9,8 @@ import (
 	"featurestore/modules/batch"
 )
 
-// feed calls yield with blocks, one after the other, until there are no more events or yield fails. What it has yielded belongs to yield.
-type feed func(ctx context.Context, yield func(*block) error) error
+// feed calls yield with blocks, which it takes from blocks, one after the other, until there are no more events or yield fails. What it has yielded belongs to yield.
+type feed func(ctx context.Context, blocks *sync.Pool, yield func(*block) error) error
 
 // task is a block on its way: its rows come in pieces, which are written before those of the block behind it.
 type task struct {
@@ -27,13 +27,14 @@ func aggregate(ctx context.Context, job *batch.Job, from feed) (*batch.Staged, e
 	}
 	p, perTick := newProgram(job.Plan), make([]int64, len(job.Ticks))
 	pool := sync.Pool{New: func() any { return newRows(job.Plan, len(job.Ticks)) }}
+	blocks := sync.Pool{New: func() any { return newBlock(job.Plan) }}
 	threads := max(job.Threads, 1)
 	work, written := make(chan *task, 1), make(chan *task, 2*threads)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer close(work)
 		defer close(written)
-		return from(ctx, func(b *block) error {
+		return from(ctx, &blocks, func(b *block) error {
 			t := &task{block: b, rows: make(chan *rows, 1)}
 			for _, to := range []chan *task{written, work} {
 				if err := send(ctx, to, t); err != nil {
@@ -54,6 +55,8 @@ func aggregate(ctx context.Context, job *batch.Job, from feed) (*batch.Staged, e
 					return err
 				}
 				close(t.rows)
+				t.block.reset()
+				blocks.Put(t.block)
 			}
 			return nil
 		})

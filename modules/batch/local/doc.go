@@ -6,9 +6,10 @@
 // queue, or a count that goes along (result.go). The arithmetic is exact (exact.go). Rows are staged as a stream of Arrow (staged.go), which costs
 // no more than copying them.
 //
-// Events of a group come in that order from the offline store. All others come from files of Parquet, which DuckDB (duckdb.go) reads and sorts, on disk
-// where they are many: directly (parquet.go) where their types are those of the plan, and otherwise, as those of CSV and NDJSON, tables of PostgreSQL and, for SQL,
-// groups, after they were brought into one by our own readers (spool*.go), so that types, zones and names mean what they mean everywhere.
+// Events of a group come in that order from the offline store. All others come from files of Parquet, which DuckDB (duckdb.go) reads; they are put in order in
+// memory (assembled.go) or, where they are many, by DuckDB, on disk (sorted.go). Files are read directly (parquet.go) where their types are those of the plan.
+// Others, those of CSV and NDJSON, tables of PostgreSQL and, for SQL, groups are brought into one by our own readers before (spool*.go), so that types, zones and
+// names mean what they mean everywhere.
 //
 // One tick of such a file needs no order: it is computed by one statement (grouped.go), which says the same as the pass and takes a third of its time.
 // What is beyond DuckDB's numbers falls back to the pass.

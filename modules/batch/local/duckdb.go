@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -212,6 +213,19 @@ func (v vector) text(row int) string {
 		return unsafe.String((*byte)(unsafe.Add(at, 4)), n)
 	}
 	return unsafe.String(*(**byte)(unsafe.Add(at, 8)), n)
+}
+
+// word is a value of a column of BOOLEAN, INTEGER, FLOAT or TIMESTAMP, which is not null; of any other it is nothing.
+func (v vector) word(t value.Type, row int) uint64 {
+	switch t {
+	case value.Boolean:
+		return truth(*(*bool)(unsafe.Add(v.data, row)))
+	case value.Integer, value.Timestamp:
+		return uint64(v.int(row))
+	case value.Float:
+		return math.Float64bits(math.Float64frombits(uint64(v.int(row))) + 0) // never −0
+	}
+	return 0
 }
 
 // value is one of a column that was selected as value.Type t is read: TIMESTAMP as BIGINT.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"featurestore/app/fault"
 	"featurestore/modules/batch"
@@ -19,25 +20,21 @@ var errEnough = errors.New("enough entities")
 // gathering cuts events that come entity by entity into blocks.
 type gathering struct {
 	job      *batch.Job
+	blocks   *sync.Pool
 	yield    func(*block) error
 	at       *block
 	entities int
 }
 
-func (g *gathering) begin() {
-	g.at = &block{width: len(g.job.Plan.Columns), times: make([]int64, 0, blockEvents), seqs: make([]int64, 0, blockEvents),
-		values: make([]value.Value, 0, blockEvents*len(g.job.Plan.Columns))}
-}
-
 // entity begins one, whose key belongs to the block from now on.
 func (g *gathering) entity(key []value.Value) error {
-	if g.at == nil {
-		g.begin()
-	} else if g.at.full() {
+	if g.at != nil && g.at.full() {
 		if err := g.flush(); err != nil {
 			return err
 		}
-		g.begin()
+	}
+	if g.at == nil {
+		g.at = g.blocks.Get().(*block)
 	}
 	if g.entities++; g.job.Sample > 0 && g.entities > g.job.Sample {
 		return errEnough
@@ -46,13 +43,14 @@ func (g *gathering) entity(key []value.Value) error {
 	return nil
 }
 
-// event begins one of the entity.
-func (g *gathering) event(time, seq int64) ([]value.Value, error) {
-	if g.at.bytes > 2*blockEvents*(bytesOfEvent+bytesOfValue*(1+g.at.width)) && g.job.Memory > 0 && int64(g.at.bytes) > g.job.Memory/4 {
+// event begins one of the entity, and answers the columns that its cells are to be added to.
+func (g *gathering) event(time, seq int64) ([]cells, error) {
+	if g.at.bytes > 2*blockEvents*(bytesOfEvent+bytesOfValue*(1+len(g.at.columns))) && g.job.Memory > 0 && int64(g.at.bytes) > g.job.Memory/4 {
 		return nil, fault.New(fault.Unprocessable, "too-much-memory", "the events of %s alone take more memory than the limit of %d MB allows: raise limits.memory",
 			g.job.Plan.EntityText(g.at.keys[len(g.at.keys)-1]), g.job.Memory>>20).At("limits.memory", "", "is too small for one entity's events")
 	}
-	return g.at.add(time, seq), nil
+	g.at.add(time, seq)
+	return g.at.columns, nil
 }
 
 func (g *gathering) flush() error {
@@ -74,9 +72,9 @@ func (g *gathering) end(err error) error {
 
 // scan feeds the events of a source group.
 func scan(job *batch.Job) feed {
-	return func(ctx context.Context, yield func(*block) error) error {
+	return func(ctx context.Context, blocks *sync.Pool, yield func(*block) error) error {
 		features, at := featuresOf(job.Plan)
-		g := &gathering{job: job, yield: yield}
+		g := &gathering{job: job, blocks: blocks, yield: yield}
 		last, entity := job.Ticks[len(job.Ticks)-1], ""
 		return g.end(job.Events.Scan(ctx, features, true, nil, &last, func(rows *store.Rows) error {
 			n := len(features)
@@ -87,12 +85,12 @@ func scan(job *batch.Job) feed {
 						return err
 					}
 				}
-				row, err := g.event(rows.EventTimes[i], rows.IngestIDs[i])
+				columns, err := g.event(rows.EventTimes[i], rows.IngestIDs[i])
 				if err != nil {
 					return err
 				}
-				for c := range row {
-					row[c] = rows.Values[i*n+at[c]]
+				for c := range columns {
+					columns[c].add(rows.Values[i*n+at[c]])
 				}
 			}
 			return nil

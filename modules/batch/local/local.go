@@ -48,7 +48,7 @@ func (e *Engine) Compute(ctx context.Context, job *batch.Job) (*batch.Staged, er
 	return staged, nil
 }
 
-// compute takes the events of a group as they come, and lets DuckDB read and sort all others.
+// compute takes the events of a group as they come, and lets DuckDB read all others.
 func (e *Engine) compute(ctx context.Context, job *batch.Job) (*batch.Staged, error) {
 	if job.Plan.SQL == nil && job.Plan.Source.Group != nil {
 		return aggregate(ctx, job, scan(job))
@@ -74,7 +74,7 @@ func (e *Engine) compute(ctx context.Context, job *batch.Job) (*batch.Staged, er
 			return staged, err
 		}
 	}
-	return aggregate(ctx, job, d.sorted(job))
+	return aggregate(ctx, job, d.assembled(job))
 }
 
 // source answers files of Parquet that hold the events, and how they are read.

@@ -13,6 +13,7 @@ type pass struct {
 	program *program
 	ticks   []int64
 	series  []series
+	ends    [][]int32 // of the inputs: how many rows are not after each tick
 	bounds  []bounds
 	results []result // of the terms
 	parts   [2]result
@@ -20,7 +21,7 @@ type pass struct {
 }
 
 func newPass(p *program, ticks []int64) *pass {
-	of := &pass{program: p, ticks: ticks, series: make([]series, len(p.inputs)), bounds: make([]bounds, len(p.windows)), results: make([]result, len(p.terms))}
+	of := &pass{program: p, ticks: ticks, series: make([]series, len(p.inputs)), ends: make([][]int32, len(p.inputs)), bounds: make([]bounds, len(p.windows)), results: make([]result, len(p.terms))}
 	for i := range p.inputs {
 		of.series[i].input = &p.inputs[i]
 	}
@@ -67,9 +68,10 @@ func (p *pass) entity(b *block, key []value.Value, from, to int, out *rows) erro
 func (p *pass) compute(b *block, from, to int, ticks []int64) (failed *batch.Aggregation, err error) {
 	for i := range p.series {
 		p.series[i].fill(b, from, to)
+		p.ends[i] = until(p.ends[i], p.series[i].times, ticks)
 	}
 	for i, w := range p.program.windows {
-		p.bounds[i].fill(p.series[w.input].times, ticks, w.length)
+		p.bounds[i].fill(p.series[w.input].times, ticks, w.length, p.ends[w.input])
 	}
 	for i := range p.program.terms {
 		t := &p.program.terms[i]

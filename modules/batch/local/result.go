@@ -1,7 +1,9 @@
 package local
 
 import (
+	"cmp"
 	"math"
+	"unsafe"
 
 	"featurestore/modules/batch"
 	"featurestore/modules/registry/value"
@@ -142,18 +144,38 @@ func (r *result) deviation(t *term, s *series, b *bounds) error {
 	return nil
 }
 
-// extreme finds the least (sign −1) or the greatest value: the queue has the rows of the window that no later one outdoes, the extreme first.
+// extreme finds the least (sign −1) or the greatest value.
 func (r *result) extreme(s *series, b *bounds, sign int) {
-	queue, head := r.queue[:0], 0
-	next := int32(0)
+	switch s.kind {
+	case value.String:
+		r.queue = extreme(r.queue, s.texts, b, sign, func(i int, row int32) { r.take(i, s, row) })
+	case value.Float:
+		r.queue = extreme(r.queue, numbersOf[float64](s.bits), b, sign, func(i int, row int32) { r.take(i, s, row) })
+	default:
+		r.queue = extreme(r.queue, numbersOf[int64](s.bits), b, sign, func(i int, row int32) { r.take(i, s, row) })
+	}
+}
+
+// extreme calls take with the row of the least or the greatest value of each window that has rows. The queue, which it answers to be used again, has the rows of the
+// window that no later one outdoes, the extreme first.
+func extreme[T cmp.Ordered](queue []int32, values []T, b *bounds, sign int, take func(i int, row int32)) []int32 {
+	queue = queue[:0]
+	head, next := 0, int32(0)
 	if len(b.low) > 0 {
 		next = b.low[0]
 	}
 	for i, low := range b.low {
 		next = max(next, low)
 		for ; next < b.high[i]; next++ {
-			for len(queue) > head && s.compare(int(queue[len(queue)-1]), int(next))*sign <= 0 {
-				queue = queue[:len(queue)-1]
+			v := values[next]
+			if sign > 0 {
+				for len(queue) > head && values[queue[len(queue)-1]] <= v {
+					queue = queue[:len(queue)-1]
+				}
+			} else {
+				for len(queue) > head && values[queue[len(queue)-1]] >= v {
+					queue = queue[:len(queue)-1]
+				}
 			}
 			queue = append(queue, next)
 		}
@@ -161,10 +183,15 @@ func (r *result) extreme(s *series, b *bounds, sign int) {
 			head++
 		}
 		if head < len(queue) {
-			r.take(i, s, queue[head])
+			take(i, queue[head])
 		}
 	}
-	r.queue = queue
+	return queue
+}
+
+// numbersOf is words as the numbers that they are of.
+func numbersOf[T int64 | float64](words []uint64) []T {
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(words))), len(words))
 }
 
 // take makes the value of a row of the series that of a tick.

@@ -91,30 +91,40 @@ func (c *column) repeat(v value.Value, n int) {
 
 // take adds a result's values at some ticks; zero says what an empty window comes to, instead of null.
 func (c *column) take(r *result, ticks []int32, zero bool) {
-	for _, i := range ticks {
-		c.ok = append(c.ok, r.ok[i] || zero)
-		if !r.ok[i] && !zero {
+	from := len(c.ok)
+	c.ok = picked(c.ok, r.ok, ticks)
+	for i, ok := range c.ok[from:] {
+		switch {
+		case ok:
+		case zero:
+			c.ok[from+i] = true
+		default:
 			c.nulls++
 		}
 	}
 	switch {
 	case c.kind == value.String:
-		for _, i := range ticks {
-			c.texts = append(c.texts, r.texts[i])
-		}
+		c.texts = picked(c.texts, r.texts, ticks)
 	case c.kind.Array():
-		for _, i := range ticks {
-			c.lists = append(c.lists, r.lists[i])
-		}
+		c.lists = picked(c.lists, r.lists, ticks)
 	case c.kind == value.Float && r.kind == value.Integer:
 		for _, i := range ticks {
 			c.bits = append(c.bits, math.Float64bits(float64(int64(r.bits[i]))))
 		}
 	default:
-		for _, i := range ticks {
-			c.bits = append(c.bits, r.bits[i])
-		}
+		c.bits = picked(c.bits, r.bits, ticks)
 	}
+}
+
+// picked adds those of some places, which ascend: all of them, most often.
+func picked[T any](to, of []T, places []int32) []T {
+	if len(places) == len(of) {
+		return append(to, of...)
+	}
+	for _, i := range places {
+		to = append(to, of[i])
+	}
+	return to
 }
 
 // observe adds which features the rows observe: null stands for all.

@@ -24,40 +24,26 @@ type series struct {
 	previous, next []int32
 	seen           map[uint64]int32
 	seenTexts      map[string]int32
+	row            []value.Value // that a condition is asked of
 }
 
 // fill takes the rows from to before to.
 func (s *series) fill(b *block, from, to int) {
 	s.times, s.seqs, s.bits, s.texts = s.times[:0], s.seqs[:0], s.bits[:0], s.texts[:0]
-	for i := from; i < to; i++ {
-		row := b.row(i)
-		if s.where != nil && !s.where.Holds(row, b.times[i]) {
-			continue
-		}
-		switch s.of {
-		case batch.Rows:
-		case batch.EventTime:
-			s.bits = append(s.bits, uint64(b.times[i]))
-		default:
-			v := row[s.of]
-			if v.IsNull() || v.IsAbsent() {
-				continue
+	var of *cells
+	if s.of >= 0 {
+		of = &b.columns[s.of]
+	}
+	switch {
+	case s.where == nil && !s.ordered && s.of == batch.Rows:
+		s.times = append(s.times, b.times[from:to]...)
+	case s.where == nil && !s.ordered && of != nil && of.nulls == 0 && s.kind != value.String:
+		s.times, s.bits = append(s.times, b.times[from:to]...), append(s.bits, of.bits[from:to]...)
+	default:
+		for i := from; i < to; i++ {
+			if s.where == nil || s.where.Holds(s.condition(b, i), b.times[i]) {
+				s.take(b, i, of)
 			}
-			switch s.kind {
-			case value.String:
-				s.texts = append(s.texts, v.Text())
-			case value.Float:
-				s.bits = append(s.bits, math.Float64bits(v.Float()))
-			case value.Boolean:
-				s.bits = append(s.bits, truth(v.Bool()))
-			default:
-				s.bits = append(s.bits, uint64(v.Int()))
-			}
-		}
-		s.times = append(s.times, b.times[i])
-		if s.ordered {
-			s.seqs = append(s.seqs, b.seqs[i])
-			s.settle()
 		}
 	}
 	if s.distinct {
@@ -68,11 +54,37 @@ func (s *series) fill(b *block, from, to int) {
 	}
 }
 
-func truth(b bool) uint64 {
-	if b {
-		return 1
+// condition is the row of an event, as the condition reads it.
+func (s *series) condition(b *block, i int) []value.Value {
+	if len(s.row) < len(b.columns) {
+		s.row = make([]value.Value, len(b.columns))
 	}
-	return 0
+	for _, c := range s.where.Reads {
+		if c >= 0 {
+			s.row[c] = b.columns[c].value(i)
+		}
+	}
+	return s.row
+}
+
+// take takes one event, unless it has no value in of, its column.
+func (s *series) take(b *block, i int, of *cells) {
+	switch {
+	case s.of == batch.EventTime:
+		s.bits = append(s.bits, uint64(b.times[i]))
+	case of == nil:
+	case of.null[i]:
+		return
+	case s.kind == value.String:
+		s.texts = append(s.texts, of.texts[i])
+	default:
+		s.bits = append(s.bits, of.bits[i])
+	}
+	s.times = append(s.times, b.times[i])
+	if s.ordered {
+		s.seqs = append(s.seqs, b.seqs[i])
+		s.settle()
+	}
 }
 
 // settle moves the last row before those of its time and seq whose values are greater.

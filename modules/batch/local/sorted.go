@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"strings"
+	"sync"
 
 	"featurestore/modules/batch"
 	"featurestore/modules/registry/value"
@@ -10,8 +11,8 @@ import (
 
 // sorted feeds the rows of the relation events, which DuckDB puts in order, on disk where they are many.
 func (d *database) sorted(job *batch.Job) feed {
-	return func(ctx context.Context, yield func(*block) error) error {
-		g := &gathering{job: job, yield: yield}
+	return func(ctx context.Context, blocks *sync.Pool, yield func(*block) error) error {
+		g := &gathering{job: job, blocks: blocks, yield: yield}
 		plan, keys := job.Plan, len(job.Plan.Keys)
 		key, columns := make([]vector, keys), make([]vector, len(plan.Columns))
 		return g.end(d.query(ctx, sortedQuery(job), func(c *chunk) error {
@@ -32,12 +33,19 @@ func (d *database) sorted(job *batch.Job) feed {
 						return err
 					}
 				}
-				values, err := g.event(times.int(row), 0)
+				to, err := g.event(times.int(row), 0)
 				if err != nil {
 					return err
 				}
-				for i := range values {
-					values[i] = columns[i].value(plan.Columns[i].Type, row)
+				for i := range to {
+					switch v := columns[i]; {
+					case v.null(row):
+						to[i].addNull()
+					case to[i].kind == value.String:
+						to[i].addText(strings.Clone(v.text(row)))
+					default:
+						to[i].addBits(v.word(to[i].kind, row))
+					}
 				}
 			}
 			return nil
@@ -58,19 +66,22 @@ func (g *gathering) same(key []vector, row int) bool {
 	return true
 }
 
-// sortedQuery asks for the join keys, the time and the plan's columns of the events. Their order among equals is the pass's
-// affair: rows of files have none.
+// sortedQuery asks for the events in the order of their join keys and times. That among equals is the pass's affair: rows of files have none.
 func sortedQuery(job *batch.Job) string {
-	quote := batch.DuckDB.Quote
-	var selected, order []string
+	columns := selected(job)
+	return "SELECT " + strings.Join(columns, ", ") + " FROM events ORDER BY " + strings.Join(columns[:len(job.Plan.Keys)+1], ", ")
+}
+
+// selected are the join keys, the time and the plan's columns of the events.
+func selected(job *batch.Job) (columns []string) {
 	for _, k := range job.Plan.Keys {
-		selected, order = append(selected, quote(k.Name)), append(order, quote(k.Name))
+		columns = append(columns, batch.DuckDB.Quote(k.Name))
 	}
-	selected, order = append(selected, "event_us"), append(order, "event_us")
+	columns = append(columns, "event_us")
 	for _, c := range job.Plan.Columns {
-		selected = append(selected, read(c))
+		columns = append(columns, read(c))
 	}
-	return "SELECT " + strings.Join(selected, ", ") + " FROM events ORDER BY " + strings.Join(order, ", ")
+	return columns
 }
 
 // read is a column as vector.value takes it: of what can only be null or not, that.
