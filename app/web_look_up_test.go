@@ -230,7 +230,7 @@ func TestWebTrainingSet(t *testing.T) {
 		require.Contains(t, shown(p), "The first 20 rows")
 		require.Equal(t, 20, p.Find("tbody tr").Length())
 		p = preview(422, "/admin/training-set?features=orders:amount", nil, "spine.ndjson", `{"customer_id":"nobody","event_time":"`+strings.TrimSuffix(yesterday, "Z")+`"}`+"\n")
-		require.Contains(t, shown(p.Find(".box.bad")), "Every row", "a file of another format, and times without an offset")
+		require.Contains(t, shown(p.Find(".box.bad")), "has no offset from UTC", "a file of another format, and times without an offset")
 		p = preview(200, "/admin/training-set?features=orders:amount", map[string]string{"time_zone": "UTC"}, "spine.ndjson", `{"customer_id":"nobody","event_time":"`+strings.TrimSuffix(yesterday, "Z")+`"}`+"\n")
 		require.Contains(t, shown(p.Find(".box.fair")), `1 of the first 1, for example "nobody"`)
 		require.Contains(t, shown(preview(200, "/admin/training-set?service=churn", map[string]string{"spine": "customer_id,event_time\n"}, "", "")), "The spine has no rows")

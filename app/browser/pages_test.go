@@ -68,7 +68,11 @@ func open(t *testing.T, changes ...string) *tab {
 	require.NoError(t, chromedp.Listen(ctx, func(event any) {
 		switch event := event.(type) {
 		case *runtime.EventExceptionThrown:
-			b.complain(event.ExceptionDetails.Text)
+			text := event.ExceptionDetails.Text
+			if thrown := event.ExceptionDetails.Exception; thrown != nil {
+				text += " " + thrown.Description
+			}
+			b.complain(text)
 		case *runtime.EventConsoleAPICalled:
 			if event.Type == "error" {
 				b.complain(fmt.Sprint(event.Args))
@@ -191,7 +195,7 @@ func TestLookUpAndRevert(t *testing.T) {
 	b.visit("/admin/look-up")
 	b.do(chromedp.SendKeys("main input[name=id]", "a"), chromedp.Click("main form button"))
 	b.text("main", "Paris")
-	b.text("main", "2026-01-01T00:00:00Z")
+	b.text("main", "2026-01-01 00:00:00 UTC")
 	b.visit("/admin/look-up?entity_type=customer&id=a&at=2026-01-02T00:00:00Z")
 	b.text("main", "Berlin")
 	b.visit("/admin/runs?kind=load")
@@ -243,6 +247,8 @@ func TestEveryPage(t *testing.T) {
 	loaded := b.fill()
 	pages := map[string]string{
 		"overview": "/admin/", "catalogue": "/admin/catalogue", "feature": "/admin/features/orders/amount", "group": "/admin/groups/orders", "entity_type": "/admin/entity-types/customer",
+		"why": "/admin/look-up/why?entity_type=customer&id=a&feature=amount", "erase": "/admin/look-up/erase?entity_type=customer&id=a", "look_up_then": "/admin/look-up?entity_type=customer&id=a&at=2026-01-02T00:00:00Z",
+		"training_set": "/admin/training-set?service=churn", "training_set_choice": "/admin/training-set", "look_up_empty": "/admin/look-up",
 		"service": "/admin/services/churn", "look_up": "/admin/look-up?entity_type=customer&id=a", "runs": "/admin/runs", "run": fmt.Sprintf("/admin/runs/%v", loaded["run_id"]),
 		"pipelines": "/admin/pipelines", "pipeline": "/admin/pipelines/daily", "schedule": "/admin/schedules/" + url.PathEscape("pipeline:daily"), "system": "/admin/system", "unknown": "/admin/groups/nothing",
 	}

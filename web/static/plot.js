@@ -67,8 +67,8 @@
 
   function drawAll(root) {
     drawn = drawn.filter(function (one) { return one.figure.isConnected; });
-    var found = Array.from(root.querySelectorAll("figure.plot"));
-    if (root.matches && root.matches("figure.plot")) found.push(root);
+    var found = Array.from(root.querySelectorAll("figure.plot[data-series]"));
+    if (root.matches && root.matches("figure.plot[data-series]")) found.push(root);
     found.forEach(function (figure) {
       if (drawn.some(function (one) { return one.figure === figure; })) return;
       var plot = draw(figure);
