@@ -201,7 +201,7 @@ func silenceAction(title string, dry bool) telling {
 		Until  time.Time `json:"until"`
 		Covers []int64   `json:"covers"`
 	}, _ url.Values) outcome {
-		covers := fmt.Sprintf("%s that are open now", plural(int64(len(a.Covers)), "alert"))
+		covers := plural(int64(len(a.Covers)), "open alert")
 		if dry {
 			return outcome{Done: fmt.Sprintf("It would cover %s, until %s. Nothing was changed.", covers, exact(a.Until))}
 		}

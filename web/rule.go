@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -27,6 +28,7 @@ type rule struct {
 
 	Doc    string // what its kind means
 	Points []historyPoint
+	Series *series // nil: there is nothing to draw
 	Next   string
 	Alerts []alertHead // that are open
 }
@@ -48,6 +50,15 @@ type historyPoint struct {
 	BadRate    *float64        `json:"bad_rate"`
 	LookedAt   string          `json:"looked_at"`
 	Report     int64           `json:"report_id"`
+}
+
+// observed is what was measured, if that is a number.
+func (p historyPoint) observed() *float64 {
+	var measured *float64
+	if len(p.Observed) == 0 || json.Unmarshal(p.Observed, &measured) != nil {
+		return nil
+	}
+	return measured
 }
 
 func (w *Web) rule(r *http.Request) (any, error) {
@@ -89,9 +100,42 @@ func (w *Web) rule(r *http.Request) (any, error) {
 	}); i >= 0 {
 		p.Doc = kinds.Kinds[i].Doc
 	}
-	p.Points, p.Alerts = history.Points, alerts.Alerts
+	p.Points, p.Alerts, p.Series = history.Points, alerts.Alerts, foundOverTime(history.Points)
 	p.Next = nextPage("/admin"+at, p.Asked, nil, history.Next)
 	return p, nil
+}
+
+// foundOverTime draws results of a rule, feature by feature: what was observed where that is a number, else the share of bad rows. Of less than two
+// times there is nothing to draw.
+func foundOverTime(points []historyPoint) *series {
+	drawn := &series{Title: "Bad rows", Unit: "%"}
+	for _, p := range points {
+		if p.observed() != nil {
+			drawn.Title, drawn.Unit = "Observed", ""
+		}
+		drawn.Times = append(drawn.Times, p.Time)
+	}
+	slices.SortFunc(drawn.Times, time.Time.Compare)
+	drawn.Times = slices.CompactFunc(drawn.Times, time.Time.Equal)
+	if len(drawn.Times) < 2 {
+		return nil
+	}
+	for _, p := range points {
+		of := slices.IndexFunc(drawn.Lines, func(l line) bool { return l.Name == cmp.Or(p.Feature, "all") })
+		if of < 0 {
+			of = len(drawn.Lines)
+			drawn.Lines = append(drawn.Lines, line{cmp.Or(p.Feature, "all"), make([]*float64, len(drawn.Times))})
+		}
+		at, _ := slices.BinarySearchFunc(drawn.Times, p.Time, time.Time.Compare)
+		switch {
+		case drawn.Unit == "":
+			drawn.Lines[of].Values[at] = p.observed()
+		case p.BadRate != nil:
+			percent := 100 * *p.BadRate
+			drawn.Lines[of].Values[at] = &percent
+		}
+	}
+	return drawn
 }
 
 // switchRule switches a rule on or off.
@@ -102,7 +146,7 @@ func switchRule() telling {
 		if form.Get("to") == "on" {
 			return outcome{Done: fmt.Sprintf("The rule %s is evaluated again.", form.Get("name"))}
 		}
-		return outcome{Done: fmt.Sprintf("The rule %s is switched off: its alerts end, and nothing is evaluated until it is switched on.", form.Get("name"))}
+		return outcome{Done: fmt.Sprintf("The rule %s is switched off: it is not evaluated any more, and its alerts are resolved before long.", form.Get("name"))}
 	})
 }
 

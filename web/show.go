@@ -156,11 +156,11 @@ func textOf(raw json.RawMessage) string {
 // symbol stands beside a colour, so that nobody depends on colours.
 func symbol(state string) string {
 	switch state {
-	case "pass", "ok", "succeeded", "active", "PRESENT", "written", "resolved", "ready", "done", "published", "delivered":
+	case "pass", "ok", "succeeded", "active", "PRESENT", "written", "resolved", "ready", "done", "published", "delivered", "frozen":
 		return "✓"
 	case "fail", "failed", "error", "firing", "refused", "not ready", "failing", "dead":
 		return "✕"
-	case "warn", "draft", "held", "waiting", "acknowledged", "deprecated", "OUTSIDE_MAX_AGE":
+	case "warn", "draft", "held", "waiting", "acknowledged", "not frozen", "deprecated", "OUTSIDE_MAX_AGE":
 		return "!"
 	case "running", "queued", "due", "ordered":
 		return "▸"

@@ -278,7 +278,7 @@ func (b *tab) everywhere(t *testing.T, pages map[string]string) {
 					require.NoError(t, err)
 					require.LessOrEqual(t, wide, width, "%s scrolls sideways at %d", path, width)
 					if theme == "light" {
-						picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(90))
+						picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 						require.NoError(t, err)
 						require.NoError(t, os.WriteFile(filepath.Join("screenshots", fmt.Sprintf("%s_%d.png", name, width)), picture, 0o644))
 					}

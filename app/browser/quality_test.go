@@ -15,11 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// press clicks on what a selector finds, and waits for the page to say what came of it.
+// press clicks on what a selector finds, and waits for the page to say what came of it, and to show what has changed.
 func (b *tab) press(selector, wanted string) {
 	b.Helper()
 	b.do(chromedp.Click(selector))
 	b.text("#result", wanted)
+	b.gone(".htmx-request, .htmx-swapping, .htmx-settling, .htmx-added")
 }
 
 // write puts a text in the place of what a control holds.
@@ -42,7 +43,7 @@ func TestQuarantineRepaired(t *testing.T) {
 	b := open(t)
 	b.fill()
 	b.visit("/admin/quality")
-	b.text(".numbers", "1\nrows in quarantine")
+	b.text(".numbers", "1\nrow in quarantine")
 	b.do(chromedp.Click(`.numbers a[href="/admin/quarantine"]`))
 	b.text("article", "Atlantis")
 	b.do(chromedp.Click(`article a[role="button"]`))
@@ -63,9 +64,12 @@ func TestQuarantineRepaired(t *testing.T) {
 	require.NoError(t, acceptDialogs(b))
 	b.do(chromedp.Click(`article input[type="checkbox"]`))
 	b.press(`#chosen button[formaction$="/discard"]`, "1 row discarded.")
-	b.text("#rows", `"x"`)
+	b.text("#rows", "orders x of")
 	b.press(`#rows > .actions form[action$="/discard"] button`, "1 row discarded.")
 	b.text("#rows", "No row is like that")
+	focused, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.activeElement.id`))
+	require.NoError(t, err)
+	require.Equal(t, "result", focused, "the button is gone that had the focus")
 }
 
 // An alert is acknowledged and silenced with a reason, and the silence ended, all where it stands.
@@ -85,7 +89,7 @@ func TestAlertSilenced(t *testing.T) {
 	b.do(chromedp.Click("#alerts details summary"))
 	b.write(in("silence", "by"), "ann")
 	b.write(in("silence", "note"), "until Monday")
-	b.press(`#alerts form[action$="/silence"] button`, "It covers 1 alert that are open now")
+	b.press(`#alerts form[action$="/silence"] button`, "It covers 1 open alert")
 	b.text("#alerts article", "until Monday")
 	b.do(chromedp.Click(`nav.places a[href="/admin/silences"]`))
 	b.text("#silences", "until Monday")

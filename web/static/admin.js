@@ -35,6 +35,13 @@
       figure.querySelector("figcaption").append(button);
     });
   }
+  // Who acts with the keyboard goes on from what came of it, where the button is gone that was pressed.
+  document.addEventListener("htmx:afterSettle", function () {
+    var result = document.getElementById("result");
+    if (!result || !result.firstElementChild || document.activeElement !== document.body) return;
+    result.tabIndex = -1;
+    result.focus({preventScroll: true});
+  });
   addCopies(document);
   document.addEventListener("htmx:load", function (event) { addCopies(event.detail.elt); });
 })();
