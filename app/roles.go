@@ -23,7 +23,7 @@ var roles = []role{
 		"nothing; every process follows the definitions that others change"},
 	{config.Validation, []string{"alerts", "baselines", "drift", "profiles", "receivers", "reports", "rules", "silences", "validate"},
 		"judges and profiles what is stored, tells receivers of alerts"},
-	{config.Store, []string{"compact", "erasures", "explain", "get", "get-online-features", "history", "push", "quarantine", "rows", "store",
+	{config.Store, []string{"compact", "erasures", "explain", "get", "get-online-features", "history", "push", "quarantine", "rows", "store", "stores",
 		"training-sets", "write-to-online-store"},
 		"compacts, erases, reverts, expires quarantine and old keys"},
 	{config.Materialization, []string{"materialize", "materialize-incremental"},

@@ -144,10 +144,24 @@ func (f flakyOnline) State(ctx context.Context, group *registry.Group) (store.St
 	return f.Online.State(ctx, group)
 }
 
+func (f flakyOnline) Size(ctx context.Context) (store.StoreSize, error) {
+	if err := f.served.fails("online"); err != nil {
+		return store.StoreSize{}, err
+	}
+	return f.Online.Size(ctx)
+}
+
 // flakyOffline is an offline store that can be down.
 type flakyOffline struct {
 	store.Offline
 	served *served
+}
+
+func (f flakyOffline) Size(ctx context.Context) (store.StoreSize, error) {
+	if err := f.served.fails("offline"); err != nil {
+		return store.StoreSize{}, err
+	}
+	return f.Offline.Size(ctx)
 }
 
 func (f flakyOffline) Append(ctx context.Context, rows []*store.Rows) error {

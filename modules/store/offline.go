@@ -89,6 +89,9 @@ type Offline interface {
 	// ingest time, of a moment when it was under way.
 	Settled(ctx context.Context) (int64, error)
 
+	// Size is how much the store takes, at once.
+	Size(ctx context.Context) (StoreSize, error)
+
 	// Ping says whether the store can be read and written.
 	Ping(ctx context.Context) error
 
@@ -164,6 +167,9 @@ type Snapshot interface {
 
 	// Late is about what a pipeline's source has changed.
 	Late
+
+	// Sizing is about how much there is.
+	Sizing
 
 	// Sample answers up to n entities of the group, each once, chosen at random from all over it: all of them if its table has no more
 	// than n rows. It costs about as much as n look-ups, however large the group is. Any entity can be chosen, but one of many

@@ -51,6 +51,9 @@ type Online interface {
 	// LedgerCopy is the erased entities.
 	LedgerCopy
 
+	// Size is how much the store takes, at once.
+	Size(ctx context.Context) (StoreSize, error)
+
 	// Ping answers an error that says so if the store cannot be used, or evicts keys.
 	Ping(ctx context.Context) error
 

@@ -91,6 +91,7 @@ func (s *Store) Routes(api huma.API) {
 		Responses:   tableAnswer("Join keys, event_time and the features"),
 	}, s.exportRows)
 	s.sampleRoute(api)
+	s.sizeRoutes(api)
 	s.compactRoute(api)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "training-set", Method: http.MethodPost, Path: "/training-sets", Tags: tables,

@@ -193,6 +193,8 @@ func RunOffline(t *testing.T, engine OfflineEngine) {
 		{"a row with an id is stored once by loads and writers at once", (*offline).rowIDLoadAndAppend},
 		{"EnsureLayout declares a row id, changes it and gives it up", (*offline).rowIDDeclared},
 		{"random rows read as the oracle says", (*offline).random},
+		{"GroupSize counts the rows of a group", (*offline).groupSize},
+		{"GroupSize estimates what is too much to count", (*offline).groupSizeLarge},
 		{"Ping", (*offline).ping},
 	} {
 		t.Run(c.says, func(t *testing.T) {

@@ -61,6 +61,7 @@ func RunOnline(t *testing.T, open OpenOnline) {
 		{"Sweep removes the rows of one group", (*online).sweep},
 		{"of two erasures of an entity the later cut-off is kept", (*online).erasures},
 		{"everything survives a restart in order", (*online).durable},
+		{"Size", (*online).size},
 		{"Ping", (*online).ping},
 	} {
 		t.Run(c.says, func(t *testing.T) {
