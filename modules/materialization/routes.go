@@ -13,6 +13,7 @@ import (
 
 // Routes mounts this module's operations.
 func (m *Materialization) Routes(api huma.API) {
+	m.standingRoutes(api)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "materialize", Method: http.MethodPost, Path: "/materialize", Tags: []string{"materialization"},
 		DefaultStatus: http.StatusAccepted,
