@@ -29,6 +29,7 @@ func (p *Profiles) Routes(api huma.API) {
 			Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{
 				OneOf: []*huma.Schema{httpapi.Schema[profilesBody](api), httpapi.Schema[MergedAnswer](api)}}}}}},
 	}, p.listProfiles)
+	p.newestRoute(api)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "get-profile", Method: http.MethodGet, Path: "/profiles/{id}", Tags: tags, Summary: "Read a profile",
 	}, p.getProfile)
