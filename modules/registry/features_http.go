@@ -17,11 +17,12 @@ type featuresInput struct {
 	EntityType string   `query:"entity_type"`
 	Group      string   `query:"group"`
 	Status     Status   `query:"status" enum:"draft,active,deprecated,archived"`
+	Sort       string   `query:"sort" enum:"name,group,type,status,owner,updated" doc:"In this order; updated: those that changed last come first. Left out: as they were registered, of a search the best first"`
 }
 
 type featuresOutput struct {
 	Body struct {
-		Features      []FeatureAnswer `json:"features" doc:"In the order in which they were registered; of a search, the best first"`
+		Features      []FeatureAnswer `json:"features" doc:"In the order in which they were registered, or that was asked for; of a search, the best first"`
 		Total         int             `json:"total" doc:"How many there are on all pages"`
 		NextPageToken string          `json:"next_page_token,omitempty" doc:"Absent on the last page"`
 	}
@@ -49,7 +50,13 @@ func (r *Registry) listFeatures(_ context.Context, in *featuresInput) (*features
 	out := &featuresOutput{}
 	var next string
 	var err error
-	if len(words) > 0 {
+	if in.Sort != "" {
+		if len(words) > 0 {
+			found = slices.DeleteFunc(found, func(f *Feature) bool { return c.rankOf(f, words) == holdsNothing })
+		}
+		out.Body.Total = len(found)
+		found, next, err = sorted(found, in.Sort, &in.Page)
+	} else if len(words) > 0 {
 		found, out.Body.Total, next, err = c.search(found, words, &in.Page)
 	} else {
 		slices.SortFunc(found, func(a, b *Feature) int { return cmp.Compare(a.ID, b.ID) })
