@@ -36,6 +36,7 @@ func actions() map[string]action {
 	return map[string]action{
 		"materialize":      {"Materialize", materialize("incremental"), started},
 		"materialize-full": {"Materialize all", materialize("full"), started},
+		"rebuild":          {"Rebuild", materialize("rebuild"), started},
 		"check": {"Check", func(_ *Web, form url.Values) (string, string, url.Values, any) {
 			return http.MethodPost, "/materialize/check", nil, map[string]any{"group": form.Get("group")}
 		}, started},
@@ -49,6 +50,9 @@ func actions() map[string]action {
 		}},
 		"retry-run": {"Retry", func(_ *Web, form url.Values) (string, string, url.Values, any) {
 			return http.MethodPost, path("runs", form.Get("id"), "retry"), nil, nil
+		}, started},
+		"release-run": {"Publish it all the same", func(_ *Web, form url.Values) (string, string, url.Values, any) {
+			return http.MethodPost, path("runs", form.Get("id"), "retry"), url.Values{"force": {"true"}}, nil
 		}, started},
 		"run-pipeline": {"Run now", func(_ *Web, form url.Values) (string, string, url.Values, any) {
 			return http.MethodPost, path("pipelines", form.Get("name"), "run"), nil, nil
@@ -67,10 +71,10 @@ func actions() map[string]action {
 		}, func(answered) string { return "Resumed, with its next tick." }},
 		"validate": {"Validate", func(_ *Web, form url.Values) (string, string, url.Values, any) {
 			return http.MethodPost, "/validate", nil, map[string]any{"group": form.Get("group")}
-		}, func(a answered) string { return fmt.Sprintf("Its rules were evaluated: %s.", a.Status) }},
+		}, started},
 		"profile": {"Profile", func(_ *Web, form url.Values) (string, string, url.Values, any) {
 			return http.MethodPost, "/profiles", nil, map[string]any{"group": form.Get("group")}
-		}, func(answered) string { return "A profile of it is being made." }},
+		}, started},
 		"erase": {"Erase", erase, func(a answered) string {
 			return fmt.Sprintf("It is entered into the ledger of erasures, and run %d deletes it everywhere.", a.ID)
 		}},

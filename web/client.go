@@ -59,6 +59,9 @@ func (c client) send(ctx context.Context, method, path string, query url.Values,
 	if len(body) > 0 {
 		request.Header.Set("Content-Type", contentType)
 	}
+	if method == http.MethodPost {
+		request.Header.Set("Prefer", "respond-async") // what is long goes on as a run after the answer
+	}
 	answer := &recorded{header: http.Header{}, status: http.StatusOK}
 	c.api.ServeHTTP(answer, request)
 	if err := ctx.Err(); err != nil {
@@ -133,13 +136,20 @@ func nextPage(at string, asked url.Values, filters []string, token string) strin
 	if token == "" {
 		return ""
 	}
-	next := url.Values{"page_token": {token}}
+	next := nextQuery(asked, filters)
+	next.Set("page_token", token)
+	return at + "?" + next.Encode()
+}
+
+// nextQuery is what stays of a page's address on the others of the list.
+func nextQuery(asked url.Values, filters []string) url.Values {
+	next := url.Values{}
 	for _, name := range filters {
 		if given := asked.Get(name); given != "" {
 			next.Set(name, given)
 		}
 	}
-	return at + "?" + next.Encode()
+	return next
 }
 
 // asked is the state of a page, which its address carries.

@@ -19,10 +19,17 @@ type feature struct {
 	Services []string // that read it
 	Profile  *featureProfile
 	Measured profileHead // of which Profile is a part
-	Nulls    []bar       // null rates of the last profiles in per mille, the oldest first
+	Nulls    series
 	Rules    []ruleHead
 	Calls    []snippet
+	Kind     string // of its group
+	Newest   newest // how fresh its group is
+	Health   string // what rules say of it
+	Drift    drifting
 }
+
+// HealthClass is the style of what rules say of it.
+func (f feature) HealthClass() string { return stateClass(f.Health) }
 
 func (f feature) pageTitle() string { return f.Name }
 
@@ -44,6 +51,9 @@ type profileHead struct {
 	Run        int64     `json:"run_id"`
 	Rows       int64     `json:"rows"`
 	ComputedAt time.Time `json:"computed_at"`
+
+	Last     *time.Time       `json:"last_event_time"`
+	Features []featureProfile `json:"features"` // where a list was asked for with one
 }
 
 // featureProfile is a feature's part of a profile.
@@ -83,6 +93,18 @@ func (p featureProfile) Bars() []bar {
 	return bars
 }
 
+// TopBars are the most common values as they are drawn.
+func (p featureProfile) TopBars() []bar {
+	bars := make([]bar, len(p.Top))
+	for i, t := range p.Top {
+		bars[i] = bar{showJSON(t.Value), t.Count}
+	}
+	return bars
+}
+
+// Drawn tells whether the values themselves are in the histogram; else only what is measured of them.
+func (p featureProfile) Drawn() bool { return p.Measured == "value" }
+
 // ruleHead is what pages show of a rule.
 type ruleHead struct {
 	Name     string   `json:"name"`
@@ -110,11 +132,11 @@ type snippet struct{ Title, Text string }
 func (w *Web) feature(r *http.Request) (any, error) {
 	ctx := r.Context()
 	group, name := r.PathValue("group"), r.PathValue("name")
-	var of definition
+	var of groupHead
 	if err := w.api.get(ctx, path("groups", group), nil, &of); err != nil {
 		return nil, err
 	}
-	f := feature{}
+	f := feature{Kind: of.Kind}
 	reference := group + ":" + name
 	at := path("features", of.EntityType, reference)
 	if err := w.api.get(ctx, at, nil, &f.featureHead); err != nil {
@@ -138,8 +160,25 @@ func (w *Web) feature(r *http.Request) (any, error) {
 	if f.Rules, err = w.rulesOf(ctx, group, name); err != nil {
 		return nil, err
 	}
-	f.Calls = f.calls(r)
-	return f, nil
+	if err := w.standingInto(ctx, &f); err != nil {
+		return nil, err
+	}
+	if f.Drift, err = w.driftOf(ctx, group, name, r.URL.Query()); err != nil {
+		return nil, err
+	}
+	f.Calls, err = w.readyCalls(r, &f)
+	return f, err
+}
+
+// standingInto adds how fresh it is, and what rules say of it.
+func (w *Web) standingInto(ctx context.Context, f *feature) error {
+	fresh, err := w.freshness(ctx, f.Group)
+	if err != nil {
+		return err
+	}
+	judged, err := w.judgements(ctx)
+	f.Newest, f.Health = fresh[f.Group], judged.of(f.Group, f.Name)
+	return err
 }
 
 // lineageOf draws what a definition comes of and what reads it; services are those that do.
@@ -205,25 +244,13 @@ func (w *Web) profileInto(ctx context.Context, f *feature) error {
 	var list struct {
 		Profiles []profileHead `json:"profiles"`
 	}
-	if err := w.api.get(ctx, "/profiles", url.Values{"group": {f.Group}, "limit": {fmt.Sprint(profiles)}}, &list); err != nil {
+	if err := w.api.get(ctx, "/profiles", url.Values{"group": {f.Group}, "feature": {f.Name}, "limit": {fmt.Sprint(profiles)}}, &list); err != nil {
 		return ignoreMissing(err)
 	}
-	for i, head := range list.Profiles {
-		var found struct {
-			Features []featureProfile `json:"features"`
-		}
-		if err := w.api.get(ctx, fmt.Sprintf("/profiles/%d", head.ID), nil, &found); err != nil {
-			return ignoreMissing(err)
-		}
-		at := slices.IndexFunc(found.Features, func(p featureProfile) bool { return p.Feature == f.Name })
-		if at < 0 {
-			continue
-		}
-		if i == 0 || f.Profile == nil {
-			f.Profile, f.Measured = &found.Features[at], head
-		}
-		f.Nulls = slices.Insert(f.Nulls, 0, bar{exact(head.ComputedAt) + ", per mille", int64(math.Round(1000 * found.Features[at].NullRate))})
+	if len(list.Profiles) > 0 && len(list.Profiles[0].Features) > 0 {
+		f.Profile, f.Measured = &list.Profiles[0].Features[0], list.Profiles[0]
 	}
+	f.Nulls = nullRates(list.Profiles)
 	return nil
 }
 
@@ -263,19 +290,16 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// calls are how to read the feature from where people work.
-func (f *feature) calls(r *http.Request) []snippet {
-	host := "http://" + r.Host
-	name := f.Reference
-	if len(f.ShortNames) > 0 {
-		name = f.ShortNames[0]
+// nullRates are the null rates of the last profiles over time, in percent.
+func nullRates(profiles []profileHead) series {
+	s := series{Title: "Null rate of the last profiles", Unit: "%"}
+	rates := line{Name: "null"}
+	for _, head := range slices.Backward(profiles) {
+		if len(head.Features) > 0 {
+			rate := 100 * head.Features[0].NullRate
+			s.Times, rates.Values = append(s.Times, head.ComputedAt), append(rates.Values, &rate)
+		}
 	}
-	at := path("get", f.EntityType, "ID", name)
-	return []snippet{
-		{"curl", "curl " + host + at},
-		{"Python", fmt.Sprintf("import requests\n\nrequests.get(%q).json()", host+at)},
-		{"pandas", fmt.Sprintf("import pandas, requests\n\nids = [\"ID\"]\nr = requests.post(%q, json={\"entity_ids\": ids, \"features\": [%q]}).json()\npandas.DataFrame(r[\"features\"], index=r[\"entity_ids\"])",
-			host+path("get", f.EntityType), name)},
-		{"Feast", fmt.Sprintf("store.get_online_features(features=[%q], entity_rows=[{%q: \"ID\"}])", f.Reference, f.EntityType+"_id")},
-	}
+	s.Lines = []line{rates}
+	return s
 }

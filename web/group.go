@@ -1,6 +1,8 @@
 package web
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 )
@@ -12,24 +14,39 @@ type groupHead struct {
 	TTL           *string       `json:"ttl"`
 	Retention     *string       `json:"retention"`
 	SchemaVersion int           `json:"schema_version"`
+	IDColumn      *string       `json:"id_column"`
 	Features      []featureHead `json:"features"`
+	Health        string        `json:"-"` // what rules say of it
 }
+
+// HealthClass is the style of what rules say of it.
+func (g groupHead) HealthClass() string { return stateClass(g.Health) }
 
 type group struct {
 	groupHead
+	Newest   newest
+	Size     *groupSize // nil: it cannot be told
+	Copy     *copyState // nil: it cannot be told, or there is none
 	Rules    []ruleHead
 	Reports  []reportHead
 	Runs     []runHead
 	Profiles []profileHead
 	Lineage  lineage
+	Loads    []snippet // how to bring rows
 }
 
 func (g group) pageTitle() string { return g.Name }
+
+// HasCopy tells whether groups of its kind have an online copy.
+func (g group) HasCopy() bool { return g.Kind == "features" }
 
 func (w *Web) group(r *http.Request) (any, error) {
 	ctx, name := r.Context(), r.PathValue("name")
 	g := group{}
 	if err := w.api.get(ctx, path("groups", name), nil, &g.groupHead); err != nil {
+		return nil, err
+	}
+	if err := w.storedInto(ctx, &g); err != nil {
 		return nil, err
 	}
 	var err error
@@ -50,7 +67,7 @@ func (w *Web) group(r *http.Request) (any, error) {
 		query url.Values
 		into  any
 	}{
-		{"/reports", url.Values{"group": {name}, "limit": {"10"}}, &reports}, {"/runs", url.Values{"subject": {name}, "limit": {"10"}}, &runs},
+		{"/reports", url.Values{"group": {name}, "limit": {"10"}}, &reports}, {"/runs", url.Values{"subject": {name}, "limit": {"20"}}, &runs},
 		{"/profiles", url.Values{"group": {name}, "limit": {"10"}}, &profiles},
 	} {
 		if err := w.api.get(ctx, one.path, one.query, one.into); ignoreMissing(err) != nil {
@@ -59,23 +76,35 @@ func (w *Web) group(r *http.Request) (any, error) {
 	}
 	g.Reports, g.Runs, g.Profiles = reports.Reports, runs.Runs, profiles.Profiles
 	g.Lineage, _, err = w.lineageOf(ctx, "group", name)
+	g.Loads = g.loads(r)
 	return g, err
 }
 
-type entityType struct {
-	definition
-	JoinKeys []struct {
-		Name      string `json:"name"`
-		ValueType string `json:"value_type"`
-	} `json:"join_keys"`
-	Groups []string `json:"groups"`
-	Last   lineage
+// storedInto adds what the stores say of it.
+func (w *Web) storedInto(ctx context.Context, g *group) error {
+	judged, err := w.judgements(ctx)
+	if err != nil {
+		return err
+	}
+	g.Health = judged.ofGroup(g.Name)
+	fresh, err := w.freshness(ctx, g.Name)
+	if err != nil {
+		return err
+	}
+	g.Newest = fresh[g.Name]
+	if g.Size, err = w.sizeOf(ctx, g.Name); err != nil || !g.HasCopy() {
+		return err
+	}
+	g.Copy, err = w.copyOf(ctx, g.Name)
+	return err
 }
 
-func (e entityType) pageTitle() string { return e.Name }
-
-func (w *Web) entityType(r *http.Request) (any, error) {
-	e := entityType{}
-	err := w.api.get(r.Context(), path("entity-types", r.PathValue("name")), nil, &e)
-	return e, err
+// loads are how to bring rows from where people work, and how to take them out.
+func (g group) loads(r *http.Request) []snippet {
+	at := "http://" + r.Host + path("rows", g.Name)
+	return []snippet{
+		{"Load a file with curl", fmt.Sprintf("curl --data-binary @%s.csv '%s'", g.Name, at)},
+		{"Load a data frame", fmt.Sprintf("import requests\n\nrequests.post(%q, data=frame.to_parquet()).json()", at)},
+		{"Read it as a data frame", fmt.Sprintf("import pandas\n\npandas.read_parquet(%q)", at+"?format=parquet")},
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -28,6 +30,22 @@ type runHead struct {
 	CreatedAt  time.Time  `json:"created_at"`
 	StartedAt  *time.Time `json:"started_at"`
 	FinishedAt *time.Time `json:"finished_at"`
+	Rows       *int64     `json:"rows"`
+	Schedule   string     `json:"schedule"`
+	Tick       *time.Time `json:"tick"`
+}
+
+// About is the page of what it is about; "": there is none.
+func (r runHead) About() string {
+	switch {
+	case r.Subject == "":
+		return ""
+	case r.Kind == "pipeline":
+		return linkTo("pipeline", r.Subject)
+	case r.Kind == "erasure":
+		return "/admin/system"
+	}
+	return linkTo("group", r.Subject)
 }
 
 // Class is the style of its state.
@@ -44,18 +62,71 @@ func (r runHead) Took() string {
 // days is how many the heat map of the overview shows.
 const days = 14
 
+// shownGroups is how many groups the overview shows where it is not asked for all: those with the most trouble.
+const shownGroups = 25
+
 type overview struct {
 	Features, Groups, EntityTypes, Services int
 	Days                                    []time.Time // the last one is today
 	Health                                  []health
+	Hidden                                  int // groups that Health leaves out
 	Running, Failed                         []runHead
 	Alerts                                  []alertHead
+	Stores                                  []storeState
+	Lag                                     lag
+	Host                                    string // that the page was asked from
+}
+
+// lag is how far the online copies are behind.
+type lag struct {
+	Copies     int    // that there are
+	Complete   int    // that answer
+	Behind     int    // to which something has come that they do not hold
+	Longest    string // how long the first of it has waited; "": nothing waits
+	LongestFor string // in which group
+}
+
+// lagOf sums copies up.
+func lagOf(copies map[string]copyState) lag {
+	sum, longest := lag{Copies: len(copies)}, 0.0
+	for name, c := range copies {
+		if c.State == "complete" {
+			sum.Complete++
+		}
+		if c.RowsBehind == 0 {
+			continue
+		}
+		sum.Behind++
+		if c.Lag >= longest {
+			longest, sum.Longest, sum.LongestFor = c.Lag, seconds(c.Lag), name
+		}
+	}
+	return sum
 }
 
 // health is a group's row of the heat map.
 type health struct {
-	Group string
-	Cells []cell
+	Group  string
+	Now    string // what rules say of it
+	Newest newest
+	Cells  []cell
+}
+
+// Class is the style of what rules say of it.
+func (h health) Class() string { return stateClass(h.Now) }
+
+// trouble orders groups: the more, the worse.
+func (h health) trouble() int {
+	worst := 10 * severity[h.Now]
+	if h.Newest.State == "late" {
+		worst += 5
+	}
+	for _, c := range h.Cells {
+		if ranks[c.State] > 2 {
+			worst++
+		}
+	}
+	return worst
 }
 
 // Empty tells whether nothing is registered yet.
@@ -75,42 +146,30 @@ type reportHead struct {
 func (r reportHead) Class() string { return stateClass(r.Status) }
 
 func (w *Web) overview(r *http.Request) (any, error) {
-	o := overview{}
+	ctx := r.Context()
+	o := overview{Host: r.Host}
 	var features struct {
 		Total int `json:"total"`
 	}
-	var groups struct {
-		Groups []definition `json:"groups"`
+	if err := w.api.get(ctx, "/features", url.Values{"limit": {"1"}}, &features); err != nil {
+		return nil, err
 	}
-	var services struct {
-		Services []definition `json:"services"`
+	o.Features = features.Total
+	groups, err := listOf[groupHead](ctx, w.api, "/groups", "groups", nil)
+	if err != nil {
+		return nil, err
 	}
-	var types struct {
-		EntityTypes []definition `json:"entity_types"`
-	}
-	var reports struct {
-		Reports []reportHead `json:"reports"`
-	}
-	today := w.clock().UTC().Truncate(24 * time.Hour)
-	since := today.AddDate(0, 0, 1-days)
-	for _, one := range []struct {
-		path  string
-		query url.Values
-		into  any
-	}{
-		{"/features", url.Values{"limit": {"1"}}, &features}, {"/groups", url.Values{"limit": {"1000"}}, &groups}, {"/services", url.Values{"limit": {"1000"}}, &services},
-		{"/entity-types", url.Values{"limit": {"1000"}}, &types}, {"/reports", url.Values{"limit": {"1000"}, "since": {since.Format(time.RFC3339)}}, &reports},
-	} {
-		if err := w.api.get(r.Context(), one.path, one.query, one.into); err != nil {
+	for member, n := range map[string]*int{"services": &o.Services, "entity_types": &o.EntityTypes} {
+		all, err := listOf[definition](ctx, w.api, "/"+strings.ReplaceAll(member, "_", "-"), member, nil)
+		if err != nil {
 			return nil, err
 		}
+		*n = len(all)
 	}
-	o.Features, o.Groups, o.EntityTypes, o.Services = features.Total, len(groups.Groups), len(types.EntityTypes), len(services.Services)
-	for day := since; !day.After(today); day = day.AddDate(0, 0, 1) {
-		o.Days = append(o.Days, day)
+	o.Groups = len(groups)
+	if err := w.healthInto(r, &o, groups); err != nil {
+		return nil, err
 	}
-	o.Health = heat(groups.Groups, reports.Reports, o.Days)
-	var err error
 	if o.Running, err = w.runsIn(r, "running", 10); err != nil {
 		return nil, err
 	}
@@ -120,14 +179,51 @@ func (w *Web) overview(r *http.Request) (any, error) {
 	if o.Alerts, err = w.openAlerts(r); err != nil {
 		return nil, err
 	}
-	return o, nil
+	if o.Stores, err = w.stores(ctx); err != nil {
+		return nil, err
+	}
+	copies, err := w.copies(ctx)
+	o.Lag = lagOf(copies)
+	return o, err
+}
+
+// healthInto adds the heat map.
+func (w *Web) healthInto(r *http.Request, o *overview, groups []groupHead) error {
+	ctx := r.Context()
+	today := w.clock().UTC().Truncate(24 * time.Hour)
+	since := today.AddDate(0, 0, 1-days)
+	for day := since; !day.After(today); day = day.AddDate(0, 0, 1) {
+		o.Days = append(o.Days, day)
+	}
+	reports, err := listOf[reportHead](ctx, w.api, "/reports", "reports", url.Values{"since": {since.Format(time.RFC3339)}})
+	if ignoreMissing(err) != nil {
+		return err
+	}
+	fresh, err := w.freshness(ctx, "")
+	if err != nil {
+		return err
+	}
+	judged, err := w.judgements(ctx)
+	if err != nil {
+		return err
+	}
+	rows := heat(groups, reports, o.Days)
+	for i := range rows {
+		rows[i].Newest, rows[i].Now = fresh[rows[i].Group], judged.ofGroup(rows[i].Group)
+	}
+	if r.URL.Query().Get("groups") != "all" && len(rows) > shownGroups {
+		slices.SortStableFunc(rows, func(a, b health) int { return b.trouble() - a.trouble() })
+		rows, o.Hidden = rows[:shownGroups], len(rows)-shownGroups
+	}
+	o.Health = rows
+	return nil
 }
 
 // ranks order statuses from the least to the worst.
 var ranks = map[string]int{"skipped": 1, "pass": 2, "warn": 3, "error": 4, "fail": 5}
 
 // heat is, for each group and day, the worst that was said of it.
-func heat(groups []definition, reports []reportHead, days []time.Time) []health {
+func heat(groups []groupHead, reports []reportHead, days []time.Time) []health {
 	type place struct {
 		group string
 		day   time.Time
@@ -145,7 +241,7 @@ func heat(groups []definition, reports []reportHead, days []time.Time) []health 
 		for _, day := range days {
 			c := cell{Title: fmt.Sprintf("%s, %s: nothing was judged", group.Name, day.Format(time.DateOnly))}
 			if report, ok := worst[place{group.Name, day}]; ok {
-				c = cell{report.Status, fmt.Sprintf("%s, %s: %s", group.Name, day.Format(time.DateOnly), report.Status), fmt.Sprintf("/admin/groups/%s#quality", url.PathEscape(group.Name))}
+				c = cell{report.Status, fmt.Sprintf("%s, %s: %s", group.Name, day.Format(time.DateOnly), report.Status), fmt.Sprintf("/admin/reports/%d", report.ID)}
 			}
 			rows[i].Cells = append(rows[i].Cells, c)
 		}

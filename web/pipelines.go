@@ -21,6 +21,60 @@ type pipelineHead struct {
 	SQL       string            `json:"sql"`
 	Aggregate []json.RawMessage `json:"aggregate"`
 	After     []string          `json:"after"`
+	Schedule  json.RawMessage   `json:"schedule"`
+	Limits    json.RawMessage   `json:"limits"`
+
+	LastRun *runHead `json:"-"` // nil: there was none
+}
+
+// Scheduled tells whether it runs by itself.
+func (p pipelineHead) Scheduled() bool { return len(p.Schedule) > 0 && string(p.Schedule) != "null" }
+
+// computed is a feature that a pipeline computes.
+type computed struct {
+	Feature     string `json:"feature"`
+	Function    string `json:"function"`
+	Of          string `json:"of"`
+	Window      string `json:"window"`
+	Where       any    `json:"where"`
+	Empty       any    `json:"empty"`
+	N           int    `json:"n"`
+	Numerator   string `json:"numerator"`
+	Denominator string `json:"denominator"`
+}
+
+// Computes are its features, in their order.
+func (p pipelineHead) Computes() []computed {
+	all := make([]computed, len(p.Aggregate))
+	for i, raw := range p.Aggregate {
+		if json.Unmarshal(raw, &all[i]) != nil { // shown as it stands then
+			all[i].Function = string(raw)
+		}
+	}
+	return all
+}
+
+// What says what it is computed of, as a call of its function.
+func (c computed) What() string {
+	of := c.Of
+	switch {
+	case c.Numerator != "":
+		of = c.Numerator + " ÷ " + c.Denominator
+	case c.N > 0:
+		of = fmt.Sprintf("%s, %d", c.Of, c.N)
+	}
+	return c.Function + "(" + of + ")"
+}
+
+// SourceName is the group that it reads; "": it reads something else.
+func (p pipelineHead) SourceName() string {
+	var source struct {
+		Group string `json:"group"`
+	}
+	if json.Unmarshal(p.Source, &source) != nil {
+		return ""
+	}
+	return source.Group
 }
 
 // scheduleHead is what pages show of a schedule.
@@ -40,6 +94,27 @@ type scheduleHead struct {
 		Local string    `json:"local"`
 	} `json:"next"`
 	Last []occurrence `json:"last"`
+
+	Description    string   `json:"description"`
+	Owner          string   `json:"owner"`
+	Version        int      `json:"version"`
+	Jitter         string   `json:"jitter"`
+	Deadline       string   `json:"deadline"`
+	Retries        int      `json:"retries"`
+	Backoff        string   `json:"backoff"`
+	After          []string `json:"after"`
+	ConcurrencyKey string   `json:"concurrency_key"`
+}
+
+// SubjectLink is the page of what its work is about; "": all groups.
+func (s scheduleHead) SubjectLink() string {
+	switch {
+	case s.Subject == "":
+		return ""
+	case s.What == "pipeline":
+		return linkTo("pipeline", s.Subject)
+	}
+	return linkTo("group", s.Subject)
 }
 
 // When is its rule, in words.
@@ -89,19 +164,30 @@ type pipelinesPage struct {
 }
 
 func (w *Web) pipelines(r *http.Request) (any, error) {
-	var found struct {
-		Pipelines []pipelineHead `json:"pipelines"`
-	}
-	if err := w.api.get(r.Context(), "/pipelines", url.Values{"limit": {"1000"}}, &found); ignoreMissing(err) != nil {
+	ctx, p := r.Context(), pipelinesPage{}
+	var err error
+	if p.Pipelines, err = listOf[pipelineHead](ctx, w.api, "/pipelines", "pipelines", nil); ignoreMissing(err) != nil {
 		return nil, err
 	}
-	var schedules struct {
-		Schedules []scheduleHead `json:"schedules"`
-	}
-	if err := w.api.get(r.Context(), "/schedules", url.Values{"limit": {"1000"}}, &schedules); ignoreMissing(err) != nil {
+	if p.Schedules, err = listOf[scheduleHead](ctx, w.api, "/schedules", "schedules", nil); ignoreMissing(err) != nil {
 		return nil, err
 	}
-	return pipelinesPage{found.Pipelines, schedules.Schedules}, nil
+	var recent struct {
+		Runs []runHead `json:"runs"`
+	}
+	if err := w.api.get(ctx, "/runs", url.Values{"kind": {"pipeline"}, "limit": {"1000"}}, &recent); err != nil {
+		return nil, err
+	}
+	last := map[string]*runHead{}
+	for i := range recent.Runs {
+		if run := &recent.Runs[i]; last[run.Subject] == nil {
+			last[run.Subject] = run
+		}
+	}
+	for i := range p.Pipelines {
+		p.Pipelines[i].LastRun = last[p.Pipelines[i].Name]
+	}
+	return p, nil
 }
 
 // pipelineTick is what became of a tick of a pipeline.
@@ -119,6 +205,7 @@ func (t pipelineTick) Class() string { return stateClass(t.State) }
 
 type pipeline struct {
 	pipelineHead
+	Plan    *scheduleHead  // when it runs; nil: when it is asked to
 	Ticks   []pipelineTick // the newest first
 	Runs    []runHead
 	Lineage lineage
@@ -132,10 +219,19 @@ func (w *Web) pipeline(r *http.Request) (any, error) {
 	if err := w.api.get(ctx, path("pipelines", name), nil, &p.pipelineHead); err != nil {
 		return nil, err
 	}
+	var plans struct {
+		Schedules []scheduleHead `json:"schedules"`
+	}
+	if err := w.api.get(ctx, "/schedules", url.Values{"what": {"pipeline"}, "subject": {name}, "limit": {"1"}}, &plans); ignoreMissing(err) != nil {
+		return nil, err
+	}
+	if len(plans.Schedules) > 0 {
+		p.Plan = &plans.Schedules[0]
+	}
 	var runs struct {
 		Runs []runHead `json:"runs"`
 	}
-	if err := w.api.get(ctx, "/runs", url.Values{"kind": {"pipeline"}, "subject": {name}, "limit": {"20"}}, &runs); err != nil {
+	if err := w.api.get(ctx, "/runs", url.Values{"kind": {"pipeline"}, "subject": {name}, "limit": {"30"}}, &runs); err != nil {
 		return nil, err
 	}
 	p.Runs = runs.Runs
@@ -162,25 +258,4 @@ func (w *Web) ticksOf(ctx context.Context, name string) ([]pipelineTick, error) 
 	}
 	slices.SortFunc(all, func(a, b pipelineTick) int { return b.Tick.Compare(a.Tick) })
 	return all, nil
-}
-
-type schedule struct {
-	scheduleHead
-	History []occurrence
-}
-
-func (s schedule) pageTitle() string { return s.Name }
-
-func (w *Web) schedule(r *http.Request) (any, error) {
-	s := schedule{}
-	at := path("schedules", r.PathValue("name"))
-	if err := w.api.get(r.Context(), at, nil, &s.scheduleHead); err != nil {
-		return nil, err
-	}
-	var history struct {
-		Occurrences []occurrence `json:"occurrences"`
-	}
-	err := w.api.get(r.Context(), at+"/history", url.Values{"limit": {fmt.Sprint(50)}}, &history)
-	s.History = history.Occurrences
-	return s, err
 }

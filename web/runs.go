@@ -2,7 +2,9 @@ package web
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"time"
 )
 
 type runsPage struct {
@@ -11,8 +13,13 @@ type runsPage struct {
 	Next string
 }
 
+// Kinds are all that there are.
+func (p runsPage) Kinds() []string {
+	return []string{"load", "materialization", "check", "pipeline", "validate", "profile", "revert", "erasure", "compaction", "expiry"}
+}
+
 // runFilters are the members of the address that narrow the list; each is one of GET /runs.
-var runFilters = []string{"kind", "subject", "state"}
+var runFilters = []string{"kind", "subject", "state", "schedule"}
 
 func (w *Web) runs(r *http.Request) (any, error) {
 	p := runsPage{asked: asked{r.URL.Query()}}
@@ -38,8 +45,28 @@ type run struct {
 	Parameters json.RawMessage `json:"parameters"`
 	Progress   json.RawMessage `json:"progress"`
 	Result     json.RawMessage `json:"result"`
-	Log        string          `json:"-"`
+	Inputs     json.RawMessage `json:"inputs"`
+	Outputs    json.RawMessage `json:"outputs"`
+	WaitsFor   string          `json:"waits_for"`
+	Owner      string          `json:"owner"`
+	Heartbeat  *time.Time      `json:"heartbeat_at"`
+	NotBefore  *time.Time      `json:"not_before"`
+	Deadline   *time.Time      `json:"deadline"`
+	Slow       bool            `json:"slow"`
+	RetryOf    int64           `json:"retry_of"`
+	Forced     bool            `json:"forced"`
+	Cancelling bool            `json:"cancel_requested"`
+	Ended      []struct {
+		Number    int       `json:"attempt"`
+		Process   string    `json:"owner"`
+		StartedAt time.Time `json:"started_at"`
+		EndedAt   time.Time `json:"ended_at"`
+		Reason    string    `json:"reason"`
+	} `json:"ended_attempts"`
+	Log string `json:"-"`
 }
+
+func (r run) pageTitle() string { return fmt.Sprintf("Run %d", r.ID) }
 
 // Live tells whether it may still change.
 func (r run) Live() bool { return r.State == "running" || r.State == "queued" }
@@ -48,6 +75,9 @@ func (r run) Live() bool { return r.State == "running" || r.State == "queued" }
 func (r run) Revertable() bool {
 	return (r.Kind == "load" || r.Kind == "pipeline") && r.State == "succeeded"
 }
+
+// Held tells whether it waits for somebody to decide.
+func (r run) Held() bool { return r.State == "held" }
 
 // Retryable tells whether the same can be asked for again.
 func (r run) Retryable() bool {

@@ -69,15 +69,14 @@ func seconds(s float64) string {
 	return span(time.Duration(s * float64(time.Second)))
 }
 
-// count is a number with a thin space between thousands.
+// count is a number with a thin space between thousands; one that is not whole to six digits.
 func count(n any) string {
 	var text string
 	switch n := n.(type) {
 	case float64:
-		if n != math.Trunc(n) || math.Abs(n) >= 1<<53 {
-			return strconv.FormatFloat(n, 'g', 6, 64)
+		if text = strconv.FormatFloat(n, 'g', 6, 64); n == math.Trunc(n) && math.Abs(n) < 1<<53 {
+			text = strconv.FormatInt(int64(n), 10)
 		}
-		text = strconv.FormatInt(int64(n), 10)
 	default:
 		text = fmt.Sprint(n)
 	}
@@ -85,15 +84,32 @@ func count(n any) string {
 	if strings.HasPrefix(text, "-") {
 		sign, text = "−", text[1:]
 	}
+	whole := len(text)
+	if point := strings.IndexAny(text, ".e"); point >= 0 {
+		whole = point
+	}
 	var b strings.Builder
 	b.WriteString(sign)
 	for i, digit := range text {
-		if i > 0 && (len(text)-i)%3 == 0 {
+		if i > 0 && i < whole && (whole-i)%3 == 0 {
 			b.WriteRune('\u202f')
 		}
 		b.WriteRune(digit)
 	}
 	return b.String()
+}
+
+// size is a number of bytes in its greatest unit, to three digits.
+func size(n int64) string {
+	units := []string{"B", "KB", "MB", "GB", "TB"}
+	of, unit := float64(n), 0
+	for ; of >= 999.5 && unit < len(units)-1; unit++ {
+		of /= 1000
+	}
+	if unit == 0 {
+		return count(n) + " B"
+	}
+	return strconv.FormatFloat(of, 'f', max(0, 3-len(strconv.Itoa(int(of)))), 64) + " " + units[unit]
 }
 
 // percent is a share of 1 in percent.
@@ -156,11 +172,11 @@ func textOf(raw json.RawMessage) string {
 // symbol stands beside a colour, so that nobody depends on colours.
 func symbol(state string) string {
 	switch state {
-	case "pass", "ok", "succeeded", "active", "PRESENT", "written", "resolved", "ready", "done", "published", "delivered", "frozen":
+	case "pass", "ok", "succeeded", "active", "PRESENT", "written", "resolved", "ready", "done", "published", "delivered", "frozen", "healthy", "fresh", "complete":
 		return "✓"
-	case "fail", "failed", "error", "firing", "refused", "not ready", "failing", "dead":
+	case "fail", "failed", "error", "firing", "refused", "not ready", "failing", "dead", "broken", "unavailable", "alert":
 		return "✕"
-	case "warn", "draft", "held", "waiting", "acknowledged", "not frozen", "deprecated", "OUTSIDE_MAX_AGE":
+	case "warn", "draft", "held", "waiting", "acknowledged", "not frozen", "deprecated", "OUTSIDE_MAX_AGE", "warned", "late", "incomplete":
 		return "!"
 	case "running", "queued", "due", "ordered":
 		return "▸"

@@ -80,16 +80,60 @@ type lineage struct {
 	Own    int // the node that it is about
 }
 
+// step is an arrow with its ends.
+type step struct {
+	From, To node
+	Why      string
+}
+
+// Steps are the arrows as a list.
+func (l lineage) Steps() []step {
+	steps := make([]step, len(l.Arrows))
+	for i, a := range l.Arrows {
+		steps[i] = step{l.Nodes[a.From], l.Nodes[a.To], a.Why}
+	}
+	return steps
+}
+
+// drawnRows is how many nodes of a column are drawn: the list has all of them.
+const drawnRows = 15
+
+// folded leaves nodes out of a lineage that is too long to be drawn, and answers how many they are, by column.
+func (l lineage) folded() (drawn lineage, left map[int]int) {
+	rows, at := map[int]int{}, make([]int, len(l.Nodes))
+	left = map[int]int{}
+	for i, n := range l.Nodes {
+		at[i] = -1
+		if rows[n.Column] >= drawnRows && i != l.Own {
+			left[n.Column]++
+			continue
+		}
+		rows[n.Column]++
+		at[i] = len(drawn.Nodes)
+		if i == l.Own {
+			drawn.Own = at[i]
+		}
+		drawn.Nodes = append(drawn.Nodes, n)
+	}
+	for _, a := range l.Arrows {
+		if at[a.From] >= 0 && at[a.To] >= 0 {
+			drawn.Arrows = append(drawn.Arrows, arrow{at[a.From], at[a.To], a.Why})
+		}
+	}
+	return drawn, left
+}
+
 const (
 	boxWidth, boxHeight = 190.0, 40.0
 	columnGap, rowGap   = 60.0, 14.0
 )
 
-// lineageDrawing draws nodes in columns, with links to their pages.
+// lineageDrawing draws nodes in columns, with links to their pages, and says below a column how many more there are.
 func lineageDrawing(l lineage) template.HTML {
 	if len(l.Nodes) == 0 {
 		return ""
 	}
+	l, left := l.folded()
 	rows := map[int]int{}
 	columns, tallest := 0, 0
 	at := make([][2]float64, len(l.Nodes))
@@ -97,6 +141,9 @@ func lineageDrawing(l lineage) template.HTML {
 		at[i] = [2]float64{float64(n.Column) * (boxWidth + columnGap), float64(rows[n.Column]) * (boxHeight + rowGap)}
 		rows[n.Column]++
 		columns, tallest = max(columns, n.Column+1), max(tallest, rows[n.Column])
+	}
+	if len(left) > 0 {
+		tallest++ // for what is left out
 	}
 	width, height := float64(columns)*(boxWidth+columnGap)-columnGap+4, float64(tallest)*(boxHeight+rowGap)-rowGap+4
 	var b strings.Builder
@@ -121,6 +168,9 @@ func lineageDrawing(l lineage) template.HTML {
 		fmt.Fprintf(&b, `<a href="%s"%s><rect x="%.1f" y="%.1f" width="%.0f" height="%.0f" rx="5"/><text x="%.1f" y="%.1f" class="kind">%s</text><text x="%.1f" y="%.1f">%s</text><title>%s</title></a>`,
 			html.EscapeString(linkTo(n.Kind, n.Name)), class, at[i][0], at[i][1], boxWidth, boxHeight, at[i][0]+8, at[i][1]+14, html.EscapeString(strings.ReplaceAll(n.Kind, "_", " ")),
 			at[i][0]+8, at[i][1]+31, html.EscapeString(name), html.EscapeString(n.Name))
+	}
+	for column, n := range left {
+		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" class="kind">and %s more, in the list</text>`, float64(column)*(boxWidth+columnGap)+8, float64(rows[column])*(boxHeight+rowGap)+14, count(n))
 	}
 	b.WriteString("</svg>")
 	return template.HTML(b.String()) //nolint:gosec // all text in it is escaped above

@@ -176,7 +176,7 @@ func TestFirstFeature(t *testing.T) {
 	body := call[strings.Index(call, "'{")+1 : strings.Index(call, "}'")+1]
 	b.call(201, "POST", "/features", body, "application/x-www-form-urlencoded")
 	b.visit("/admin/")
-	b.text(".numbers", "1\nfeatures")
+	b.text(".numbers", "1\nfeature")
 	b.do(chromedp.Evaluate[chromedp.Void](`document.dispatchEvent(new KeyboardEvent("keydown", {key: "/", bubbles: true}))`))
 	focused, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.activeElement.id`))
 	require.NoError(t, err)

@@ -42,6 +42,17 @@
     result.tabIndex = -1;
     result.focus({preventScroll: true});
   });
-  addCopies(document);
-  document.addEventListener("htmx:load", function (event) { addCopies(event.detail.elt); });
+  // Times to come are also shown on the clock of who looks at them.
+  function addLocal(root) {
+    var zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    root.querySelectorAll(".viewer[data-time]").forEach(function (at) {
+      at.textContent = new Date(at.dataset.time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) + " here (" + zone + ")";
+    });
+  }
+  function add(root) {
+    addCopies(root);
+    addLocal(root);
+  }
+  add(document);
+  document.addEventListener("htmx:load", function (event) { add(event.detail.elt); });
 })();

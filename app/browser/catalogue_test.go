@@ -1,0 +1,34 @@
+package browser
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// From a search, which answers while it is typed, to a feature and to a call of it that works as it stands.
+func TestSearchToCall(t *testing.T) {
+	b := open(t)
+	b.fill()
+	b.visit("/admin/catalogue")
+	b.text("#found tbody", "clicks_7d")
+	b.do(chromedp.SendKeys("main input[name=search]", "paid"))
+	b.text("#found h2", "(1)")
+	at, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`location.search + " " + document.activeElement.name`))
+	require.NoError(t, err)
+	require.Contains(t, at, "search=paid", "the address says what was searched for")
+	require.Contains(t, at, " search", "and typing goes on")
+	b.do(chromedp.Click("#found tbody a"))
+	b.text("h1", "amount")
+	call := b.text("#use figure.call code", "curl '")
+	path := strings.TrimSuffix(strings.TrimPrefix(call, "curl '"+b.base), "'")
+	require.Equal(t, "PRESENT", b.call(200, "GET", path, "", "")["status"], "%s", call)
+	b.text("#distribution", "Profile")
+	b.visit("/admin/catalogue?health=broken&sort=name")
+	b.text("#found tbody", "amount")
+	selected, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.querySelector("select[name=health]").value + document.querySelector("select[name=sort]").value`))
+	require.NoError(t, err)
+	require.Equal(t, "brokenname", selected)
+}
