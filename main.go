@@ -165,7 +165,7 @@ func showDemo(c *cobra.Command, _ []string) error {
 // serveUntilStopped serves until told to stop; meanwhile, if not nil, is done once it serves, and its failure ends it.
 func serveUntilStopped(ctx context.Context, loaded *config.Loaded, meanwhile func(ctx context.Context, urls []string) error) error {
 	began := time.Now()
-	app.TuneMemory()
+	app.Tune()
 	ctx, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer release()
 	log := logger(loaded.Log)
@@ -213,7 +213,7 @@ func materialize(c *cobra.Command, groups []string) error {
 	if err != nil {
 		return err
 	}
-	app.TuneMemory()
+	app.Tune()
 	ctx, release := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 	defer release()
 	return app.Materialize(ctx, &loaded.Config, mode, groups, os.Stdout, logger(loaded.Log))
@@ -224,7 +224,7 @@ func runPipelines(c *cobra.Command, names []string) error {
 	if err != nil {
 		return err
 	}
-	app.TuneMemory()
+	app.Tune()
 	ctx, release := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 	defer release()
 	return app.RunPipelines(ctx, &loaded.Config, names, os.Stdout, logger(loaded.Log))

@@ -2,6 +2,7 @@ package app
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 )
 
@@ -13,13 +14,21 @@ const (
 	softLimit  = 256 << 20 // bytes
 )
 
-// TuneMemory sets the garbage collector, unless the environment does (GOGC, GOMEMLIMIT).
-func TuneMemory() {
+// onOneProcessor is how many threads run Go where there is one processor. With one thread, which Go takes from a goroutine only after 10 ms, each
+// step of a request would wait for all goroutines that compute: those of a materialization, a pipeline and a training set. With one thread
+// for each of them and another, the kernel, which shares the processor out in smaller pieces, lets the request go first.
+const onOneProcessor = 4
+
+// Tune sets the garbage collector and how many threads run Go, unless the environment does (GOGC, GOMEMLIMIT, GOMAXPROCS).
+func Tune() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(heapGrowth)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(softLimitOf(usableMemory()))
+	}
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) == 1 {
+		runtime.GOMAXPROCS(onOneProcessor)
 	}
 }
 

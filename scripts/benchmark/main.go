@@ -40,6 +40,13 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) == 3 && os.Args[1] == "servers" {
+		if err := serveServers(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "servers:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	var o options
 	flag.StringVar(&o.binary, "binary", "", "the program to measure")
 	flag.BoolVar(&o.full, "full", false, "all works and sizes; without it most works and a fraction of the sizes")
@@ -110,6 +117,13 @@ func run(o options) error {
 	var failed []error
 	for _, stack := range []string{"embedded", "servers"} {
 		failed = append(failed, runStack(stop, o, stack, filepath.Join(folder, stack), chosen)...)
+	}
+	for _, stack := range []string{"embedded", "servers"} {
+		if (o.full || o.only != "") && chosen.MatchString(stack+" t2micro") && stop.Err() == nil {
+			if err := carries(o, stack, filepath.Join(folder, "t2micro", stack)); err != nil {
+				failed = append(failed, fmt.Errorf("t2micro, %s: %w", stack, err))
+			}
+		}
 	}
 	if o.feast != "" && chosen.MatchString("feast") && stop.Err() == nil {
 		if err := besideFeast(o, folder); err != nil {

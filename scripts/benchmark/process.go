@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -88,32 +89,54 @@ func (p *process) stop() {
 // cpu is the processor time that the process and those that it started have used, to the nanosecond.
 func (p *process) cpu() (time.Duration, error) { return processorTime(p.cmd.Process.Pid) }
 
-func processorTime(pid int) (time.Duration, error) {
+// processTime is that of the process alone.
+func processTime(pid int) (time.Duration, error) {
 	// A process's clock is named by its number's complement, shifted, and 2 for the time that the scheduler counts: clock_getcpuclockid(3).
 	var at unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|2), &at); err != nil {
 		return 0, fmt.Errorf("the processor time of process %d: %w", pid, err)
 	}
-	sum := time.Duration(at.Nano())
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	return time.Duration(at.Nano()), nil
+}
+
+func processorTime(pid int) (time.Duration, error) {
+	own, err := processTime(pid)
 	if err != nil {
 		return 0, err
 	}
-	for _, task := range tasks {
-		children, _ := os.ReadFile(task) // a thread may have ended
-		for _, child := range strings.Fields(string(children)) {
-			id, err := strconv.Atoi(child)
-			if err != nil {
-				return 0, err
-			}
-			used, err := processorTime(id)
-			if err != nil {
-				return 0, err
-			}
-			sum += used
+	others, err := timeOf(descendants(pid))
+	return own + others, err
+}
+
+// timeOf is that of processes together; of those that have ended it is not known any more.
+func timeOf(pids []int) (sum time.Duration, err error) {
+	for _, pid := range pids {
+		used, err := processTime(pid)
+		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ESRCH) {
+			return 0, err
 		}
+		sum += used
 	}
 	return sum, nil
+}
+
+// descendants are the processes that one has started, and theirs.
+func descendants(pid int) (all []int) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	for _, task := range tasks {
+		for _, child := range strings.Fields(content(task, "children")) {
+			if id, err := strconv.Atoi(child); err == nil {
+				all = append(append(all, id), descendants(id)...)
+			}
+		}
+	}
+	return all
+}
+
+// content is a file of the kernel's; "" where it cannot be read: a process or thread may have ended.
+func content(path ...string) string {
+	text, _ := os.ReadFile(filepath.Join(path...))
+	return string(text)
 }
 
 // memory reads a line of /proc/PID/status, in MB: VmRSS, VmHWM (the highest so far), RssAnon.

@@ -46,6 +46,13 @@ const (
 	probeTime = 150 * time.Millisecond
 )
 
+// What a connection has in memory, of which a process has two: rueidis would take 1 MiB of buffers and room for 1,024 commands under way. An
+// answer or a script's call that is larger goes through in pieces; a command that finds no room waits for it.
+const (
+	bufferBytes = 64 << 10
+	ringScale   = 8 // 256 commands
+)
+
 var prefixes = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
 // Open prepares the store. A server that is not there yet, or any more, is connected to once it is: every command tries.
@@ -75,6 +82,7 @@ func connect(url string, wait time.Duration, dialling func(network, address stri
 	o.ForceSingleClient = true // which also gives a client while the server is not there
 	o.DisableCache = true
 	o.PipelineMultiplex = -1 // one connection: fewer system calls, and after a restart of the server one that is broken
+	o.ReadBufferEachConn, o.WriteBufferEachConn, o.RingScaleEachConn = bufferBytes, bufferBytes, ringScale
 	o.ConnWriteTimeout = wait
 	o.Dialer = net.Dialer{Timeout: waitTime, KeepAlive: probeTime, Control: dialling}
 	// What does no harm is repeated once if it met a broken connection: the server may have restarted since the last command. What got no

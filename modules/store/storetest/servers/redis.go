@@ -23,6 +23,8 @@ type RedisOptions struct {
 	Fsync  string // appendfsync: always (the default), everysec or no
 	Policy string // maxmemory-policy; noeviction by default
 	Locale string // such as en_US.UTF-8, by which Lua's < then compares strings; none by default
+
+	Arguments []string // others besides, which outrank those
 }
 
 // RedisServer is a Redis of one's own with an append-only file in a temporary folder and a port that stays the same over restarts.
@@ -108,8 +110,8 @@ func (s *RedisServer) Start() (err error) {
 	}
 	s.process, err = Launch(Start{
 		Program: "redis-server",
-		Args: []string{"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.folder, "--save", "",
-			"--appendonly", "yes", "--appendfsync", fsync, "--maxmemory-policy", policy},
+		Args: append([]string{"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.folder, "--save", "",
+			"--appendonly", "yes", "--appendfsync", fsync, "--maxmemory-policy", policy}, s.options.Arguments...),
 		Folder: s.folder, Environment: environment,
 	})
 	if err != nil {
