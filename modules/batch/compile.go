@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"featurestore/app/fault"
@@ -17,10 +16,11 @@ import (
 type Compiler struct {
 	config Config
 	gate   *gate.Gate
+	known  known
 }
 
 // NewCompiler makes one.
-func NewCompiler(config Config) *Compiler { return &Compiler{config, gate.New()} }
+func NewCompiler(config Config) *Compiler { return &Compiler{config: config, gate: gate.New()} }
 
 // PlanOf is the plan of a pipeline of the catalog. Faults: unknown-pipeline; pipeline-invalid, where it cannot be computed any more.
 func (c *Compiler) PlanOf(catalog *registry.Catalog, name string) (*Plan, error) {
@@ -179,107 +179,4 @@ func (k *compiling) output(at, name string) *registry.Feature {
 	}
 	k.plan.Outputs = append(k.plan.Outputs, f)
 	return f
-}
-
-// alone refuses a feature that another pipeline computes: a tick would say now what the one, now what the other has found.
-func (k *compiling) alone() {
-	for _, other := range k.others() {
-		if group, found := k.catalog.Group(other.d.Target); !found || group != k.plan.Target {
-			continue
-		}
-		its := &compiling{Compiler: k.Compiler, catalog: k.catalog, d: other.d, plan: &Plan{}}
-		its.work()
-		for _, f := range its.plan.Outputs {
-			if slices.Contains(k.plan.Outputs, f) {
-				k.wrong(k.outputAt(f), f.Name, "the feature %s is computed by the pipeline %s already", f.Reference(), other.name)
-			}
-		}
-	}
-}
-
-// outputAt is where a definition names one of its outputs.
-func (k *compiling) outputAt(f *registry.Feature) string {
-	i := slices.IndexFunc(k.d.Aggregate, func(a aggregate) bool { return f.Called(a.Feature) })
-	if i < 0 {
-		return "sql"
-	}
-	return fmt.Sprintf("aggregate[%d].feature", i)
-}
-
-// other is another pipeline of the catalog.
-type other struct {
-	name string
-	d    *document
-}
-
-func (k *compiling) others() (all []other) {
-	for _, definition := range k.catalog.Definitions(kindPipeline) {
-		d := &document{}
-		if definition.Name != k.plan.Name && json.Unmarshal(definition.Document, d) == nil {
-			all = append(all, other{definition.Name, d})
-		}
-	}
-	return all
-}
-
-// cycle refuses a pipeline whose target feeds, through others, its own source: no tick of it could ever be final.
-func (k *compiling) cycle() {
-	if k.plan.Source.Group == nil {
-		return
-	}
-	if k.plan.Source.Group == k.plan.Target {
-		k.wrong("target", k.d.Target, "is the source too: a pipeline does not feed itself")
-		return
-	}
-	feeds := map[string][]other{} // by source
-	for _, o := range k.others() {
-		if o.d.Source.Group != "" {
-			feeds[o.d.Source.Group] = append(feeds[o.d.Source.Group], o)
-		}
-	}
-	seen := map[string]bool{}
-	var visit func(group string, path []string) bool
-	visit = func(group string, path []string) bool {
-		if group == k.plan.Source.Group.Name {
-			k.wrong("source.group", group, "is fed by this pipeline's own target: %s", strings.Join(path, ", "))
-			return true
-		}
-		if seen[group] {
-			return false
-		}
-		seen[group] = true
-		return slices.ContainsFunc(feeds[group], func(o other) bool {
-			return visit(o.d.Target, append(path[:len(path):len(path)], fmt.Sprintf("%s makes %s of %s", o.name, o.d.Target, group)))
-		})
-	}
-	visit(k.plan.Target.Name, nil)
-}
-
-// after checks the pipelines that this one waits for.
-func (k *compiling) after() {
-	waits := map[string][]string{}
-	for _, o := range k.others() {
-		waits[o.name] = o.d.After
-	}
-	for i, name := range k.d.After {
-		at := fmt.Sprintf("after[%d]", i)
-		_, found := k.catalog.Definition(kindPipeline, name)
-		switch {
-		case name == k.plan.Name:
-			k.wrong(at, name, "is this pipeline itself")
-		case !found:
-			k.wrong(at, name, "there is no pipeline %q%s", fault.Shorten(name), registry.DidYouMean(name, pipelineNames(k.catalog)))
-		case k.waitsFor(waits, name, map[string]bool{}):
-			k.wrong(at, name, "waits for this pipeline itself, so that neither would ever begin")
-		}
-	}
-}
-
-// waitsFor tells whether a pipeline waits, directly or not, for the one that is compiled.
-func (k *compiling) waitsFor(waits map[string][]string, name string, seen map[string]bool) bool {
-	if seen[name] {
-		return false
-	}
-	seen[name] = true
-	return slices.ContainsFunc(waits[name], func(next string) bool { return next == k.plan.Name || k.waitsFor(waits, next, seen) })
 }
