@@ -104,8 +104,8 @@ type Load interface {
 	// Add takes rows, of the group and under its layout, and keeps none of their memory.
 	Add(ctx context.Context, rows *Rows) error
 
-	// Quarantine takes entries of the group: they are in quarantine once the rows appear, or a load that has none is committed. Those of one load may
-	// exchange their ids until then.
+	// Quarantine takes entries of the group: they are in quarantine once the rows appear, or a load that has none is committed. Until
+	// then they may get other ids.
 	Quarantine(ctx context.Context, entries []*Quarantined) error
 	Commit(ctx context.Context) error
 

@@ -72,7 +72,7 @@ type measuring struct {
 // merge finds out whether some entity has several rows of one event time, once for what is asked of one snapshot. It goes along the index, which
 // has them beside each other: to group them takes three times as long, since a million groups go through files.
 func (m *measuring) merge() error {
-	text := fmt.Sprintf("SELECT count(*) FILTER (WHERE again), count(*) FROM (SELECT o.event_time = lag(o.event_time) OVER (PARTITION BY %s ORDER BY o.event_time DESC, o.ingest_id DESC) AS again FROM %s WHERE %s) g",
+	text := fmt.Sprintf("SELECT count(*) FILTER (WHERE again), count(*) FROM (SELECT o.event_time = lag(o.event_time) OVER (PARTITION BY %s ORDER BY o.event_time DESC) AS again FROM %s WHERE %s) g",
 		strings.Join(m.keys, ", "), m.table, m.where)
 	several, known := m.merged[text]
 	if !known {

@@ -19,7 +19,7 @@ const (
 
 // Quarantine keeps entries as they come; Commit gives them the numbers that follow the ids of the rows, in the order in which they came.
 // Only of very many the order is that of their entities, and of one entity that in which they came: else each would write a page of its
-// own of the index over entities, which takes twenty times as long. They exchange their ids then, which ascend as the numbers do.
+// own of the index over entities. They get new ids then, which ascend as the numbers do.
 func (l *load) Quarantine(ctx context.Context, entries []*store.Quarantined) error {
 	if l.ended {
 		return errEnded
@@ -71,7 +71,7 @@ func entryColumn(columns []byte, place int) (column driver.Value) {
 	return column
 }
 
-// byEntity sorts the entries of the load anew.
+// byEntity sorts the entries of the load anew, and gives up those in their old order.
 func (l *load) byEntity(ctx context.Context) (*sorter, error) {
 	merged, err := l.entries.merge()
 	if err != nil {
@@ -80,8 +80,11 @@ func (l *load) byEntity(ctx context.Context) (*sorter, error) {
 	sorted := newSorter(l.offline.path, quarantineBytes)
 	for {
 		key, columns, more, err := merged.next()
-		if err != nil || !more {
+		if err != nil {
 			return sorted, err
+		}
+		if !more {
+			return sorted, l.entries.close()
 		}
 		l.key = append(append(l.key[:0], text(entryColumn(columns, entryEntity))...), key...)
 		if err := sorted.add(l.key, columns); err != nil {
@@ -110,10 +113,6 @@ func (l *load) admitAll(ctx context.Context, open openLoad) error {
 	if err != nil {
 		return err
 	}
-	ids, err := l.entries.merge()
-	if err != nil {
-		return err
-	}
 	number := open.first + l.sorter.count
 	var step []driver.Value
 	for {
@@ -126,16 +125,14 @@ func (l *load) admitAll(ctx context.Context, open openLoad) error {
 			if !more {
 				break
 			}
-			_, inTurn, _, err := ids.next()
-			if err != nil {
-				return err
-			}
 			for range entryColumns {
 				var column driver.Value
 				column, columns = cutColumn(columns)
 				step = append(step, column)
 			}
-			step[len(step)-entryColumns+entryID] = entryColumn(inTurn, entryID)
+			if entries != l.entries { // times ascend, and with them these ids
+				step[len(step)-entryColumns+entryID] = store.NewQuarantineID(l.offline.clock.time())
+			}
 		}
 		if len(step) == 0 {
 			return nil
