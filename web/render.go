@@ -17,7 +17,7 @@ func (w *Web) parse() (map[string]*template.Template, error) {
 		"asset": w.assets.path, "ago": ago, "exact": exact, "count": count, "percent": percent, "seconds": seconds, "joined": joined, "value": showJSON, "text": textOf,
 		"histogram": histogram, "lineage": lineageDrawing, "link": linkTo, "symbol": symbol, "class": stateClass, "allowed": w.allowed, "refusal": w.refusal, "dict": dict, "lower": strings.ToLower,
 		"moment": moment,
-		"size": size, "short": shorten, "timeline": timeline, "facts": factsOf, "nested": nested,
+		"size":   size, "short": shorten, "timeline": timeline, "facts": factsOf, "nested": nested,
 	})
 	base, err := base.ParseFS(templates, "templates/layout.html", "templates/parts*.html")
 	if err != nil {
