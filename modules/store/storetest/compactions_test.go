@@ -7,8 +7,8 @@ import (
 )
 
 func TestCompactions(t *testing.T) {
-	t.Run("sqlite", func(t *testing.T) { storetest.RunCompactions(t, offlineSQLite(t), count(60, 3000)) })
-	t.Run("postgres", func(t *testing.T) { storetest.RunCompactions(t, offlinePostgres(t), count(40, 1000)) })
+	t.Run("sqlite", func(t *testing.T) { storetest.RunCompactions(t, offlineSQLite(t), count(60, 1000)) })
+	t.Run("postgres", func(t *testing.T) { storetest.RunCompactions(t, offlinePostgres(t), count(40, 500)) })
 }
 
 func TestCompactionBehind(t *testing.T) { eachPair(t, storetest.RunCompactionBehind) }

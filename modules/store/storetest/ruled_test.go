@@ -7,5 +7,5 @@ import (
 )
 
 func TestRuled(t *testing.T) {
-	eachPair(t, func(t *testing.T, pair storetest.Pair) { storetest.RunRuled(t, pair, count(40, 3_000)) })
+	eachPair(t, func(t *testing.T, pair storetest.Pair) { storetest.RunRuled(t, pair, count(40, 1_000)) })
 }

@@ -22,13 +22,13 @@ func count(n, full int) int {
 
 func TestPairs(t *testing.T) {
 	eachPair(t, func(t *testing.T, pair storetest.Pair) {
-		storetest.RunStore(t, pair, scripts, count(5_000, 25_000))
+		storetest.RunStore(t, pair, scripts, count(5_000, 10_000))
 	})
 }
 
 func TestMixedPairs(t *testing.T) {
 	mixedPairs(t, func(t *testing.T, pair storetest.Pair) {
-		storetest.RunHistories(t, pair, count(500, 10_000))
+		storetest.RunHistories(t, pair, count(500, 3_000))
 	})
 }
 
