@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -123,20 +124,21 @@ func (e entity) Link() string { return "/admin/look-up?" + e.query().Encode() }
 // EraseLink leads to what erasing it would delete.
 func (e entity) EraseLink() string { return "/admin/look-up/erase?" + e.query().Encode() }
 
-// someEntities are a few that are observed in the first of the groups in which any is, at random; none where this process cannot ask.
-func (w *Web) someEntities(ctx context.Context, of typed, groups []string, n string) ([]entity, error) {
+// someEntities are up to n that are observed in any of the groups, at random, those of the first group first; none where this process cannot ask.
+func (w *Web) someEntities(ctx context.Context, of typed, groups []string, n int) ([]entity, error) {
+	var some []entity
+	known := map[string]bool{}
 	for _, group := range groups {
+		if len(some) == n {
+			break
+		}
 		var found struct {
 			Entities []map[string]json.RawMessage `json:"entities"`
 		}
-		if err := w.api.get(ctx, path("rows", group, "sample"), url.Values{"limit": {n}}, &found); err != nil {
-			return nil, ignoreMissing(err)
+		if err := w.api.get(ctx, path("rows", group, "sample"), url.Values{"limit": {fmt.Sprint(n)}}, &found); err != nil {
+			return some, ignoreMissing(err)
 		}
-		if len(found.Entities) == 0 {
-			continue
-		}
-		some := make([]entity, len(found.Entities))
-		for i, named := range found.Entities {
+		for _, named := range found.Entities {
 			given := url.Values{}
 			for _, k := range of.JoinKeys {
 				field := "key." + k.Name
@@ -145,11 +147,12 @@ func (w *Web) someEntities(ctx context.Context, of typed, groups []string, n str
 				}
 				given.Set(field, plain(named[k.Name]))
 			}
-			some[i] = entityOf(of, given)
+			if e := entityOf(of, given); !known[e.Segment()] && len(some) < n {
+				known[e.Segment()], some = true, append(some, e)
+			}
 		}
-		return some, nil
 	}
-	return nil, nil
+	return some, nil
 }
 
 // plain is a JSON text or number without quotes.

@@ -205,23 +205,19 @@ func (w *Web) lineageOf(ctx context.Context, kind, name string) (drawing lineage
 	if err := w.api.get(ctx, path("lineage", kind, name), nil, &found); err != nil {
 		return lineage{}, nil, err
 	}
-	deepest := 0
-	for _, n := range found.Upstream.Nodes {
-		deepest = max(deepest, n.Depth)
-	}
 	at := map[named]int{}
-	add := func(n named, column int) {
+	add := func(n named) {
 		if _, known := at[n]; !known {
 			at[n] = len(drawing.Nodes)
-			drawing.Nodes = append(drawing.Nodes, node{n.Kind, n.Name, column})
+			drawing.Nodes = append(drawing.Nodes, node{Kind: n.Kind, Name: n.Name})
 		}
 	}
-	add(named{kind, name}, deepest)
+	add(named{kind, name})
 	for _, n := range found.Upstream.Nodes {
-		add(n.named, deepest-n.Depth)
+		add(n.named)
 	}
 	for _, n := range found.Downstream.Nodes {
-		add(n.named, deepest+n.Depth)
+		add(n.named)
 		if n.Kind == "service" {
 			services = append(services, n.Name)
 		}
@@ -233,6 +229,7 @@ func (w *Web) lineageOf(ctx context.Context, kind, name string) (drawing lineage
 			drawing.Arrows = append(drawing.Arrows, arrow{from, to, e.Why})
 		}
 	}
+	drawing.place()
 	return drawing, services, nil
 }
 

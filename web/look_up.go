@@ -89,7 +89,7 @@ func (w *Web) lookUp(r *http.Request) (any, error) {
 	}
 	l.entity = entityOf(of, l.Asked)
 	if !l.Named() {
-		l.Some, err = w.someEntities(ctx, of, of.Groups, "8")
+		l.Some, err = w.someEntities(ctx, of, of.Groups, 8)
 		return l, err
 	}
 	var p *problem

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -16,7 +17,7 @@ const observationsShown = "200"
 type past struct {
 	Name   string
 	Series *series
-	Last   []pastValue // the newest first
+	Last   []pastValue // since when it was what, the newest first
 }
 
 type pastValue struct {
@@ -73,12 +74,24 @@ func pastOf(observed []observation, heads map[string]featureHead) []past {
 	for name, so := range values {
 		p := past{Name: name, Series: drawn(name, heads[name].Unit, so)}
 		if p.Series == nil {
-			p.Last = so[:min(len(so), pastShown)]
+			p.Last = changes(so)
+			p.Last = p.Last[:min(len(p.Last), pastShown)]
 		}
 		pasts = append(pasts, p)
 	}
 	slices.SortFunc(pasts, func(a, b past) int { return cmp.Compare(a.Name, b.Name) })
 	return pasts
+}
+
+// changes leaves out what only says again what was so before.
+func changes(values []pastValue) []pastValue {
+	var changed []pastValue
+	for i, v := range values {
+		if i+1 == len(values) || !bytes.Equal(v.Value, values[i+1].Value) {
+			changed = append(changed, v)
+		}
+	}
+	return changed
 }
 
 // drawn is a series of numbers, true counted as 1 and false as 0; nil if there are others, or fewer than two.

@@ -30,5 +30,5 @@ func TestPlot(t *testing.T) {
 		page.Find("figure.plot").AttrOr("data-series", ""))
 	require.Equal(t, `a "title" <b> in EUR`, page.Find("figcaption").Text())
 	cells := page.Find("td").Map(func(_ int, s *goquery.Selection) string { return s.Text() })
-	require.Equal(t, []string{"2026-01-01 01:00:00 UTC", "–", "12\u202f345", "2026-01-01 00:00:00 UTC", "-1.5", "–"}, cells)
+	require.Equal(t, []string{"2026-01-01 01:00:00 UTC", "–", "12\u202f345", "2026-01-01 00:00:00 UTC", "−1.5", "–"}, cells)
 }

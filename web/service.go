@@ -131,7 +131,7 @@ func (w *Web) sampledEntities(r *http.Request, s *service, typeOf []int) error {
 					groups = append(groups, v.Head.Group)
 				}
 			}
-			some, err := w.someEntities(ctx, of, groups, "1")
+			some, err := w.someEntities(ctx, of, groups, 1)
 			if err != nil {
 				return err
 			}

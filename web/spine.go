@@ -79,6 +79,9 @@ type previewCell struct {
 	Status string // of a feature's value
 }
 
+// Long tells whether its text has to be broken into lines.
+func (c previewCell) Long() bool { return len(c.Text) > 40 }
+
 // Class is the style of its status.
 func (c previewCell) Class() string { return stateClass(c.Status) }
 

@@ -95,6 +95,39 @@ func (l lineage) Steps() []step {
 	return steps
 }
 
+// place chooses the columns, so that each arrow leads to the right and none further than it has to: a node stands just before the first that it
+// leads to, and one that leads nowhere just behind the last that leads to it. Arrows that go in a circle end, where they may lead to the left.
+func (l lineage) place() {
+	for i := range l.Nodes {
+		l.Nodes[i].Column = 0
+	}
+	for moved, rounds := true, 0; moved && rounds < len(l.Nodes); rounds++ {
+		moved = false
+		for _, a := range l.Arrows {
+			if from, to := l.Nodes[a.From].Column, &l.Nodes[a.To].Column; *to <= from {
+				*to, moved = from+1, true
+			}
+		}
+	}
+	for range l.Nodes {
+		first := map[int]int{} // of each node: the column of the first that it leads to
+		for _, a := range l.Arrows {
+			if column, known := first[a.From]; !known || l.Nodes[a.To].Column < column {
+				first[a.From] = l.Nodes[a.To].Column
+			}
+		}
+		moved := false
+		for i, column := range first {
+			if l.Nodes[i].Column < column-1 {
+				l.Nodes[i].Column, moved = column-1, true
+			}
+		}
+		if !moved {
+			return
+		}
+	}
+}
+
 // drawnRows is how many nodes of a column are drawn: the list has all of them.
 const drawnRows = 15
 

@@ -231,7 +231,7 @@ func (w *Web) exampleSpine(ctx context.Context, features []featureHead, columns 
 		if len(groups) == 0 {
 			continue
 		}
-		some, err := w.someEntities(ctx, of, groups, fmt.Sprint(exampleRows))
+		some, err := w.someEntities(ctx, of, groups, exampleRows)
 		if err != nil {
 			return "", err
 		}

@@ -94,7 +94,7 @@ func TestTrainingSetBuiltAndDownloaded(t *testing.T) {
 	b.tap(`a[href^="/admin/training-set?service=churn"]`)
 	b.text("h1", "Training set")
 	b.tap("form.spine button[hx-post]")
-	b.text("#preview caption", "All")
+	b.text("#preview p.rows", "All")
 	b.text("#preview", "✓")
 
 	spine := filepath.Join(folder, "mine.csv")
