@@ -119,7 +119,7 @@ func TestWebRules(t *testing.T) {
 	q.says("/admin/quality?group=clicks", "No rule is like that")
 	require.Equal(t, 1, q.main("/admin/quality?kind=in_set").Find("table.heat tbody tr").Length())
 
-	one := q.says(fmt.Sprintf("/admin/reports/%v", report["id"]), "The rule few_rows is broken on orders", "of everything that is stored")
+	one := q.says(fmt.Sprintf("/admin/reports/%v", report["id"]), "The rule few_rows is broken on orders", "looking at everything that is stored")
 	require.Equal(t, 1, one.Find(`a[href="/admin/features/orders/amount"]`).Length())
 	require.Equal(t, 1, q.main("/admin/reports?way=call").Find("tbody tr").Length())
 	q.says("/admin/reports?status=skipped", "There is no such report")
@@ -128,7 +128,7 @@ func TestWebRules(t *testing.T) {
 	require.Equal(t, 2, rule.Find("section").Last().ChildrenFiltered(".wide").Find("tbody tr").Length(), "a result of the load and one of the call")
 	require.Equal(t, "Bad rows in numbers", q.words(rule.Find("figure.plot summary")))
 	require.Equal(t, 2, rule.Find("figure.plot tbody tr").Length())
-	require.Contains(t, q.does(200, "judge-rule", url.Values{"name": {"amount_positive"}, "group": {"orders"}}), "The rule amount_positive is broken on orders:amount")
+	require.Contains(t, q.does(200, "judge-rule", url.Values{"name": {"amount_positive"}, "group": {"orders"}}), "✕ amount_positive: fail, of 2 rows, in report")
 	require.Contains(t, q.does(200, "switch-rule", url.Values{"name": {"amount_positive"}, "to": {"off"}}), "is switched off")
 	q.says("/admin/rules/amount_positive", "Switchedoff", "Switch on")
 	require.Equal(t, 1, q.main("/admin/quality?enabled=false").Find("table.heat tbody tr").Length())
@@ -154,7 +154,7 @@ func TestWebProposals(t *testing.T) {
 	q.call(200, "POST", "/apply", webDefinitions, "Content-Type: application/yaml")
 	q.says("/admin/proposals", "Rules that the values seen would pass")
 	q.says("/admin/proposals?group=clicks", "has not been profiled yet")
-	require.Contains(t, q.does(200, "profile-now", url.Values{"group": {"clicks"}}), "0 rows")
+	require.Contains(t, q.does(200, "profile-now", url.Values{"group": {"clicks"}}), "was made")
 	q.says("/admin/proposals?group=clicks", "fewer than 50 values")
 
 	rows := strings.Builder{}
@@ -163,7 +163,7 @@ func TestWebProposals(t *testing.T) {
 		fmt.Fprintf(&rows, "c%d,2026-01-01T00:00:00Z,%d,%s\n", i, 10+i, []string{"Berlin", "Paris"}[i%2])
 	}
 	q.call(200, "POST", "/rows/orders?wait=1m", rows.String(), "Content-Type: text/csv")
-	require.Contains(t, q.does(200, "profile-now", url.Values{"group": {"orders"}}), "80 rows")
+	require.Contains(t, q.does(200, "profile-now", url.Values{"group": {"orders"}}), "was made")
 	page := q.says("/admin/proposals?group=orders", "Proposed: ", "range", "there is a rule of the kind", "all rows, 80 rows")
 	form := page.Find(`form[action$="apply-proposals"]`)
 	n := form.Find("tbody tr").Length()
@@ -300,6 +300,46 @@ func TestWebAlerts(t *testing.T) {
 	q.says("/admin/silences", "Nothing is silenced")
 	q.says("/admin/silences?ended=true", "we are moving", "ended")
 	q.says("/admin/alerts?state=firing", "firing")
+
+	var rules strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&rules, "  - {name: rule_%02d, group: orders, kind: row_count, params: {min: 100}}\n", i)
+		q.call(201, "POST", "/silences", fmt.Sprintf(`{"matcher": {"rule": "never_%d"}, "until": "4h", "author": "ben", "reason": "%d"}`, i, i))
+	}
+	q.call(200, "POST", "/apply", "rules:\n"+rules.String(), "Content-Type: application/yaml")
+	q.call(200, "POST", "/validate", `{"group": "orders"}`)
+	for _, list := range []struct{ path, entries, next string }{{"/admin/alerts?owner=shop", "article", "#alerts > p > a"}, {"/admin/silences", "tbody tr", "#silences > p > a"}} {
+		first := q.main(list.path)
+		require.Equal(t, 50, first.Find(list.entries).Length(), list.path)
+		second := q.main(first.Find(list.next).AttrOr("href", ""))
+		require.InDelta(t, 11, second.Find(list.entries).Length(), 1, "60, and for alerts few_rows too")
+		require.Zero(t, second.Find(list.next).Length())
+	}
+}
+
+// In a process that only reads everything is seen, and nothing can be sent.
+func TestWebQualityForbidden(t *testing.T) {
+	where := append(installation(t), "FEATURESTORE_VALIDATION_EVERY=0s")
+	writer := start(t, settings(t, where...))
+	api := caller{t, "http://" + writer.Addresses()[0]}
+	api.call(200, "POST", "/apply", webDefinitions+"baselines: [{name: january, group: orders, source: {window: {from: \"2026-01-01T00:00:00Z\", to: \"2026-02-01T00:00:00Z\"}}}]\nreceivers: [{name: shop, kind: webhook, url_file: hook}]\n", "Content-Type: application/yaml")
+	loaded := api.call(200, "POST", "/rows/orders?wait=1m", "customer_id,event_time,amount,city\na,2026-01-01T00:00:00Z,-10,Berlin\nd,2026-01-02T00:00:00Z,20,Atlantis\n", "Content-Type: text/csv")
+	api.settled(loaded["validation_run_id"])
+	api.call(200, "POST", "/profiles", `{"group": "orders"}`)
+	api.call(201, "POST", "/silences", `{"matcher": {"rule": "few_rows"}, "until": "4h", "author": "ben", "reason": "known"}`)
+	id := api.call(200, "GET", "/quarantine", "")["rows"].([]any)[0].(map[string]any)["id"].(string)
+	require.NoError(t, writer.Stop())
+
+	q := openQuality(t, append(where, "FEATURESTORE_READ_ONLY=true")...)
+	for path, buttons := range map[string]int{
+		"/admin/rules/few_rows": 3, "/admin/proposals?group=orders": 1, "/admin/quarantine": 7, "/admin/quarantine/" + id: 4, "/admin/baselines": 3, "/admin/alerts": 6, "/admin/silences": 3, "/admin/receivers": 1,
+		"/admin/receivers/shop": 1,
+	} {
+		forms := q.says(path, "This process only reads").Find("form[method=post] button")
+		require.Equal(t, buttons, forms.Length(), path)
+		require.Equal(t, buttons, forms.Filter("[disabled]").Length(), path)
+	}
+	q.says("/admin/proposals?group=orders", "Read only. this process only reads")
 }
 
 // A receiver that fails is seen on every page until it is reached again; what was given up can be sent again.

@@ -85,7 +85,6 @@ func actions() map[string]action {
 type result struct {
 	Title string
 	outcome
-	Run   int64 // that does it; 0: it is done
 	Wrong *problem
 	Call  string // that does the same
 	Back  string // the page that it was done on
@@ -125,8 +124,11 @@ func (w *Web) act(out http.ResponseWriter, r *http.Request) {
 	if len(query) > 0 {
 		res.Call += "?" + query.Encode()
 	}
+	if err == nil && a.waits {
+		answer, err = w.settled(r.Context(), answer)
+	}
 	if err == nil {
-		res.outcome, res.Run, err = a.tell(answer, r.PostForm)
+		res.outcome, err = a.tell(answer, r.PostForm)
 	}
 	if err != nil {
 		res.Wrong = w.problemOf(r, err)

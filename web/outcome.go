@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -14,6 +15,7 @@ type outcome struct {
 	Class string // of its style: good, fair or bad; "" is good
 	Lines []string
 	Next  []offer // what can be done then
+	Run   int64   // that does it; 0: it is done
 }
 
 // Symbol stands beside the colour of its style.
@@ -54,6 +56,7 @@ func fieldsOf(form url.Values, names ...string) []field {
 type telling struct {
 	action
 	outcome func(answer []byte, form url.Values) (outcome, error) // nil: done says it
+	waits   bool                                                  // the answer is a run, whose end is waited for as long as a person does
 }
 
 // tellings are those actions, by the last segment of their path.
@@ -76,16 +79,15 @@ func actionNamed(name string) (telling, bool) {
 	return telling{action: found}, ok
 }
 
-// tell says what came of the action, and in which run it is being done; 0: it is done.
-func (t telling) tell(answer []byte, form url.Values) (outcome, int64, error) {
+// tell says what came of the action.
+func (t telling) tell(answer []byte, form url.Values) (outcome, error) {
 	if t.outcome != nil {
-		said, err := t.outcome(answer, form)
-		return said, 0, err
+		return t.outcome(answer, form)
 	}
 	var decoded answered
 	if len(answer) > 0 {
 		if err := json.Unmarshal(answer, &decoded); err != nil {
-			return outcome{}, 0, fmt.Errorf("read what came of an action: %w", err)
+			return outcome{}, fmt.Errorf("read what came of an action: %w", err)
 		}
 	}
 	if len(decoded.Runs) > 0 {
@@ -93,9 +95,50 @@ func (t telling) tell(answer []byte, form url.Values) (outcome, int64, error) {
 	}
 	said := outcome{Done: t.done(decoded)}
 	if strings.Contains(said.Done, "Run ") || strings.Contains(said.Done, "run ") {
-		return said, decoded.ID, nil
+		said.Run = decoded.ID
 	}
-	return said, 0, nil
+	return said, nil
+}
+
+// settledRun is a run that an action has asked for, as it was after a while.
+type settledRun[T any] struct {
+	ID     int64  `json:"id"`
+	State  string `json:"state"`
+	Reason string `json:"reason"`
+	Result T      `json:"result"`
+}
+
+// whileLooking is how long a person waits for the end of a run before being told that it is under way.
+const whileLooking = "5s"
+
+// settled waits for the run that an answer is, and answers it as it is then.
+func (w *Web) settled(ctx context.Context, answer []byte) ([]byte, error) {
+	var asked settledRun[json.RawMessage]
+	if err := json.Unmarshal(answer, &asked); err != nil {
+		return nil, fmt.Errorf("read which run an action has asked for: %w", err)
+	}
+	var run []byte
+	err := w.api.get(ctx, fmt.Sprintf("/runs/%d", asked.ID), url.Values{"wait": {whileLooking}}, &run)
+	return run, err
+}
+
+// ending is an action that asks for a run, and says what its result comes to if it has succeeded meanwhile.
+func ending[T any](title string, call func(form url.Values) (method, path string, query url.Values, body any), say func(result T, form url.Values) outcome) telling {
+	made := asking(title, call, func(run settledRun[T], form url.Values) outcome {
+		said := outcome{Run: run.ID}
+		switch run.State {
+		case "succeeded":
+			said = say(run.Result, form)
+			said.Run = run.ID
+		case "queued", "running":
+			said.Done = fmt.Sprintf("Run %d is at it.", run.ID)
+		default:
+			said.Done, said.Class = fmt.Sprintf("Run %d is %s. %s", run.ID, run.State, run.Reason), "bad"
+		}
+		return said
+	})
+	made.waits = true
+	return made
 }
 
 // asking is an action that makes one call and says what its answer, decoded, comes to.

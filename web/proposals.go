@@ -134,9 +134,11 @@ func applyProposals() telling {
 
 // profileNow makes a profile of all rows of a group.
 func profileNow() telling {
-	return asking("Profile", func(form url.Values) (string, string, url.Values, any) {
+	return ending("Profile", func(form url.Values) (string, string, url.Values, any) {
 		return http.MethodPost, "/profiles", nil, map[string]any{"group": form.Get("group")}
-	}, func(answer profileHead, _ url.Values) outcome {
-		return outcome{Done: fmt.Sprintf("Profile %d was made of %s.", answer.ID, plural(answer.Rows, "row"))}
+	}, func(result struct {
+		Profile int64 `json:"profile_id"`
+	}, _ url.Values) outcome {
+		return outcome{Done: fmt.Sprintf("Profile %d was made.", result.Profile)}
 	})
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -56,26 +58,38 @@ func (w *Web) quarantinedRow(r *http.Request) (any, error) {
 		if f.Status == "archived" {
 			continue
 		}
-		one := observed{Name: f.Name, ValueType: f.ValueType, Unit: f.Unit, As: "absent"}
-		if raw, ok := given[f.Name]; ok {
-			one.As, one.Text = writtenAs(raw)
-		}
-		for _, b := range p.Broken {
-			if b.Feature == f.Name {
-				one.Broken = append(one.Broken, b)
-			}
-		}
-		p.Observed = append(p.Observed, one)
+		p.observe(f.Name, f.ValueType, f.Unit, given)
+		delete(given, f.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) { // an earlier name of a feature, or one that has gone
+		p.observe(name, "JSON", "", given)
 	}
 	return p, nil
 }
 
-// writtenAs is how a person writes a value: a text without quotes, all else as in JSON.
-func writtenAs(raw json.RawMessage) (as, text string) {
-	if string(bytes.TrimSpace(raw)) == "null" {
-		return "null", ""
+// observe adds what was observed of a feature.
+func (p *quarantinedPage) observe(name, valueType, unit string, given map[string]json.RawMessage) {
+	one := observed{Name: name, ValueType: valueType, Unit: unit, As: "absent"}
+	if raw, ok := given[name]; ok {
+		one.As, one.Text = writtenAs(valueType, raw)
 	}
-	if json.Unmarshal(raw, &text) == nil {
+	for _, b := range p.Broken {
+		if b.Feature == name {
+			one.Broken = append(one.Broken, b)
+		}
+	}
+	p.Observed = append(p.Observed, one)
+}
+
+// isText tells whether values of a type are written without quotes.
+func isText(valueType string) bool { return valueType == "STRING" || valueType == "TIMESTAMP" }
+
+// writtenAs is how a person writes a value of a type: a text as it is, all else as in JSON.
+func writtenAs(valueType string, raw json.RawMessage) (as, text string) {
+	switch {
+	case string(bytes.TrimSpace(raw)) == "null":
+		return "null", ""
+	case isText(valueType) && json.Unmarshal(raw, &text) == nil:
 		return "value", text
 	}
 	return "value", string(raw)
@@ -83,7 +97,7 @@ func writtenAs(raw json.RawMessage) (as, text string) {
 
 // valueOf is the JSON of what a person wrote for a feature of a type. What is no JSON is given as a text, of which the API says what is wrong.
 func valueOf(valueType, text string) json.RawMessage {
-	if valueType != "STRING" && valueType != "TIMESTAMP" && json.Valid([]byte(text)) {
+	if !isText(valueType) && json.Valid([]byte(text)) {
 		return json.RawMessage(strings.TrimSpace(text))
 	}
 	quoted, _ := json.Marshal(text) // a text always is

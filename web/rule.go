@@ -152,13 +152,13 @@ func switchRule() telling {
 
 // judgeRule evaluates one rule now.
 func judgeRule() telling {
-	return asking("Evaluate", func(form url.Values) (string, string, url.Values, any) {
+	return ending("Evaluate", func(form url.Values) (string, string, url.Values, any) {
 		return http.MethodPost, "/validate", nil, map[string]any{"group": form.Get("group"), "rules": []string{form.Get("name")}}
-	}, func(answer report, _ url.Values) outcome {
-		said := outcome{Done: fmt.Sprintf("Report %d: %s.", answer.ID, answer.Status), Class: stateClass(answer.Status)}
-		for _, result := range answer.Results {
-			said.Lines = append(said.Lines, result.Sentence)
-		}
-		return said
+	}, func(result struct {
+		Report int64  `json:"report_id"`
+		Status string `json:"status"`
+		Rows   int64  `json:"rows"`
+	}, form url.Values) outcome {
+		return outcome{Done: fmt.Sprintf("%s: %s, of %s, in report %d.", form.Get("name"), result.Status, plural(result.Rows, "row"), result.Report), Class: stateClass(result.Status)}
 	})
 }
