@@ -23,7 +23,7 @@ type StoreSize struct {
 
 // Sizing is what a Snapshot tells of sizes.
 type Sizing interface {
-	// GroupSize takes some milliseconds, however large the group is: up to some 50,000 rows are counted, beyond they are estimated. A
+	// GroupSize takes some milliseconds, however large the group is: up to some 20,000 rows are counted, beyond they are estimated. A
 	// group without a table has none.
 	GroupSize(ctx context.Context, group *registry.Group) (GroupSize, error)
 }

@@ -16,7 +16,7 @@ func (s *Store) sizeRoutes(api huma.API) {
 	httpapi.Register(api, huma.Operation{
 		OperationID: "group-size", Method: http.MethodGet, Path: "/rows/{group}/size", Tags: []string{"Tables"},
 		Summary:     "Read how much of a group is stored",
-		Description: "It takes some milliseconds, however large the group is: up to some 50,000 rows are counted, beyond they are estimated, and the answer says so.",
+		Description: "It takes some milliseconds, however large the group is: up to some 20,000 rows are counted, beyond they are estimated, and the answer says so.",
 	}, s.groupSize)
 	httpapi.Register(api, huma.Operation{
 		OperationID: "stores", Method: http.MethodGet, Path: "/stores", Tags: []string{"Tables"},

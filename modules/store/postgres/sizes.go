@@ -14,7 +14,7 @@ import (
 )
 
 // countedBytes is up to which size of a table its rows are counted.
-const countedBytes = 8 << 20
+const countedBytes = 4 << 20
 
 // GroupSize counts the rows of a small table, and of a larger one takes the planner's estimate, which goes by the table's size now.
 func (s *snapshot) GroupSize(ctx context.Context, group *registry.Group) (store.GroupSize, error) {

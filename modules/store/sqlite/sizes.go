@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	countedRows = 50_000 // of a group; more are estimated
+	countedRows = 20_000 // of a group; more are estimated
 	sizeSpans   = 1000   // places all over a table that are looked at, evenly spaced in the order of ingestion
 	spanIDs     = 64     // ingest ids of each
 )

@@ -50,7 +50,7 @@ func (o *offline) groupSize() {
 func (o *offline) groupSizeLarge() {
 	group, other := Group(1, "purchases", Customers, Column{"s", value.String}), Group(2, "visits", Customers, Column{"s", value.String})
 	o.ensure(group, other)
-	const each, length = 10_000, 200
+	const each, length = 4_500, 200
 	text := value.OfString(strings.Repeat("x", length))
 	rows := func(group *registry.Group, n int) *store.Rows {
 		rows := &store.Rows{Group: group, Features: group.Features}
