@@ -81,7 +81,7 @@ func TestWebStoredAndHealthy(t *testing.T) {
 		require.Contains(t, customer, "Observations 4")
 
 		feature := b.page(200, "/admin/features/orders/amount").Find("main")
-		for _, pattern := range []string{`Rules now ✕ broken`, `✓ fresh 1 hour ago`, `curl 'http://[\d.:]+/get/customer/\w+/amount'`, `Services that use it: churn`, `entity_rows=\[\{"customer_id": "\w+"\}\]`} {
+		for _, pattern := range []string{`Rules now ✕ broken`, `✓ fresh 1 hour ago`, `curl 'http://[\d.:]+/get/customer/\w+/amount'`, `Services that use it: churn`, `entity_rows=\[\{"customer_id":"\w+"\}\]`} {
 			require.Regexp(t, pattern, words(feature))
 		}
 		require.NotZero(t, feature.Find("#lineage details li").Length(), "the picture is there as a list too")

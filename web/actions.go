@@ -81,6 +81,9 @@ func actions() map[string]action {
 	}
 }
 
+// goesOn tells whether an action may be long, and is done as a run that goes on after the answer.
+func goesOn(action string) bool { return action == "validate" || action == "profile" }
+
 // result is what came of an action.
 type result struct {
 	Title string
@@ -119,7 +122,11 @@ func (w *Web) act(out http.ResponseWriter, r *http.Request) {
 	}
 	method, at, query, body := a.call(w, r.PostForm)
 	var answer []byte
-	_, err := w.api.call(r.Context(), method, at, query, body, &answer)
+	api := w.api
+	if goesOn(name) {
+		api.prefer = "respond-async"
+	}
+	_, err := api.call(r.Context(), method, at, query, body, &answer)
 	res.Call = method + " " + at
 	if len(query) > 0 {
 		res.Call += "?" + query.Encode()

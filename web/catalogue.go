@@ -48,7 +48,7 @@ type catalogue struct {
 // found are definitions other than features.
 type found struct {
 	Groups      []groupHead
-	EntityTypes []entityType
+	EntityTypes []typed
 	Services    []service
 }
 
@@ -92,7 +92,7 @@ func (w *Web) catalogue(r *http.Request) (any, error) {
 	if c.AllGroups, err = listOf[groupHead](ctx, w.api, "/groups", "groups", nil); err != nil {
 		return nil, err
 	}
-	types, err := listOf[entityType](ctx, w.api, "/entity-types", "entity_types", nil)
+	types, err := w.entityTypes(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (c catalogue) pageOf(all []catalogued, named []string) (page []catalogued, 
 }
 
 // others are the definitions of the other kinds that meet the search and the filters.
-func (c catalogue) others(types []entityType, services []service, judged judgements) (f found) {
+func (c catalogue) others(types []typed, services []service, judged judgements) (f found) {
 	words := strings.Fields(strings.ToLower(c.Get("search")))
 	meets := func(d definition, more ...string) bool {
 		text := strings.ToLower(strings.Join(append(append(more, d.Name, d.Description, d.Owner), d.Tags...), "\n"))

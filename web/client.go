@@ -11,7 +11,10 @@ import (
 )
 
 // client calls the API in this process.
-type client struct{ api http.Handler }
+type client struct {
+	api    http.Handler
+	prefer string // how it is to be done (RFC 7240); "": as the call does it
+}
 
 // problem is an answer of the API that says what went wrong (RFC 9457).
 type problem struct {
@@ -59,8 +62,8 @@ func (c client) send(ctx context.Context, method, path string, query url.Values,
 	if len(body) > 0 {
 		request.Header.Set("Content-Type", contentType)
 	}
-	if method == http.MethodPost {
-		request.Header.Set("Prefer", "respond-async") // what is long goes on as a run after the answer
+	if c.prefer != "" {
+		request.Header.Set("Prefer", c.prefer)
 	}
 	answer := &recorded{header: http.Header{}, status: http.StatusOK}
 	c.api.ServeHTTP(answer, request)

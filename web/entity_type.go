@@ -6,16 +6,6 @@ import (
 	"net/url"
 )
 
-type entityType struct {
-	definition
-	JoinKeys []struct {
-		Name      string `json:"name"`
-		ValueType string `json:"value_type"`
-	} `json:"join_keys"`
-}
-
-func (e entityType) pageTitle() string { return e.Name }
-
 // groupOfType is a group with what is stored of it.
 type groupOfType struct {
 	groupHead
@@ -25,8 +15,8 @@ type groupOfType struct {
 	Copy     *copyState
 }
 
-type entityTypePage struct {
-	entityType
+type entityType struct {
+	typed
 	GroupsOf []groupOfType
 	Rows     int64 // of all groups
 	Bytes    int64
@@ -35,10 +25,12 @@ type entityTypePage struct {
 	Lineage  lineage
 }
 
+func (e entityType) pageTitle() string { return e.Name }
+
 func (w *Web) entityType(r *http.Request) (any, error) {
 	ctx, name := r.Context(), r.PathValue("name")
-	e := entityTypePage{}
-	if err := w.api.get(ctx, path("entity-types", name), nil, &e.entityType); err != nil {
+	e := entityType{}
+	if err := w.api.get(ctx, path("entity-types", name), nil, &e.typed); err != nil {
 		return nil, err
 	}
 	groups, err := listOf[groupHead](ctx, w.api, "/groups", "groups", url.Values{"entity_type": {name}})
@@ -53,7 +45,7 @@ func (w *Web) entityType(r *http.Request) (any, error) {
 }
 
 // groupsInto adds its groups, with what the stores say of each.
-func (w *Web) groupsInto(ctx context.Context, e *entityTypePage, groups []groupHead) error {
+func (w *Web) groupsInto(ctx context.Context, e *entityType, groups []groupHead) error {
 	features, err := listOf[featureHead](ctx, w.api, "/features", "features", url.Values{"entity_type": {e.Name}})
 	if err != nil {
 		return err

@@ -77,6 +77,8 @@ func count(n any) string {
 		if text = strconv.FormatFloat(n, 'g', 6, 64); n == math.Trunc(n) && math.Abs(n) < 1<<53 {
 			text = strconv.FormatInt(int64(n), 10)
 		}
+	case *int64:
+		text = strconv.FormatInt(*n, 10)
 	default:
 		text = fmt.Sprint(n)
 	}

@@ -30,7 +30,7 @@ const policy = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'
 
 // New makes the admin page of an API, which is called as its callers do. A template that does not parse is an error.
 func New(api http.Handler, may May, clock func() time.Time, log *slog.Logger) (*Web, error) {
-	w := &Web{api: client{api}, may: may, clock: clock, log: log.With("module", "web")}
+	w := &Web{api: client{api: api}, may: may, clock: clock, log: log.With("module", "web")}
 	var err error
 	if w.assets, err = newAssets(); err != nil {
 		return nil, err

@@ -185,7 +185,7 @@ func TestFirstFeature(t *testing.T) {
 	b.text("main tbody", "purchase_count_30d")
 	b.do(chromedp.Click("main tbody a"))
 	b.text("h1", "purchase_count_30d")
-	b.text("figure.call", "curl http://")
+	b.text("figure.call", "curl 'http://")
 }
 
 // An entity's values and history; a load found in the list of runs and reverted.

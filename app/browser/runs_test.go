@@ -10,14 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// casting is a pipeline that fails as long as its source has a page that is no number.
-const casting = `
+// summing is a pipeline that fails as long as its source has so much that a sum is beyond 64 bits.
+const summing = `
 entity_types: [{name: customer, join_keys: [{name: customer_id, value_type: STRING}]}]
 groups:
-  - {name: clicks, entity_type: customer, kind: events, features: [{name: page, value_type: STRING}]}
-  - {name: counts, entity_type: customer, features: [{name: pages, value_type: INTEGER}]}
+  - {name: clicks, entity_type: customer, kind: events, features: [{name: seconds, value_type: INTEGER}]}
+  - {name: counts, entity_type: customer, features: [{name: seconds_7d, value_type: INTEGER}]}
 pipelines:
-  - {name: pages_daily, description: Pages by day, source: {group: clicks}, target: counts, tick: daily, sql: "SELECT customer_id, SUM(CAST(page AS BIGINT))::BIGINT AS pages FROM events WHERE event_us <= :tick GROUP BY customer_id"}
+  - {name: seconds_daily, description: Time spent, source: {group: clicks}, target: counts, tick: daily, aggregate: [{feature: seconds_7d, function: sum, of: seconds, window: 7d}]}
 `
 
 // settled waits for a run and answers its state.
@@ -29,17 +29,17 @@ func (b *tab) settled(run any) string {
 // A run that failed is found from the overview, understood by its sentence, and done again once its cause is gone.
 func TestFailedRun(t *testing.T) {
 	b := open(t)
-	b.call(200, "POST", "/apply", casting, "application/yaml")
-	b.call(200, "POST", "/rows/clicks?wait=1m", "customer_id,event_time,page\na,2026-01-01T10:00:00Z,3\n", "text/csv")
-	bad := b.call(200, "POST", "/rows/clicks?wait=1m", "customer_id,event_time,page\na,2026-01-01T11:00:00Z,home\n", "text/csv")
-	failed := b.call(200, "POST", "/pipelines/pages_daily/backfill?from=2026-01-02&to=2026-01-02&wait=60s", "", "")
+	b.call(200, "POST", "/apply", summing, "application/yaml")
+	b.call(200, "POST", "/rows/clicks?wait=1m", "customer_id,event_time,seconds\na,2026-01-01T10:00:00Z,3\n", "text/csv")
+	bad := b.call(200, "POST", "/rows/clicks?wait=1m", "customer_id,event_time,seconds\na,2026-01-01T11:00:00Z,9223372036854775807\n", "text/csv")
+	failed := b.call(200, "POST", "/pipelines/seconds_daily/backfill?from=2026-01-02&to=2026-01-02&wait=60s", "", "")
 	require.Equal(t, "failed", failed["state"], "%v", failed)
 
 	b.visit("/admin/")
-	b.text("#running", "pages_daily")
+	b.text("#running", "seconds_daily")
 	b.do(chromedp.Click(fmt.Sprintf(`#running a[href="/admin/runs/%v"]`, failed["id"])))
-	b.text("h1", "pipeline of pages_daily")
-	b.text(".run-state .box", "home")
+	b.text("h1", "pipeline of seconds_daily")
+	b.text(".run-state .box", "seconds_7d")
 	require.Equal(t, "succeeded", b.settled(b.call(202, "POST", fmt.Sprintf("/runs/%v/revert", bad["run_id"]), "", "")["id"]))
 	b.do(chromedp.Click(`form[action$="/retry-run"] button`))
 	b.text("#result", "has been asked for")
@@ -47,8 +47,8 @@ func TestFailedRun(t *testing.T) {
 	b.do(chromedp.Click("#result .box a"))
 	b.text("dl.facts", "succeeded")
 	b.text(".run-state", "rows")
-	require.Eventually(t, func() bool { return b.call(200, "GET", "/get/customer/a/pages", "", "")["value"] == 3.0 }, patience, 50*time.Millisecond)
-	b.visit("/admin/pipelines/pages_daily")
+	require.Eventually(t, func() bool { return b.call(200, "GET", "/get/customer/a/seconds_7d", "", "")["value"] == 3.0 }, patience, 50*time.Millisecond)
+	b.visit("/admin/pipelines/seconds_daily")
 	b.text("figure.timeline", "oldest")
 }
 
@@ -56,9 +56,9 @@ func TestFailedRun(t *testing.T) {
 func TestBadLoad(t *testing.T) {
 	b := open(t)
 	b.fill()
-	bad := b.call(200, "POST", "/rows/orders?wait=1m&file=bad.csv", "customer_id,event_time,amount,city\na,2026-01-05T00:00:00Z,1e9,Paris\n", "text/csv")
+	bad := b.call(200, "POST", "/rows/orders?wait=1m&file=bad.csv", "customer_id,event_time,amount,city\na,2026-01-05T00:00:00Z,777,Paris\n", "text/csv")
 	b.visit("/admin/look-up?entity_type=customer&id=a")
-	b.text("main", "1e+09")
+	b.text("main", "777")
 	b.visit("/admin/groups/orders")
 	b.text("figure.timeline", "the longer")
 	b.do(chromedp.Click(fmt.Sprintf(`main table a[href="/admin/runs/%v"]`, bad["run_id"])))
@@ -72,7 +72,7 @@ func TestBadLoad(t *testing.T) {
 	b.text("#result", "taken back")
 	b.text("#result .run-state", "succeeded")
 	b.visit("/admin/look-up?entity_type=customer&id=a")
-	require.NotContains(t, b.text("main", "Paris"), "1e+09")
+	require.NotContains(t, b.text("main", "Paris"), "777")
 	require.Equal(t, 20.0, b.call(200, "GET", "/get/customer/a/amount", "", "")["value"])
 }
 

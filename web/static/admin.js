@@ -46,7 +46,7 @@
   function addLocal(root) {
     var zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     root.querySelectorAll(".viewer[data-time]").forEach(function (at) {
-      at.textContent = new Date(at.dataset.time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) + " here (" + zone + ")";
+      at.textContent = "· " + new Date(at.dataset.time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) + " here (" + zone + ")";
     });
   }
   function add(root) {
