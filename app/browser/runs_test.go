@@ -49,7 +49,7 @@ func TestFailedRun(t *testing.T) {
 	b.text(".run-state", "rows")
 	require.Eventually(t, func() bool { return b.call(200, "GET", "/get/customer/a/seconds_7d", "", "")["value"] == 3.0 }, patience, 50*time.Millisecond)
 	b.visit("/admin/pipelines/seconds_daily")
-	b.text("figure.timeline", "oldest")
+	b.text("figure.timeline", "the higher a bar")
 }
 
 // A load that brought wrong values is found by the feature that shows them, and taken back with one button that asks first.
