@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // exact is a time in UTC, to the second.
@@ -142,7 +145,16 @@ func showJSON(raw json.RawMessage) string {
 		}
 		return count(v)
 	}
-	return shorten(string(raw))
+	return shorten(plainJSON(raw, jsontext.Multiline(false)))
+}
+
+// plainJSON is JSON with its numbers as they are and no more escaped than need be.
+func plainJSON(raw json.RawMessage, options ...jsontext.Options) string {
+	text := jsontext.Value(slices.Clone(raw))
+	if err := text.Format(append(options, jsontext.PreserveRawStrings(false))...); err != nil {
+		return string(raw)
+	}
+	return string(text)
 }
 
 const longest = 300
@@ -160,15 +172,7 @@ func textOf(raw json.RawMessage) string {
 	if len(raw) == 0 {
 		return ""
 	}
-	var v any
-	if json.Unmarshal(raw, &v) != nil {
-		return string(raw)
-	}
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return string(raw)
-	}
-	return string(text)
+	return plainJSON(raw, jsontext.Multiline(true), jsontext.WithIndent("  "))
 }
 
 // symbol stands beside a colour, so that nobody depends on colours.
