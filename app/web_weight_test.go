@@ -5,7 +5,9 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/PuerkitoBio/goquery"
 	"github.com/stretchr/testify/require"
@@ -71,15 +73,18 @@ func TestFirstPageIsSmall(t *testing.T) {
 	t.Logf("empty %d bytes, with 200 groups %d", empty, full)
 }
 
-// BenchmarkCatalogue is the catalogue of 200 groups and 2,000 features as a browser gets it, packed.
+// BenchmarkCatalogue is the catalogue of 200 groups and 2,000 features as a browser gets it, packed. cpu-ms/op is what the whole process takes, with the
+// client and what else it does meanwhile: on a loaded machine it says more than the time that passes.
 func BenchmarkCatalogue(b *testing.B) {
 	base := "http://" + start(b, settings(b)).Addresses()[0]
 	large(b, base)
 	for name, query := range map[string]string{"all": "", "search": "?search=feature_1", "owner": "?owner=team_3"} {
 		b.Run(name, func(b *testing.B) {
+			before := processorTime(b)
 			for b.Loop() {
 				packedPage(b, base+"/admin/catalogue"+query)
 			}
+			b.ReportMetric(float64(processorTime(b)-before)/float64(b.N)/1e6, "cpu-ms/op")
 		})
 	}
 }
@@ -95,4 +100,11 @@ func packedPage(t testing.TB, url string) {
 	require.NoError(t, err)
 	answer.Body.Close()
 	require.Equal(t, 200, answer.StatusCode)
+}
+
+// processorTime is what this process has used so far, on all processors.
+func processorTime(t testing.TB) time.Duration {
+	var usage syscall.Rusage
+	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

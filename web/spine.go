@@ -186,7 +186,6 @@ func saved(out http.ResponseWriter, name string) func(http.Header) {
 // failed shows what is wrong, if anything is, in place of an answer that has not begun.
 func (w *Web) failed(out http.ResponseWriter, r *http.Request, err error) {
 	if err != nil {
-		found := w.problemOf(r, err)
-		w.render(out, r, found.Status, "problem", found.Title, found)
+		w.problemPage(out, r, err)
 	}
 }

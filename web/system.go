@@ -14,6 +14,7 @@ type system struct {
 	Ready      string
 	Process    process
 	Stores     []storePart
+	Copies     []copyState // in the order in which their groups were registered
 	Migrations migrations
 	Erasures   []erasure
 	Next       string // the address of later erasures; "": there are none
@@ -56,8 +57,11 @@ func (p process) value(key string) string {
 	return ""
 }
 
-// storePart is a store with its engine, and why it does not work, if so.
-type storePart struct{ Name, Holds, Engine, Where, Why string }
+// storePart is a store with its engine, where that is, what it takes, and why it does not work, if so.
+type storePart struct {
+	Name, Holds, Engine, Where, Why string
+	Takes                           *storeState // nil: that is not known
+}
 
 // State is its state in a word.
 func (s storePart) State() string {
@@ -116,7 +120,13 @@ func (w *Web) system(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Stores = stores(s.Process, problems)
+	s.Stores = partsOf(s.Process, problems)
+	if err := w.sizesInto(r, s.Stores); err != nil {
+		return nil, err
+	}
+	if s.Copies, err = listOf[copyState](ctx, w.api, "/materialize", "groups", nil); ignoreDown(err) != nil {
+		return nil, err
+	}
 	var erasures struct {
 		Erasures []erasure `json:"erasures"`
 		Next     string    `json:"next_page_token"`
@@ -144,8 +154,21 @@ func (w *Web) readiness(r *http.Request, s *system) (map[string]string, error) {
 	return ready.Problems, err
 }
 
-// stores are the three, each where the settings say it is.
-func stores(p process, problems map[string]string) []storePart {
+// sizesInto adds what the stores take.
+func (w *Web) sizesInto(r *http.Request, parts []storePart) error {
+	found, err := w.stores(r.Context())
+	for i := range parts {
+		for j := range found {
+			if parts[i].Name == found[j].Store+" store" && found[j].Bytes > 0 {
+				parts[i].Takes = &found[j]
+			}
+		}
+	}
+	return err
+}
+
+// partsOf are the three stores, each where the settings say it is.
+func partsOf(p process, problems map[string]string) []storePart {
 	servers := map[string]string{"postgres": "PostgreSQL", "redis": "Redis", "sqlite": "SQLite"}
 	var all []storePart
 	for _, one := range []struct{ name, holds, key string }{
