@@ -33,7 +33,7 @@ var roles = []role{
 	{config.Scheduler, []string{"schedules"},
 		"orders what is due"},
 	{config.Web, []string{"admin"},
-		"nothing"},
+		"nothing; its pages have the calls of all roles, inside of the process"},
 }
 
 // everywhere are the first segments that every process serves, whatever its roles.

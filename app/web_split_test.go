@@ -79,17 +79,19 @@ func TestWebOfSplitRoles(t *testing.T) {
 	}
 }
 
-// A process with the page alone has all pages too.
+// A process with the page alone has all pages too, also where it only reads.
 func TestWebAlone(t *testing.T) {
 	where := installation(t)
 	require.NoError(t, start(t, settings(t, where...)).Stop())
-	c := settings(t, where...)
-	c.Roles = []string{"web"}
-	b := browser{t, "http://" + start(t, c).Addresses()[0]}
-	require.Contains(t, b.crawl(), "/admin/look-up")
-	require.Contains(t, b.page(200, "/admin/system").Find("dl").Text(), "Roles of this processweb")
-	status, _, _ := get(t, b.base+"/admin/definitions.yaml")
-	require.Equal(t, 200, status)
+	for _, readOnly := range []bool{false, true} {
+		c := settings(t, where...)
+		c.Roles, c.ReadOnly = []string{"web"}, readOnly
+		b := browser{t, "http://" + start(t, c).Addresses()[0]}
+		require.Contains(t, b.crawl(), "/admin/look-up")
+		require.Contains(t, b.page(200, "/admin/system").Find("dl").Text(), "Roles of this processweb")
+		status, _, _ := get(t, b.base+"/admin/definitions.yaml")
+		require.Equal(t, 200, status)
+	}
 }
 
 // Whoever may not do anything sees everything, is told so, and is kept from trying.

@@ -227,7 +227,9 @@ func (b *tab) sendForm(page, form, member, text string) {
 func (b *tab) errors() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.complaints = slices.DeleteFunc(b.complaints, func(c string) bool { return strings.HasPrefix(c, "Failed to load resource") && strings.Contains(c, "/admin/") })
+	b.complaints = slices.DeleteFunc(b.complaints, func(c string) bool {
+		return strings.HasPrefix(c, "Failed to load resource") && strings.Contains(c, "/admin/")
+	})
 	return slices.Clone(b.complaints)
 }
 
