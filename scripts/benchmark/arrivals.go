@@ -17,6 +17,7 @@ type arrivals struct {
 	failed int
 	first  error // of those that failed
 	took   []time.Duration
+	worst  time.Duration // when the one was to be sent that took longest, after the first
 }
 
 // arrive sends GETs at a constant rate for a time, and waits for all answers. good says what is wrong with the body of an answer of 200.
@@ -40,9 +41,10 @@ func arrive(base string, path func(i int) string, rate int, lasting time.Duratio
 		return good(body)
 	}
 	var (
-		a    = &arrivals{sent: int(lasting.Seconds() * float64(rate))}
-		mu   sync.Mutex
-		wait sync.WaitGroup
+		a       = &arrivals{sent: int(lasting.Seconds() * float64(rate))}
+		longest time.Duration
+		mu      sync.Mutex
+		wait    sync.WaitGroup
 	)
 	began := time.Now()
 	for i := range a.sent {
@@ -58,6 +60,9 @@ func arrive(base string, path func(i int) string, rate int, lasting time.Duratio
 					a.first = err
 				}
 				return
+			}
+			if took > longest {
+				longest, a.worst = took, at.Sub(began)
 			}
 			a.took = append(a.took, took)
 		})

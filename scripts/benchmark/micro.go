@@ -284,7 +284,8 @@ func (m *micro) answers() error {
 	line := func(name string, a *arrivals) error {
 		m.report(result{work: fmt.Sprintf("%d reads/s for %.0f s, %s", microRate, float64(a.sent)/microRate, name), unit: "ms for 99 of 100", ours: a.within(0.99), limit: microLimit, upper: true,
 			memory: fmt.Sprintf("%.0f of %d MB at most", m.machine.highest(), microMemory>>20)})
-		progress("%s, %s: half of the reads within %.1f ms, 999 of 1000 within %.1f, all within %.1f; %d failed", m.stack, name, a.within(0.5), a.within(0.999), a.within(1), a.failed)
+		progress("%s, %s: half of the reads within %.1f ms, 999 of 1000 within %.1f, all within %.1f, the longest %.1f s after the first; %d failed", m.stack, name,
+			a.within(0.5), a.within(0.999), a.within(1), a.worst.Seconds(), a.failed)
 		return a.err()
 	}
 	if err := read(3 * time.Second).err(); err != nil { // connections are made, and what is read the first time
@@ -304,6 +305,11 @@ func (m *micro) answers() error {
 		return err
 	}
 	progress("%s: beside them, %s", m.stack, done())
+	for line := range strings.Lines(m.log.String()) {
+		if strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR") || strings.Contains(line, `"level":"WARN"`) || strings.Contains(line, `"level":"ERROR"`) {
+			progress("%s: the server said: %s", m.stack, strings.TrimSpace(line))
+		}
+	}
 	return nil
 }
 

@@ -38,12 +38,13 @@ type Online struct {
 
 var _ store.Online = (*Online)(nil)
 
-// A server that does not answer is given up after a wait and two probeTimes at most: one to notice that nothing comes, one to
-// begin to ask.
+// A server that does not answer is given up after a wait and two probe times at most: one to notice that nothing comes, one to
+// begin to ask. A connection that has nothing to do asks once in a probe time.
 const (
-	waitTime  = 700 * time.Millisecond
-	bulkTime  = 3 * time.Second
-	probeTime = 150 * time.Millisecond
+	waitTime      = 700 * time.Millisecond
+	probeTime     = 150 * time.Millisecond
+	bulkTime      = 3 * time.Second
+	bulkProbeTime = time.Second
 )
 
 // What a connection has in memory, of which a process has two: rueidis would take 1 MiB of buffers and room for 1,024 commands under way. An
@@ -62,10 +63,10 @@ func Open(_ context.Context, options Options) (*Online, error) {
 	}
 	o := &Online{keys: keys{options.Prefix}, options: options}
 	var err error
-	if o.client, err = connect(options.URL, waitTime, o.proofs.dialling); err != nil {
+	if o.client, err = connect(options.URL, waitTime, probeTime, o.proofs.dialling); err != nil {
 		return nil, err
 	}
-	if o.bulk, err = connect(options.URL, bulkTime, nil); err != nil {
+	if o.bulk, err = connect(options.URL, bulkTime, bulkProbeTime, nil); err != nil {
 		o.client.Close()
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func Open(_ context.Context, options Options) (*Online, error) {
 }
 
 // connect makes a client, which calls dialling before each connection.
-func connect(url string, wait time.Duration, dialling func(network, address string, c syscall.RawConn) error) (rueidis.Client, error) {
+func connect(url string, wait, probe time.Duration, dialling func(network, address string, c syscall.RawConn) error) (rueidis.Client, error) {
 	o, err := rueidis.ParseURL(url)
 	if err != nil {
 		return nil, fmt.Errorf("redis.url: %w", err)
@@ -84,7 +85,7 @@ func connect(url string, wait time.Duration, dialling func(network, address stri
 	o.PipelineMultiplex = -1 // one connection: fewer system calls, and after a restart of the server one that is broken
 	o.ReadBufferEachConn, o.WriteBufferEachConn, o.RingScaleEachConn = bufferBytes, bufferBytes, ringScale
 	o.ConnWriteTimeout = wait
-	o.Dialer = net.Dialer{Timeout: waitTime, KeepAlive: probeTime, Control: dialling}
+	o.Dialer = net.Dialer{Timeout: waitTime, KeepAlive: probe, Control: dialling}
 	// What does no harm is repeated once if it met a broken connection: the server may have restarted since the last command. What got no
 	// answer is not: the caller asks the offline store.
 	o.RetryDelay = func(attempts int, _ rueidis.Completed, err error) time.Duration {
