@@ -15,9 +15,9 @@ const (
 )
 
 // onOneProcessor is how many threads run Go where there is one processor. With one thread, which Go takes from a goroutine only after 10 ms, each
-// step of a request would wait for all goroutines that compute: those of a materialization, a pipeline and a training set. With one thread
+// step of a request would wait for all goroutines that compute: some for a materialization, for a pipeline and for a training set. With a thread
 // for each of them and another, the kernel, which shares the processor out in smaller pieces, lets the request go first.
-const onOneProcessor = 4
+const onOneProcessor = 8
 
 // Tune sets the garbage collector and how many threads run Go, unless the environment does (GOGC, GOMEMLIMIT, GOMAXPROCS).
 func Tune() {
