@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math"
 	"math/big"
-	"time"
 
 	"featurestore/app/fault"
 	"featurestore/modules/batch/exact"
@@ -56,10 +55,4 @@ func Quotient(numerator, denominator value.Value) (value.Value, error) {
 		return value.Value{}, ErrRatioRange
 	}
 	return value.OfFloat(r), nil
-}
-
-// TookTooLong says that a job's limit of time was reached.
-func TookTooLong(limit time.Duration) error {
-	return fault.New(fault.Unprocessable, "took-too-long", "the computation took longer than its limit of %s: raise limits.timeout, or compute fewer ticks at once", limit).
-		At("limits.timeout", limit.String(), "was reached")
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -18,14 +17,6 @@ func unreachable(connection string, cause error) error {
 	return fault.New(fault.Unprocessable, "source-unreachable", "the connection %s cannot be made", connection).At("source.connection", connection, "cannot be made").Because(cause)
 }
 
-// over tells whether a context has ended, or its time has come: what has the same deadline may end a moment before it.
-func over(ctx context.Context) bool {
-	if deadline, given := ctx.Deadline(); given && !time.Now().Before(deadline) {
-		<-ctx.Done()
-	}
-	return ctx.Err() != nil
-}
-
 // Codes of PostgreSQL's errors.
 const (
 	outOfRange     = "22003"
@@ -35,7 +26,7 @@ const (
 
 // explain makes a fault of what PostgreSQL said.
 func explain(ctx context.Context, err error, job *batch.Job) error {
-	if over(ctx) {
+	if batch.Over(ctx) {
 		return context.Cause(ctx)
 	}
 	if _, ok := fault.As(err); ok {

@@ -6,19 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"featurestore/app/fault"
 	"featurestore/modules/batch"
 )
-
-// over tells whether a context has ended, or its time has come: what has the same deadline may end a moment before it.
-func over(ctx context.Context) bool {
-	if deadline, given := ctx.Deadline(); given && !time.Now().Before(deadline) {
-		<-ctx.Done()
-	}
-	return ctx.Err() != nil
-}
 
 // Statuses that the program ends with.
 const (
@@ -31,7 +22,7 @@ const (
 
 // explain makes a fault of how Spark ended: its status first, then what it said, then the first cause of that.
 func explain(ctx context.Context, err error, job *batch.Job) error {
-	if over(ctx) {
+	if batch.Over(ctx) {
 		return context.Cause(ctx)
 	}
 	var end *ended
