@@ -58,27 +58,18 @@ func (p *Previews) try(ctx context.Context, plan *Plan, engine Engine, tick int6
 	}
 	rows := &store.Rows{Group: plan.Target, Features: slices.Clone(plan.Outputs)}
 	slices.SortFunc(rows.Features, func(a, b *registry.Feature) int { return int(a.Ordinal) - int(b.Ordinal) })
-	for _, file := range staged.Files {
-		if err := readStaged(plan, file, rows); err != nil {
-			return nil, fmt.Errorf("preview %s: read what was computed: %w", plan.Name, err)
-		}
+	computed := newStagedTable(staged.Files, nil)
+	defer computed.Close() //nolint:errcheck // it was only read
+	if err := readStaged(plan, computed, rows); err != nil {
+		return nil, fmt.Errorf("preview %s: %w", plan.Name, err)
 	}
 	return rows, nil
 }
 
-// readStaged adds the rows of a file to rows, whose features are in ascending ordinal.
-func readStaged(plan *Plan, path string, rows *store.Rows) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	reader, _, err := table.NewReader(file, table.ReadOptions{})
-	if err != nil {
-		return err
-	}
+// readStaged adds what was staged to rows, whose features are in ascending ordinal.
+func readStaged(plan *Plan, staged *stagedTable, rows *store.Rows) error {
 	for {
-		batch, err := reader.Next()
+		batch, err := staged.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
