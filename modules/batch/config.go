@@ -23,7 +23,7 @@ type Config struct {
 	Timeout      time.Duration // of one computation, where the pipeline does not say; 0: none
 	ChunkRows    int           // about so many rows are computed and published at once
 	ChunkTicks   int           // and at most so many ticks
-	MinRowsRatio float64       // of the usual number of rows from upstream, below which a run is held, where the pipeline does not say
+	MinRowsRatio float64       // of the usual number of rows of a tick, below which it is held back, where the pipeline does not say
 	Roots        []string      // name=folder: below it are files that pipelines may read
 	Connections  []string      // name=file or name=$VARIABLE: where the URL of a PostgreSQL is that pipelines may read
 	SparkHome    string        // the folder of a Spark; "": it is looked for

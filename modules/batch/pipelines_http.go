@@ -25,7 +25,7 @@ type PipelineAnswer struct {
 	Schedule     json.RawMessage   `json:"schedule" doc:"When it is run: {cron or every, time_zone, jitter, deadline, retries, backoff, catch_up, paused}; null: when it is asked for"`
 	After        []string          `json:"after" doc:"Pipelines that must have succeeded for a tick before"`
 	Limits       json.RawMessage   `json:"limits" doc:"{memory, timeout} of one computation; null: as batch.memory and batch.timeout say"`
-	MinRowsRatio *float64          `json:"min_rows_ratio" doc:"Below this share of the usual number of rows from upstream a run is held; null: as batch.min_rows_ratio says"`
+	MinRowsRatio *float64          `json:"min_rows_ratio" doc:"A tick that computes less than this share of the usual number of rows, the median of the ticks before it, is held back, as its source is probably not complete; 0: none; null: as batch.min_rows_ratio says. Where empty windows give null or zero an entity has a row at each tick since its first event, and so the number of rows does not fall: use empty: nothing, or a rule about the source"`
 	Version      int               `json:"version" doc:"Of the definition; every accepted change makes the next"`
 	CreatedAt    time.Time         `json:"created_at"`
 	UpdatedAt    time.Time         `json:"updated_at"`

@@ -35,7 +35,7 @@ type Plan struct {
 
 	Memory       int64         // bytes; 0: as batch.memory says
 	Timeout      time.Duration // 0: as batch.timeout says
-	MinRowsRatio float64       // below this share of the usual number of rows from upstream a run is held
+	MinRowsRatio float64       // below this share of the usual number of rows a tick is held back
 }
 
 // Column is a column of events.
