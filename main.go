@@ -178,6 +178,7 @@ func serveUntilStopped(ctx context.Context, loaded *config.Loaded, meanwhile fun
 	}
 	fmt.Printf("%sready in %s\n", a.Banner(), time.Since(began).Round(time.Millisecond))
 	app.ReturnMemory()
+	defer app.KeepSmall()()
 	if meanwhile != nil {
 		if err := meanwhile(ctx, a.URLs()); err != nil && ctx.Err() == nil {
 			return errors.Join(err, stop(a))

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
-	"mime"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -30,6 +29,9 @@ type asset struct {
 	packed func() []byte // by gzip, once it is first asked for; nil: it is not worth it
 }
 
+// kinds are the media types of the files. The system's table, which may have others, is not asked: it takes half a MB for as long as the process lives.
+var kinds = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8"}
+
 func newAssets() (*assets, error) {
 	a := &assets{names: map[string]string{}, files: map[string]asset{}}
 	return a, fs.WalkDir(static, "static", func(name string, entry fs.DirEntry, err error) error {
@@ -45,7 +47,7 @@ func newAssets() (*assets, error) {
 		sum := sha256.Sum256(text)
 		hashed := strings.TrimSuffix(file, extension) + "." + hex.EncodeToString(sum[:6]) + extension
 		a.names[file] = hashed
-		a.files[hashed] = asset{kind: mime.TypeByExtension(extension), plain: text, packed: sync.OnceValue(func() []byte { return pack(text, gzip.BestCompression) })}
+		a.files[hashed] = asset{kind: kinds[extension], plain: text, packed: sync.OnceValue(func() []byte { return pack(text, gzip.BestCompression) })}
 		return nil
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
-	"html/template"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -15,7 +14,7 @@ import (
 type Web struct {
 	api    client
 	assets *assets
-	pages  map[string]*template.Template
+	pages  map[string]parsed
 	may    May
 	clock  func() time.Time
 	log    *slog.Logger
@@ -28,7 +27,7 @@ type May func(action string) (why string)
 // policy lets the page use what it brought and nothing from elsewhere; Pico draws its arrows as data: images.
 const policy = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
-// New makes the admin page of an API, which is called as its callers do. A template that does not parse is an error.
+// New makes the admin page of an API, which is called as its callers do. A layout that does not parse, and a page without a template, is an error.
 func New(api http.Handler, may May, clock func() time.Time, log *slog.Logger) (*Web, error) {
 	w := &Web{api: client{api: api}, may: may, clock: clock, log: log.With("module", "web")}
 	var err error
