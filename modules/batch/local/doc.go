@@ -11,8 +11,8 @@
 // Others, those of CSV and NDJSON, tables of PostgreSQL and, for SQL, groups are brought into one by our own readers before (spool*.go), so that types, zones and
 // names mean what they mean everywhere.
 //
-// One tick of such a file needs no order: it is computed by one statement (grouped.go), which says the same as the pass and takes a third of its time.
-// What is beyond DuckDB's numbers falls back to the pass.
+// One tick of such a file needs no order: one statement adds up (grouped.go), and values are made of that as in the pass (grouped_rows.go), which takes a third of its
+// time. What is beyond DuckDB's numbers falls back to the pass.
 //
 // SQL of definitions (sql.go) runs over the view events in a database that can reach nothing but its files and the job's folder, with its configuration locked. DuckDB is in
 // memory, opened for a job and closed after it, within the job's memory and threads; it spills into the job's folder. It is used by its C interface, since

@@ -201,6 +201,12 @@ func (v vector) null(row int) bool {
 // int is a value of a BIGINT column.
 func (v vector) int(row int) int64 { return *(*int64)(unsafe.Add(v.data, 8*row)) }
 
+// wide is a value of a HUGEINT column.
+func (v vector) wide(row int) wide {
+	at := unsafe.Add(v.data, 16*row)
+	return wide{low: *(*uint64)(at), high: *(*int64)(unsafe.Add(at, 8))}
+}
+
 // inlined is how long a VARCHAR is at most that stands in its place itself.
 const inlined = 12
 

@@ -59,20 +59,22 @@ func (e *Engine) compute(ctx context.Context, job *batch.Job) (*batch.Staged, er
 	}
 	defer d.close()
 	files, of, err := e.source(ctx, d, job)
-	if err == nil {
-		err = d.relation(ctx, job, files, of)
-	}
 	if err != nil {
+		return nil, err
+	}
+	if job.Plan.SQL == nil && len(job.Ticks) == 1 && job.Sample == 0 {
+		if p := newProgram(job.Plan); groupable(p) {
+			staged, err := d.grouped(ctx, job, p, files, of)
+			if !errors.Is(err, errBeyond) {
+				return staged, err
+			}
+		}
+	}
+	if err := d.relation(ctx, job, files, of); err != nil {
 		return nil, err
 	}
 	if job.Plan.SQL != nil {
 		return d.transform(ctx, job)
-	}
-	if p := newProgram(job.Plan); len(job.Ticks) == 1 && groupable(p) {
-		staged, err := d.grouped(ctx, job, p, files, of)
-		if !outOfRange(err) {
-			return staged, err
-		}
 	}
 	return aggregate(ctx, job, d.assembled(job))
 }

@@ -17,6 +17,13 @@ type columns struct {
 	seq    string
 	values []string // of the plan's columns
 	raw    []string // the same, without making an error of numbers that are not finite
+
+	spooled bool // the files are one, which our own reader has made of what there is
+}
+
+// checked is a key, by an expression of it, with an error of what cannot be one.
+func (of *columns) checked(key int, expression string) string {
+	return fmt.Sprintf(of.checks[key], expression)
 }
 
 // query is the relation events over files; with raw, without making errors of keys, and of numbers in the columns that it is true of.
@@ -29,7 +36,7 @@ func (of *columns) query(plan *batch.Plan, files []string, raw func(column int) 
 	for i, k := range plan.Keys {
 		expression := of.keys[i]
 		if raw == nil {
-			expression = fmt.Sprintf(of.checks[i], expression)
+			expression = of.checked(i, expression)
 		}
 		add(expression, k.Name)
 	}

@@ -69,11 +69,16 @@ func (r *rows) add(p *pass, key []value.Value, first int, ticks []int32) {
 	for i := range key {
 		r.keys[i].repeat(key[i], len(ticks))
 	}
+	r.observed(p, ticks)
+}
+
+// observed adds the features, and which of them are observed, at those places of a pass's results.
+func (r *rows) observed(p *pass, places []int32) {
 	for i := range p.results {
-		r.features[i].take(&p.results[i], ticks, r.plan.Aggregations[i].Empty == batch.Zero)
+		r.features[i].take(&p.results[i], places, r.plan.Aggregations[i].Empty == batch.Zero)
 	}
 	if r.plan.Partial {
-		r.observe(p, ticks)
+		r.observe(p, places)
 	}
 }
 
