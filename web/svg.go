@@ -180,7 +180,7 @@ func lineageDrawing(l lineage) template.HTML {
 	}
 	width, height := float64(columns)*(boxWidth+columnGap)-columnGap+4, float64(tallest)*(boxHeight+rowGap)-rowGap+4
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="lineage" viewBox="-2 -2 %.0f %.0f" width="%.0f" role="group" aria-label="Lineage">`, width, height, width)
+	fmt.Fprintf(&b, `<svg class="lineage" viewBox="-2 -2 %.0f %.0f" width="%.0f" role="figure" aria-label="Lineage">`, width, height, width)
 	for _, a := range l.Arrows {
 		from, to := at[a.From], at[a.To]
 		x1, y1, x2, y2 := from[0]+boxWidth, from[1]+boxHeight/2, to[0], to[1]+boxHeight/2

@@ -28,7 +28,7 @@ func timeline(runs []runHead) template.HTML {
 	}
 	width := float64(len(runs)) * timelineStep
 	var b strings.Builder
-	fmt.Fprintf(&b, `<figure class="timeline"><svg viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" role="group" aria-label="The last %d runs, the oldest first">`,
+	fmt.Fprintf(&b, `<figure class="timeline"><svg viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" role="figure" aria-label="The last %d runs, the oldest first">`,
 		width, timelineTop+timelineHeight+2, width, timelineTop+timelineHeight+2, len(runs))
 	for i := range runs {
 		r := &runs[len(runs)-1-i]
