@@ -21,7 +21,7 @@ func (w *Web) readyCalls(r *http.Request, f *feature) ([]snippet, error) {
 	if err := w.api.get(r.Context(), path("entity-types", f.EntityType), nil, &of); err != nil {
 		return nil, err
 	}
-	some, err := w.someEntities(r.Context(), of, []string{f.Group}, "1")
+	some, err := w.someEntities(r.Context(), of, []string{f.Group}, 1)
 	if ignoreDown(err) != nil {
 		return nil, err
 	}
