@@ -67,7 +67,7 @@ func TestWebPipelinesAndRuns(t *testing.T) {
 	api.call(200, "POST", "/schedules/pipeline:daily/resume", "")
 	next := b.page(200, "/admin/schedules/pipeline:daily").Find("p.next")
 	require.Equal(t, 5, next.Find("time").Length())
-	require.Regexp(t, `^in \S+ \S+ \S+T02:00:00\+09:00 in Asia/Tokyo`, words(next))
+	require.Regexp(t, `^in \S+ \S+ · \S+T02:00:00\+09:00 in Asia/Tokyo`, words(next))
 	at, err := time.Parse(time.RFC3339, next.Find(".viewer").First().AttrOr("data-time", ""))
 	require.NoError(t, err, "a script adds the viewer's clock")
 	require.Equal(t, 17, at.Hour())
