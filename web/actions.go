@@ -81,7 +81,7 @@ func actions() map[string]action {
 	}
 }
 
-// goesOn tells whether an action may be long, and is done as a run that goes on after the answer.
+// goesOn tells whether an action that does not wait may be long, and is done as a run that goes on after the answer.
 func goesOn(action string) bool { return action == "validate" || action == "profile" }
 
 // result is what came of an action.
@@ -123,7 +123,7 @@ func (w *Web) act(out http.ResponseWriter, r *http.Request) {
 	method, at, query, body := a.call(w, r.PostForm)
 	var answer []byte
 	api := w.api
-	if goesOn(name) {
+	if a.waits || goesOn(name) {
 		api.prefer = "respond-async"
 	}
 	_, err := api.call(r.Context(), method, at, query, body, &answer)
