@@ -126,7 +126,7 @@ func TestWebRules(t *testing.T) {
 
 	rule := q.says("/admin/rules/amount_positive", "1 (50 %)", "everything that is stored", "firing")
 	require.Equal(t, 2, rule.Find("section").Last().ChildrenFiltered(".wide").Find("tbody tr").Length(), "a result of the load and one of the call")
-	require.Equal(t, "Bad rows in numbers", q.words(rule.Find("figure.plot summary")))
+	require.Equal(t, "In numbers: Bad rows", q.words(rule.Find("figure.plot summary")))
 	require.Equal(t, 2, rule.Find("figure.plot tbody tr").Length())
 	require.Contains(t, q.does(200, "judge-rule", url.Values{"name": {"amount_positive"}, "group": {"orders"}}), "✕ amount_positive: fail, of 2 rows, in report")
 	require.Contains(t, q.does(200, "switch-rule", url.Values{"name": {"amount_positive"}, "to": {"off"}}), "is switched off")
