@@ -188,7 +188,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (_ *App, err e
 	mountDocs(router, api)
 	mountHome(router, c.Has(config.Web))
 	if c.Has(config.Web) {
-		if err := mountWeb(router, mounts.page, c.ReadOnly, log); err != nil {
+		if err := mountWeb(router, mounts.page, c, log); err != nil {
 			return nil, err
 		}
 	}

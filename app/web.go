@@ -10,16 +10,17 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v4"
 
+	"featurestore/config"
 	"featurestore/web"
 )
 
 // mountWeb mounts the admin page, which calls the API's own routes in this process.
-func mountWeb(e *echo.Echo, api huma.API, readOnly bool, log *slog.Logger) error {
+func mountWeb(e *echo.Echo, api huma.API, c *config.Config, log *slog.Logger) error {
 	handler, ok := api.Adapter().(http.Handler)
 	if !ok {
 		return fmt.Errorf("the API's adapter, %T, cannot be called", api.Adapter())
 	}
-	pages, err := web.New(handler, may(readOnly), time.Now, log)
+	pages, err := web.New(c.Web, handler, may(c.ReadOnly), time.Now, log)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func TestWebOfSplitRoles(t *testing.T) {
 	where := installation(t)
 	process := func(roles []string) *App {
 		c := settings(t, where...)
-		c.Roles, c.Validation.Every = roles, 0
+		c.Roles, c.Validation.Every, c.Web.StoreAddress = roles, 0, "http://store.example.org:8001"
 		return start(t, c)
 	}
 	page := process(split[0])
@@ -62,6 +62,11 @@ func TestWebOfSplitRoles(t *testing.T) {
 	_, header, file := get(t, b.base+"/admin/groups/orders/rows")
 	require.Equal(t, "customer_id,event_time,amount,city\na,2026-01-01T00:00:00Z,10.0,Berlin\n", file)
 	require.Equal(t, `attachment; filename="orders.csv"`, header.Get("Content-Disposition"))
+
+	for _, path := range []string{"/admin/features/orders/amount", "/admin/groups/orders", "/admin/services/churn", "/admin/training-set?service=churn", "/admin/look-up?entity_type=customer&id=a"} {
+		require.Contains(t, b.page(200, path).Find("figure.call").Text(), "http://store.example.org:8001/", path)
+		require.NotContains(t, b.page(200, path).Find("figure.call").Text(), b.base, path)
+	}
 
 	// What the page writes itself is seen by the other process.
 	require.Contains(t, b.act(200, "replay", url.Values{"group": {"orders"}}), "0 rows stored, 1 still waiting.")

@@ -23,6 +23,7 @@ import (
 	"featurestore/modules/store"
 	"featurestore/modules/validation"
 	"featurestore/modules/validation/alerts"
+	"featurestore/web"
 )
 
 // Roles that a process can have; All stands for every one of them.
@@ -69,6 +70,7 @@ type Config struct {
 	Batch           batch.Config
 	Scheduler       scheduler.Config
 	Runs            runs.Config
+	Web             web.Config
 	Log             Log
 }
 
@@ -193,6 +195,7 @@ func (c *Config) validate() []error {
 	errs = append(errs, c.Batch.Validate()...)
 	errs = append(errs, c.Scheduler.Validate()...)
 	errs = append(errs, c.Runs.Validate()...)
+	errs = append(errs, c.Web.Validate()...)
 	return errs
 }
 

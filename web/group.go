@@ -76,7 +76,7 @@ func (w *Web) group(r *http.Request) (any, error) {
 	}
 	g.Reports, g.Runs, g.Profiles = reports.Reports, runs.Runs, profiles.Profiles
 	g.Lineage, _, err = w.lineageOf(ctx, "group", name)
-	g.Loads = g.loads(r)
+	g.Loads = g.loads(w.storeAt(r))
 	return g, err
 }
 
@@ -100,8 +100,8 @@ func (w *Web) storedInto(ctx context.Context, g *group) error {
 }
 
 // loads are how to bring rows from where people work, and how to take them out.
-func (g group) loads(r *http.Request) []snippet {
-	at := "http://" + r.Host + path("rows", g.Name)
+func (g group) loads(host string) []snippet {
+	at := host + path("rows", g.Name)
 	return []snippet{
 		{"Load a file with curl", fmt.Sprintf("curl --data-binary @%s.csv '%s'", g.Name, at)},
 		{"Load a data frame", fmt.Sprintf("import requests\n\nrequests.post(%q, data=frame.to_parquet()).json()", at)},

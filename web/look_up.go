@@ -100,7 +100,7 @@ func (w *Web) lookUp(r *http.Request) (any, error) {
 		return nil, err
 	}
 	l.Found = true
-	l.Calls = l.calls(r)
+	l.Calls = l.calls(w.storeAt(r))
 	return l, nil
 }
 
@@ -170,8 +170,7 @@ func (w *Web) featuresOf(ctx context.Context, entityType string) (map[string]fea
 }
 
 // calls are how a program asks for the same.
-func (l *lookUp) calls(r *http.Request) []snippet {
-	host := "http://" + r.Host
+func (l *lookUp) calls(host string) []snippet {
 	at := host + l.at("get")
 	if !l.At.IsZero() {
 		at = host + l.at("history") + "?at=" + url.QueryEscape(l.At.UTC().Format(time.RFC3339Nano))

@@ -74,7 +74,7 @@ type overview struct {
 	Alerts                                  []alertHead
 	Stores                                  []storeState
 	Lag                                     lag
-	Host                                    string // that the page was asked from
+	Host, Store                             string // where the page was asked for, and the address of the calls of the role store
 }
 
 // lag is how far the online copies are behind.
@@ -147,7 +147,7 @@ func (r reportHead) Class() string { return stateClass(r.Status) }
 
 func (w *Web) overview(r *http.Request) (any, error) {
 	ctx := r.Context()
-	o := overview{Host: r.Host}
+	o := overview{Host: r.Host, Store: w.storeAt(r)}
 	var features struct {
 		Total int `json:"total"`
 	}

@@ -8,7 +8,7 @@ import (
 
 // readyCalls are how to read a feature from where people work. They name an entity that is observed, if there is one, and work as they stand.
 func (w *Web) readyCalls(r *http.Request, f *feature) ([]snippet, error) {
-	host := "http://" + r.Host
+	host := w.storeAt(r)
 	if f.Kind == "events" {
 		rows := host + path("rows", f.Group)
 		return []snippet{

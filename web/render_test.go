@@ -10,7 +10,7 @@ import (
 
 // The template of every page parses, those too that are parsed only when they are asked for.
 func TestTemplatesParse(t *testing.T) {
-	w, err := New(nil, nil, time.Now, slog.New(slog.DiscardHandler))
+	w, err := New(Config{}, nil, nil, time.Now, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	for name, page := range w.pages {
 		_, err := page()

@@ -106,7 +106,7 @@ func (w *Web) service(r *http.Request) (any, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	s.Calls = s.calls(r)
+	s.Calls = s.calls(w.storeAt(r))
 	return s, nil
 }
 
@@ -187,8 +187,7 @@ func (w *Web) vectorInto(ctx context.Context, s *service, typeOf []int) error {
 }
 
 // calls are how to read the service from where people work. They name the entity that is shown, if there is one.
-func (s *service) calls(r *http.Request) []snippet {
-	host := "http://" + r.Host
+func (s *service) calls(host string) []snippet {
 	row, columns := map[string]json.RawMessage{}, map[string][]json.RawMessage{}
 	for _, k := range s.Keys {
 		row[k.Name] = k.literal()

@@ -110,7 +110,7 @@ func (w *Web) trainingSet(r *http.Request) (any, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	t.Calls = t.calls(r)
+	t.Calls = t.calls(w.storeAt(r))
 	return t, nil
 }
 
@@ -283,8 +283,8 @@ func (w *Web) newest(ctx context.Context, e entity) (string, error) {
 }
 
 // calls are how a program makes the same.
-func (t *trainingSet) calls(r *http.Request) []snippet {
-	at := "http://" + r.Host + "/training-sets?" + t.query().Encode()
+func (t *trainingSet) calls(host string) []snippet {
+	at := host + "/training-sets?" + t.query().Encode()
 	read := "import io, pandas, requests\n\nspine = open(\"spine.csv\", \"rb\")  # " + strings.Join(t.Columns, ", ") + "\n" +
 		"r = requests.post(\"" + at + "&format=parquet\", data=spine)\nr.raise_for_status()\ntraining_set = pandas.read_parquet(io.BytesIO(r.content))\n" +
 		"known_at = r.headers[\"Known-At\"]  # &known_at=… asks for the same again, whatever was stored since"

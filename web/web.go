@@ -12,6 +12,7 @@ import (
 
 // Web is the admin page.
 type Web struct {
+	config Config
 	api    client
 	assets *assets
 	pages  map[string]parsed
@@ -28,8 +29,8 @@ type May func(action string) (why string)
 const policy = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
 // New makes the admin page of an API, which is called as its callers do. A layout that does not parse, and a page without a template, is an error.
-func New(api http.Handler, may May, clock func() time.Time, log *slog.Logger) (*Web, error) {
-	w := &Web{api: client{api: api}, may: may, clock: clock, log: log.With("module", "web")}
+func New(config Config, api http.Handler, may May, clock func() time.Time, log *slog.Logger) (*Web, error) {
+	w := &Web{config: config, api: client{api: api}, may: may, clock: clock, log: log.With("module", "web")}
 	var err error
 	if w.assets, err = newAssets(); err != nil {
 		return nil, err
@@ -116,6 +117,14 @@ func (w *Web) show(out http.ResponseWriter, r *http.Request, p *page) {
 		status = answered.pageStatus()
 	}
 	w.render(out, r, status, p.name, title, data)
+}
+
+// storeAt is where callers reach the calls of the role store: who looks at the page, at least.
+func (w *Web) storeAt(r *http.Request) string {
+	if w.config.StoreAddress != "" {
+		return w.config.StoreAddress
+	}
+	return "http://" + r.Host
 }
 
 // problemPage says what went wrong.
