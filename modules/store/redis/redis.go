@@ -39,10 +39,10 @@ type Online struct {
 var _ store.Online = (*Online)(nil)
 
 // A server that does not answer is given up after a wait and two probe times at most: one to notice that nothing comes, one to
-// begin to ask. A connection that has nothing to do asks once in a probe time.
+// begin to ask. A connection that has nothing to do asks once in a probe time, which is most of what an idle process does.
 const (
 	waitTime      = 700 * time.Millisecond
-	probeTime     = 150 * time.Millisecond
+	probeTime     = 300 * time.Millisecond
 	bulkTime      = 3 * time.Second
 	bulkProbeTime = time.Second
 )
