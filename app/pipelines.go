@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -28,6 +29,7 @@ type pipelines struct {
 // newPipelines makes it of parts without engines. Where there is no data folder, what is computed stands in the system's folder for temporary files.
 func newPipelines(c *config.Config, f *folder, parts batch.Parts, guards *validation.Guards) *pipelines {
 	settings := c.Batch.Within(usableMemory())
+	settings.Threads = min(settings.Threads, runtime.NumCPU())
 	if settings.Folder == "" {
 		settings.Folder = filepath.Join(os.TempDir(), "featurestore-batch")
 		if f != nil {
