@@ -30,7 +30,7 @@ func TestPipelines(t *testing.T) {
 	})
 }
 
-// A run that is held raises an alert of its target group, and the next one that succeeds resolves it.
+// A run that is held raises an alert of its target group, and the next one that succeeds resolves it. Metrics tell of it, and of the schedule.
 func TestHeldPipelineIsToldOf(t *testing.T) {
 	a := start(t, settings(t))
 	api := caller{t, "http://" + a.Addresses()[0]}
@@ -40,7 +40,8 @@ groups:
   - {name: orders, entity_type: customer, kind: events, features: [{name: amount, value_type: FLOAT}]}
   - {name: spending, entity_type: customer, owner: shop, features: [{name: orders_1d, value_type: INTEGER}]}
 pipelines:
-  - {name: spending_daily, source: {group: orders}, target: spending, tick: daily, aggregate: [{feature: orders_1d, function: count, window: 1d, empty: nothing}]}
+  - {name: spending_daily, source: {group: orders}, target: spending, tick: daily, schedule: {cron: "0 2 * * *"},
+     aggregate: [{feature: orders_1d, function: count, window: 1d, empty: nothing}]}
 `, "Content-Type: application/yaml")
 	load := func(day, from, to int) {
 		rows := "customer_id,event_time,amount\n"
@@ -72,6 +73,18 @@ pipelines:
 	load(4, 1, 4)
 	require.Equal(t, "succeeded", api.call(200, "POST", "/pipelines/spending_daily/run?until=2026-01-05&wait=60s", "")["state"])
 	told("resolved")
+	metrics := func() string {
+		_, _, metrics := get(t, "http://"+a.Addresses()[0]+"/metrics")
+		return metrics
+	}
+	require.Contains(t, metrics(), `featurestore_pipeline_ticks_total{outcome="held",pipeline="spending_daily"} 1`)
+	require.Contains(t, metrics(), `featurestore_pipeline_run_duration_seconds_count{outcome="held",pipeline="spending_daily"} 1`)
+	// Up to now, of which there are no orders. The scheduler looks at it once a second.
+	api.call(200, "POST", "/schedules/pipeline:spending_daily/run?wait=60s", "")
+	require.Eventually(t, func() bool {
+		return strings.Contains(metrics(), `featurestore_schedule_ticks_total{outcome="held",schedule="pipeline:spending_daily"} 1`)
+	}, time.Minute, 50*time.Millisecond)
+	require.Contains(t, metrics(), `featurestore_schedule_next_timestamp_seconds{schedule="pipeline:spending_daily"} `)
 }
 
 // Where events are in PostgreSQL its engine says the same as the local one: nothing changes. Elsewhere it says why it cannot.
