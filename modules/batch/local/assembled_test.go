@@ -45,8 +45,7 @@ func TestAssembledOfTooMany(t *testing.T) {
 
 // scattered is a database with a view of some events of a few hundred entities, at times that no two share, in no order.
 func scattered(t *testing.T, keys []registry.JoinKey, n int) (*database, *batch.Job) {
-	plan := &batch.Plan{Keys: keys, Columns: []batch.Column{{Name: "n", From: "n", Type: value.Integer}, {Name: "x", From: "x", Type: value.Float}, {Name: "s", From: "s", Type: value.String},
-		{Name: "ok", From: "ok", Type: value.Boolean}, {Name: "due", From: "due", Type: value.Timestamp}, {Name: "note", From: "note", Type: value.String}}}
+	plan := &batch.Plan{Keys: keys, Columns: scatteredColumns()}
 	for _, k := range keys {
 		plan.Source.Entity = append(plan.Source.Entity, k.Name)
 	}
@@ -67,6 +66,11 @@ func scattered(t *testing.T, keys []registry.JoinKey, n int) (*database, *batch.
 	require.NotNil(t, of)
 	require.NoError(t, d.relation(t.Context(), job, []string{path}, of))
 	return d, job
+}
+
+func scatteredColumns() []batch.Column {
+	return []batch.Column{{Name: "n", From: "n", Type: value.Integer}, {Name: "x", From: "x", Type: value.Float}, {Name: "s", From: "s", Type: value.String},
+		{Name: "ok", From: "ok", Type: value.Boolean}, {Name: "due", From: "due", Type: value.Timestamp}, {Name: "note", From: "note", Type: value.String}}
 }
 
 // fed is all that a feed yields, an event a line.
