@@ -41,7 +41,9 @@ func newPipelines(c *config.Config, f *folder, parts batch.Parts, guards *valida
 		url = c.Postgres.URL.Reveal()
 	}
 	pushed := postgres.New(settings, inPostgres)
-	sources := spark.Sources{Tables: pushed.Events, Spool: func(ctx context.Context, job *batch.Job) (string, error) { return local.Spool(ctx, settings, job) }}
+	sources := spark.Sources{Tables: pushed.Events, Spool: func(ctx context.Context, job *batch.Job) (*batch.Spooled, error) {
+		return local.Spool(ctx, settings, job)
+	}}
 	parts.Engines = []batch.Engine{local.New(settings), pushed, spark.New(settings, url, sources)}
 	runner := batch.NewRunner(settings, parts)
 	return &pipelines{runner, batch.NewPreviews(settings, batch.PreviewParts{

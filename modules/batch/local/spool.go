@@ -108,7 +108,7 @@ func (s *spool) end(err error) error {
 
 // columns are how SQL reads a spooled file as the relation events.
 func (s *spool) columns(plan *batch.Plan) *columns {
-	of := &columns{time: "f.event_us", seq: "f.seq"}
+	of := &columns{time: "f.event_us", seq: "f.seq", spooled: true}
 	for i := range plan.Keys {
 		of.keys, of.checks = append(of.keys, "f.k"+strconv.Itoa(i)), append(of.checks, "%s")
 	}

@@ -3,6 +3,7 @@ package spark
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,9 +19,10 @@ type statement struct {
 	text      string
 	functions []function
 	plan      *batch.Plan
-	states    []string // aggregates of the events of an entity and tick
-	finished  []string // what is selected of each, with %s in its place
-	units     []string // columns of events besides
+	spooled   *batch.Spooled // what is known of the events; nil: nothing
+	states    []string       // aggregates of the events of an entity and tick
+	finished  []string       // what is selected of each, with %s in its place
+	units     []string       // columns of events besides
 }
 
 // longest is the longest window; 0, a lifetime, is longer than any.
@@ -31,8 +33,8 @@ func longest(plan *batch.Plan) time.Duration {
 	return plan.Longest
 }
 
-func newStatement(job *batch.Job) *statement {
-	s := &statement{plan: job.Plan}
+func newStatement(job *batch.Job, spooled *batch.Spooled) *statement {
+	s := &statement{plan: job.Plan, spooled: spooled}
 	for i := range job.Plan.Aggregations {
 		s.functions = append(s.functions, s.function(&job.Plan.Aggregations[i]))
 	}
@@ -64,10 +66,6 @@ func (s *statement) write(job *batch.Job) string {
 	}
 	key, window := strings.Join(keys, ", "), longest(s.plan)
 	one := len(job.Ticks) == 1
-	joined := "e." + timeOf + " <= ticks.tick_us"
-	if window != 0 && !(one && everywhere(s.plan)) {
-		joined += fmt.Sprintf(" AND e.%s > ticks.tick_us - %d", timeOf, window.Microseconds())
-	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "WITH source_e AS (SELECT %s FROM source WHERE %s <= %d)", strings.Join(selected, ", "), timeOf, last(job))
 	if job.Sample > 0 {
@@ -75,7 +73,18 @@ func (s *statement) write(job *batch.Job) string {
 	} else {
 		b.WriteString(", e AS (SELECT * FROM source_e)")
 	}
-	fmt.Fprintf(&b, ", x AS (SELECT %s, tick_us, %s FROM e JOIN ticks ON %s", key, strings.Join(columns, ", "), joined)
+	tick, joined := "tick_us", fmt.Sprintf(" JOIN ticks ON e.%s <= ticks.tick_us", timeOf)
+	if one {
+		tick, joined = fmt.Sprintf("%dL AS tick_us", job.Ticks[0]), ""
+	}
+	switch {
+	case window == 0 || one && everywhere(s.plan):
+	case one:
+		joined = fmt.Sprintf(" WHERE %s > %d", timeOf, job.Ticks[0]-window.Microseconds())
+	default: // what is before all windows is left out before it meets the ticks
+		joined += fmt.Sprintf(" AND e.%s > ticks.tick_us - %d WHERE e.%[1]s > %[3]d", timeOf, window.Microseconds(), job.Ticks[0]-window.Microseconds())
+	}
+	fmt.Fprintf(&b, ", x AS (SELECT %s, %s, %s FROM e%s", key, tick, strings.Join(columns, ", "), joined)
 	if everywhere(s.plan) && window != 0 && !one {
 		nulls := make([]string, len(columns))
 		for i := range nulls {
@@ -108,19 +117,38 @@ func keysOf(plan *batch.Plan) (keys []string) {
 
 func unitOf(i int) string { return "u" + strconv.Itoa(i) }
 
-// filter is the condition that an event is considered, of which no value can be asked for.
+// filter is the condition that an event is considered, of which no value can be asked for. The rows of nulls have no time, and so are in no window.
 func (s *statement) filter(a *batch.Aggregation) string {
-	condition := timeOf + " IS NOT NULL" // it is an event
+	var conditions []string
 	if a.Window != 0 {
-		condition += fmt.Sprintf(" AND %s > tick_us - %d", timeOf, a.Window.Microseconds())
+		conditions = append(conditions, fmt.Sprintf("%s > tick_us - %d", timeOf, a.Window.Microseconds()))
 	}
 	if a.Where != nil {
-		condition += " AND (" + a.Where.SQL(batch.SparkSQL, s.compared) + ")"
+		conditions = append(conditions, "("+a.Where.SQL(batch.SparkSQL, s.compared)+")")
 	}
-	if a.Of >= 0 {
-		condition += fmt.Sprintf(" AND c%d IS NOT NULL", a.Of)
+	if a.Of >= 0 && (s.spooled == nil || s.spooled.Columns[a.Of].Nulls > 0) {
+		conditions = append(conditions, fmt.Sprintf("c%d IS NOT NULL", a.Of))
 	}
-	return condition
+	if len(conditions) == 0 {
+		return timeOf + " IS NOT NULL"
+	}
+	return strings.Join(conditions, " AND ")
+}
+
+// narrow tells whether the numbers that an aggregation adds up are known to be so small that no sum of them, nor of their squares for stddev, leaves 64 bits.
+func (s *statement) narrow(a *batch.Aggregation) bool {
+	if s.spooled == nil {
+		return false
+	}
+	of := &s.spooled.Columns[a.Of]
+	most := max(math.Abs(of.Least), math.Abs(of.Greatest))
+	if a.OfType == value.Float {
+		most = most*float64(exact.Scale(a.Decimals)) + 1
+	}
+	if a.Function == batch.Stddev {
+		most *= most
+	}
+	return most*float64(s.spooled.Rows) < 1<<62
 }
 
 // compared is a column as conditions compare it.
@@ -189,6 +217,17 @@ func (s *statement) function(a *batch.Aggregation) (f function) {
 		add(fmt.Sprintf("CASE WHEN size(%%s) > 0 THEN transform(slice(sort_array(%%s), greatest(size(%%s) - %d, 1), %d), x -> x.v) END", a.N-1, a.N), "collect_list(%s)", ordered)
 	case batch.Sum, batch.Avg, batch.Stddev:
 		add("%s", "count(*)")
+		if f.narrow = s.narrow(a); f.narrow {
+			if a.OfType == value.Float {
+				c = s.unit(fmt.Sprintf("floor(%s * %dD + 0.5D)", c, exact.Scale(a.Decimals)))
+			}
+			add("%s", "sum(%s)", c)
+			if a.Function == batch.Stddev {
+				of := cmp.Or(s.unitSQL(c), c)
+				add("%s", "sum(%s)", s.unit(of+" * "+of))
+			}
+			break
+		}
 		if a.OfType == value.Float {
 			fixed := fmt.Sprintf("%s * %dD + 0.5D", c, exact.Scale(a.Decimals))
 			c = s.unit(fmt.Sprintf("CASE WHEN %[1]s >= -9.223372036854775808E18D AND %[1]s < 9.223372036854775808E18D THEN floor(%[1]s) END", fixed))

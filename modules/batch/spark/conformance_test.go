@@ -47,8 +47,8 @@ type warm struct {
 func newWarm(t *testing.T, config batch.Config, password string) *warm {
 	in, why := find(config)
 	require.Empty(t, why)
-	job := &batch.Job{Plan: &batch.Plan{}, Memory: 1 << 30, Threads: 2}
-	w := &work{folder: t.TempDir(), password: password, spec: spec{Source: source{JDBC: "jdbc:postgresql:"}}}
+	job := &batch.Job{Plan: &batch.Plan{}, Memory: 1 << 30, Threads: 2, Sample: 1} // jobs are as short as those of a sample
+	w := &work{folder: t.TempDir(), password: password, driver: true}
 	require.NoError(t, os.Mkdir(below(w.folder, "temporary"), 0o700))
 	require.NoError(t, os.WriteFile(w.programPath(), program, 0o600))
 	args := arguments(in, w, job)
@@ -98,12 +98,14 @@ func (s *warm) until(t testing.TB, line string, each func(line string)) {
 }
 
 // start is what Engine.start is.
-func (s *warm) start(t *testing.T) func(ctx context.Context, in *installation, w *work, job *batch.Job) error {
-	return func(ctx context.Context, _ *installation, w *work, job *batch.Job) error {
+func (s *warm) start(t *testing.T) func(ctx context.Context, in *installation, w *work, job *batch.Job, told <-chan struct{}) error {
+	return func(ctx context.Context, _ *installation, w *work, job *batch.Job, told <-chan struct{}) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if err := ctx.Err(); err != nil {
-			return err
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-told:
 		}
 		_, err := io.WriteString(s.in, w.specPath()+"\n")
 		require.NoError(t, err)

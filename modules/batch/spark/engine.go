@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"featurestore/app/fault"
 	"featurestore/modules/batch"
@@ -18,15 +19,15 @@ type Engine struct {
 	config  batch.Config
 	offline string // the URL of the offline store, where it is a PostgreSQL
 	sources Sources
-	start   func(ctx context.Context, in *installation, w *work, job *batch.Job) error // runs the program; tests have one that runs already
+	start   func(ctx context.Context, in *installation, w *work, job *batch.Job, told <-chan struct{}) error // runs the program; tests have one that runs already
 }
 
 // Sources is how the other engines read events; they are passed in, since Spark reads the same ones.
 type Sources struct {
 	// Tables calls use with a query of the events of a plan that are in a PostgreSQL, in the transaction that sees them.
 	Tables func(ctx context.Context, job *batch.Job, use func(ctx context.Context, tx pgx.Tx, query string) error) error
-	// Spool writes the events of other sources into a Parquet file of the job's folder.
-	Spool func(ctx context.Context, job *batch.Job) (path string, err error)
+	// Spool writes the events of other sources into a file of the job's folder.
+	Spool func(ctx context.Context, job *batch.Job) (*batch.Spooled, error)
 }
 
 // New makes the engine. offline is the URL of the offline store, "" where it is no PostgreSQL.
@@ -71,13 +72,21 @@ func (e *Engine) Compute(ctx context.Context, job *batch.Job) (staged *batch.Sta
 			err = fmt.Errorf("remove what Spark left: %w", removing)
 		}
 	}()
-	err = e.source(ctx, job, w, func(ctx context.Context) error {
-		w.describe(job)
-		if err := w.write(); err != nil {
-			return err
-		}
-		return e.start(ctx, in, w, job)
-	})
+	err = w.begin()
+	switch {
+	case err != nil:
+	case e.byDatabase(job.Plan):
+		w.driver = true
+		err = e.source(ctx, job, w, func(ctx context.Context) error {
+			w.describe(job)
+			if err := w.tell(); err != nil {
+				return err
+			}
+			return e.start(ctx, in, w, job, told())
+		})
+	default:
+		err = e.beside(ctx, in, w, job)
+	}
 	if err == nil {
 		staged, err = e.finish(ctx, job, w)
 	}
@@ -85,6 +94,33 @@ func (e *Engine) Compute(ctx context.Context, job *batch.Job) (staged *batch.Sta
 		return nil, explain(ctx, err, job)
 	}
 	return staged, nil
+}
+
+// beside starts Spark and spools the events meanwhile: the program waits until it is told what to do, and most of its time is the start.
+func (e *Engine) beside(ctx context.Context, in *installation, w *work, job *batch.Job) error {
+	own, told := *job, make(chan struct{})
+	own.Folder = w.folder
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		if w.spooled, err = e.sources.Spool(ctx, &own); err != nil {
+			return err
+		}
+		w.spec.Source = source{Parquet: w.spooled.Path}
+		w.describe(job)
+		if err = w.tell(); err == nil {
+			close(told)
+		}
+		return err
+	})
+	group.Go(func() error { return e.start(ctx, in, w, job, told) })
+	return group.Wait()
+}
+
+// told is for a program that is told before it starts.
+func told() <-chan struct{} {
+	done := make(chan struct{})
+	close(done)
+	return done
 }
 
 // finish stages what Spark has written.

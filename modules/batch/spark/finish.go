@@ -1,6 +1,7 @@
 package spark
 
 import (
+	"errors"
 	"math/big"
 	"slices"
 
@@ -12,6 +13,7 @@ import (
 // function is how a value is made of the states of an entity and tick. Exact numbers are made FLOAT here, once.
 type function struct {
 	states []int // places of its own
+	narrow bool  // its sums are numbers of 64 bits: one state each
 	parts  []function
 }
 
@@ -111,39 +113,45 @@ func (f function) ratio(a *batch.Aggregation, tick int64, states cells) (value.V
 	return batch.Quotient(above, below)
 }
 
-// sum is sum, avg and stddev, of the number of rows, that of those in range, the sum, and that of the squares.
+// sum is sum, avg and stddev.
 func (f function) sum(a *batch.Aggregation, states cells) (value.Value, error) {
 	n, err := states.int(f.states[0])
+	if err != nil || n == 0 {
+		return value.Null(), err
+	}
+	sums, err := f.sums(n, states)
 	if err != nil {
 		return value.Value{}, err
 	}
-	inRange, err := states.int(f.states[1])
-	switch {
-	case err != nil:
-		return value.Value{}, err
-	case inRange != n:
-		return value.Value{}, batch.ErrValueRange
-	case n == 0:
-		return value.Null(), nil
+	return a.OfSums(n, sums[0], sums[1])
+}
+
+// sums are the sum and, for stddev, that of the squares, of n rows.
+func (f function) sums(n int64, states cells) (sums [2]*big.Int, err error) {
+	whole := func(i int) *big.Int {
+		of, failed := states.int(f.states[i])
+		err = errors.Join(err, failed)
+		return big.NewInt(of)
 	}
-	sums := make([]*big.Int, 0, 4)
-	for i := 2; i < len(f.states); i += 2 {
-		high, err := states.int(f.states[i])
-		if err != nil {
-			return value.Value{}, err
+	if f.narrow {
+		for i := range f.states[1:] {
+			sums[i] = whole(1 + i)
 		}
-		low, err := states.int(f.states[i+1])
-		if err != nil {
-			return value.Value{}, err
-		}
-		sum := big.NewInt(high)
-		sums = append(sums, sum.Lsh(sum, 32).Add(sum, big.NewInt(low)))
+		return sums, err
 	}
-	if a.Function != batch.Stddev {
-		return a.OfSums(n, sums[0], nil)
+	if inRange := whole(1); err == nil && inRange.Int64() != n {
+		return sums, batch.ErrValueRange
 	}
-	squares := sums[1].Lsh(sums[1], 32) // (2^32 high + low)²
-	squares.Add(squares, sums[2].Lsh(sums[2], 1))
-	squares.Lsh(squares, 32).Add(squares, sums[3])
-	return a.OfSums(n, sums[0], squares)
+	halves := func(i int) *big.Int { return joined(whole(i), whole(i+1)) }
+	sums[0] = halves(2)
+	if len(f.states) > 4 { // (2^32 high + low)², of high², high low and low²
+		sums[1] = joined(joined(halves(4), new(big.Int).Lsh(halves(6), 1)), halves(8))
+	}
+	return sums, err
+}
+
+// joined is 2^32 high + low.
+func joined(high, low *big.Int) *big.Int {
+	of := new(big.Int).Lsh(high, 32)
+	return of.Add(of, low)
 }

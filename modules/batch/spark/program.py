@@ -14,6 +14,7 @@ The password of the database is in the environment.
 import json
 import os
 import sys
+import time
 
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
@@ -87,7 +88,9 @@ def explain(error):
 
 
 def run(spark, path):
-    """Runs one spec and answers whether it succeeded."""
+    """Runs one spec, once it is there, and answers whether it succeeded."""
+    while not os.path.exists(path):
+        time.sleep(0.01)
     with open(path, encoding="utf-8") as file:
         spec = json.load(file)
     try:

@@ -14,18 +14,8 @@ import (
 	"featurestore/modules/batch"
 )
 
-// source says in the spec where the events are, and calls run while they are there.
+// source says in the spec how the events are read from a PostgreSQL, and calls run while they are there.
 func (e *Engine) source(ctx context.Context, job *batch.Job, w *work, run func(ctx context.Context) error) error {
-	if !e.byDatabase(job.Plan) {
-		own := *job
-		own.Folder = w.folder
-		path, err := e.sources.Spool(ctx, &own)
-		if err != nil {
-			return err
-		}
-		w.spec.Source = source{Parquet: path}
-		return run(ctx)
-	}
 	var running error
 	err := e.sources.Tables(ctx, job, func(ctx context.Context, tx pgx.Tx, query string) error {
 		if running = e.database(ctx, tx, job, w, query); running == nil {

@@ -40,15 +40,18 @@ type result struct {
 // work is one start of the program, in a folder of its own.
 type work struct {
 	folder    string
-	spec      spec
+	driver    bool // it reads a PostgreSQL
 	password  string
-	ticks     [][]int64  // of each result
-	statement *statement // nil: SQL
-	status    status     // once the program has ended
+	spec      spec
+	spooled   *batch.Spooled // what is known of the source; nil: nothing
+	ticks     [][]int64      // of each result
+	statement *statement     // nil: SQL
+	status    status         // once the program has ended
 }
 
+// newWork makes its folder.
 func newWork(job *batch.Job) (*work, error) {
-	w := &work{folder: below(job.Folder, "spark")}
+	w := &work{folder: below(job.Folder, "spark"), spec: spec{Views: [][2]string{}}}
 	for _, folder := range []string{w.folder, below(w.folder, "temporary")} {
 		if err := os.Mkdir(folder, 0o700); err != nil {
 			return nil, fmt.Errorf("make a folder for Spark: %w", err)
@@ -61,8 +64,10 @@ func newWork(job *batch.Job) (*work, error) {
 // describe says what is to be computed, over the view source.
 func (w *work) describe(job *batch.Job) {
 	if job.Plan.SQL == nil {
-		w.statement = newStatement(job)
-		w.spec.Views = append(w.spec.Views, [2]string{"ticks", ticksOf(job, job.Ticks)})
+		w.statement = newStatement(job, w.spooled)
+		if len(job.Ticks) > 1 {
+			w.spec.Views = append(w.spec.Views, [2]string{"ticks", ticksOf(job, job.Ticks)})
+		}
 		w.result(job.Ticks, w.statement.text)
 		return
 	}
@@ -86,14 +91,22 @@ func (w *work) result(ticks []int64, sql string) {
 func (w *work) specPath() string    { return below(w.folder, "spec.json") }
 func (w *work) programPath() string { return below(w.folder, "program.py") }
 
-// write writes the spec and the program, for their owner alone.
-func (w *work) write() error {
+// begin writes the program, for its owner alone.
+func (w *work) begin() error {
+	if err := os.WriteFile(w.programPath(), program, 0o600); err != nil {
+		return fmt.Errorf("write Spark's program: %w", err)
+	}
+	return nil
+}
+
+// tell writes the spec, for its owner alone. The program may be waiting for it: it is there when it is whole.
+func (w *work) tell() error {
 	text, err := json.Marshal(w.spec)
 	if err == nil {
-		err = os.WriteFile(w.specPath(), text, 0o600)
+		err = os.WriteFile(w.specPath()+".part", text, 0o600)
 	}
 	if err == nil {
-		err = os.WriteFile(w.programPath(), program, 0o600)
+		err = os.Rename(w.specPath()+".part", w.specPath())
 	}
 	if err != nil {
 		return fmt.Errorf("tell Spark what to do: %w", err)

@@ -21,8 +21,9 @@ const tailLines = 50
 // passwordVariable holds the password of the database, where nobody sees it who lists processes.
 const passwordVariable = "FEATURESTORE_SPARK_PASSWORD"
 
-// start runs the program to its end, and reads what it says of it. Its error is what went wrong: that of Spark, or an *ended.
-func start(ctx context.Context, in *installation, w *work, job *batch.Job) error {
+// start runs the program to its end, and reads what it says of it. told is closed once the program can read what it is to do. The error is what went wrong: that of
+// Spark, or an *ended.
+func start(ctx context.Context, in *installation, w *work, job *batch.Job, told <-chan struct{}) error {
 	var tail []string
 	err := child.Run(ctx, child.Command{
 		Path: below(in.home, "bin/spark-submit"),
@@ -48,6 +49,7 @@ func start(ctx context.Context, in *installation, w *work, job *batch.Job) error
 	if reading != nil {
 		return reading
 	}
+	<-told // as it was, or there would be no status
 	if w.status.State != succeeded || len(w.status.Rows) != len(w.spec.Results) {
 		return fmt.Errorf("run Spark: it ended well and says %s of %d results", w.status.State, len(w.status.Rows))
 	}
@@ -66,7 +68,7 @@ func arguments(in *installation, w *work, job *batch.Job) []string {
 		java = append(java, "-XX:TieredStopAtLevel=1")
 	}
 	arguments := []string{"--master", master, "--driver-memory", strconv.FormatInt(memoryOf(job)>>20, 10) + "m", "--driver-java-options", strings.Join(java, " ")}
-	if w.spec.Source.JDBC != "" && in.driver != "" {
+	if w.driver && in.driver != "" {
 		arguments = append(arguments, "--jars", in.driver)
 	}
 	conf := []string{
