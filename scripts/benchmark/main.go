@@ -96,7 +96,8 @@ var works = []struct {
 	long bool
 }{{"idle", idle, false}, {"reads", reads, false}, {"writes", writes, false}, {"loads", loads, false}, {"copies", copies, false},
 	{"rebuilds", rebuilds, true}, {"reverts", reverts, true}, {"parquet", parquet, true}, {"validation", validations, true}, {"drift", drifts, true},
-	{"publish", publishes, true}, {"trainings", trainings, false}, {"pipelines", pipelines, false}}
+	{"publish", publishes, true}, {"trainings", trainings, false}, {"pipelines", pipelines, false},
+	{"spark", sparks, true}}
 
 // run prints each line of the table as soon as it is known. A work that fails does not keep the others from being done; its error is
 // answered in the end.

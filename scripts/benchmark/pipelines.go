@@ -110,8 +110,8 @@ func eventsGroup() *registry.Group {
 	return g
 }
 
-// prepare writes the file, and stores the same events.
-func (p *pipelining) prepare() error {
+// write writes the file.
+func (p *pipelining) write() error {
 	if err := os.MkdirAll(p.folder, 0o755); err != nil {
 		return err
 	}
@@ -120,12 +120,23 @@ func (p *pipelining) prepare() error {
 		return err
 	}
 	defer done()
-	ctx := context.Background()
-	if _, err := db.ExecContext(ctx, fmt.Sprintf(`COPY (SELECT CAST(hash(i) %% %d AS BIGINT) AS customer_id,
+	_, err = db.Exec(fmt.Sprintf(`COPY (SELECT CAST(hash(i) %% %d AS BIGINT) AS customer_id,
 		make_timestamp(%d + CAST(i * %d AS BIGINT)) AT TIME ZONE 'UTC' AS event_time, CAST(hash(i + 7) %% 100000 AS DOUBLE) / 100 AS amount
-		FROM range(%d) AS t (i)) TO '%s'`, p.events/perCustomer, january.Add(-90*24*time.Hour).UnixMicro(), eventDays*24*3600*1_000_000/int64(p.events), p.events, p.source())); err != nil {
+		FROM range(%d) AS t (i)) TO '%s'`, p.events/perCustomer, january.Add(-90*24*time.Hour).UnixMicro(), eventDays*24*3600*1_000_000/int64(p.events), p.events, p.source()))
+	return err
+}
+
+// prepare writes the file, and stores the same events.
+func (p *pipelining) prepare() error {
+	if err := p.write(); err != nil {
 		return err
 	}
+	db, done, err := duckByHand()
+	if err != nil {
+		return err
+	}
+	defer done()
+	ctx := context.Background()
 	if p.offline, err = sqlite.OpenOffline(filepath.Join(p.folder, "offline.db"), sqlite.Options{}); err != nil {
 		return err
 	}
@@ -221,6 +232,7 @@ func pipelinePlan() *batch.Plan {
 	p := &batch.Plan{
 		Keys:    []registry.JoinKey{{Name: "customer_id", ValueType: value.Integer}},
 		Columns: []batch.Column{{Name: "amount", From: "amount", Type: value.Float}},
+		Longest: 90 * 24 * time.Hour,
 		Source:  batch.Source{Files: &batch.Files{Pattern: "events.parquet"}, EventTime: "event_time", Entity: []string{"customer_id"}},
 	}
 	add := func(function batch.Function, of int, t value.Type, days ...int) {
