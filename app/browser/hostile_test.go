@@ -190,6 +190,8 @@ func TestHostileTexts(t *testing.T) {
 		"/admin/pipelines/daily", "/admin/alerts", "/admin/receivers", "/admin/receivers/team", "/admin/rules/known", "/admin/rules/listed", "/admin/baselines", "/admin/proposals?group=hostile", "/admin/reports", "/admin/training-set?service=s12", "/admin/schedules/pipeline:daily", "/admin/quality", "/admin/reports/1", "/admin/reports/2", "/admin/system"} {
 		b.unharmed(path)
 	}
+	waiting := b.call(200, "GET", "/quarantine?limit=100", "", "")["rows"].([]any)
+	require.Len(t, waiting, len(texts))
 	step := 9
 	if os.Getenv("FEATURESTORE_TEST_FULL") == "1" {
 		step = 1
@@ -202,11 +204,27 @@ func TestHostileTexts(t *testing.T) {
 		if !strings.ContainsAny(text, "\r\n") { // an input has one line
 			require.Contains(t, looked, words(atMost(text, 200)), "the id of an entity")
 		}
+		for _, path := range b.links("/admin/look-up/why", "/admin/look-up/erase") {
+			b.unharmed(path)
+		}
 		b.unharmed("/admin/catalogue?search=" + url.QueryEscape(atMost(text, 200)) + "&owner=" + url.QueryEscape(atMost(text, 200)) + "&tag=" + url.QueryEscape(atMost(text, 100)))
 		b.unharmed("/admin/groups/" + url.PathEscape(text))
 		b.unharmed("/admin/quarantine?rule=" + url.QueryEscape(text))
+		b.unharmed(fmt.Sprintf("/admin/quarantine/%s", waiting[i%len(waiting)].(map[string]any)["id"]))
 		b.sendForm("/admin/groups/hostile", `form[action$="/materialize"]`, "group", text)
 	}
+}
+
+// links are the first links of the page to each of some paths.
+func (b *tab) links(to ...string) []string {
+	b.Helper()
+	var found []string
+	for _, path := range to {
+		link, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](fmt.Sprintf(`document.querySelector('main a[href^="%s"]').getAttribute("href")`, path)))
+		require.NoError(b, err, path)
+		found = append(found, link)
+	}
+	return found
 }
 
 // sendForm sends a form of a page with a text in one of its members, and looks at what is put into the page.
