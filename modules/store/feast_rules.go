@@ -37,6 +37,7 @@ func (s *Store) judgeFrame(ctx context.Context, group *registry.Group, chunks []
 	}
 	said := []told{{group, g.run.Finish()}}
 	if failed, first := refused.of(said[0].outcomes); failed != nil {
+		onlyRefusals(said)
 		s.tell(said)
 		return nil, ruleViolated(failed, first)
 	}

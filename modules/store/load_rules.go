@@ -9,8 +9,8 @@ import (
 	"featurestore/modules/validation/rules"
 )
 
-// loadedIDs is how many of its entries in quarantine a load's answer names.
-const loadedIDs = 10
+// loadedIDs is how many of its entries in quarantine a load's answer names: they keep their ids.
+const loadedIDs = NamedEntries
 
 // loadJudge is what row rules say of a load.
 type loadJudge struct {

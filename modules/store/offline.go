@@ -98,14 +98,17 @@ type Offline interface {
 	Close() error
 }
 
+// NamedEntries is how many of the entries of a load are called by their ids before it is committed.
+const NamedEntries = 10
+
 // Load brings rows of any number in flat memory. They appear all at once with Commit, or never: after a crash, an error or
 // Abort nothing of them is left. Abort after Commit does nothing.
 type Load interface {
 	// Add takes rows, of the group and under its layout, and keeps none of their memory.
 	Add(ctx context.Context, rows *Rows) error
 
-	// Quarantine takes entries of the group: they are in quarantine once the rows appear, or a load that has none is committed. Until
-	// then they may get other ids.
+	// Quarantine takes entries of the group: they are in quarantine once the rows appear, or a load that has none is committed. Until then all but
+	// the first NamedEntries may get other ids.
 	Quarantine(ctx context.Context, entries []*Quarantined) error
 	Commit(ctx context.Context) error
 

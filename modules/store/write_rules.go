@@ -102,9 +102,7 @@ func (c *checked) judge(s *Store, observations []Observation) error {
 	}
 	slices.SortStableFunc(found, func(a, b breach) int { return a.row - b.row })
 	if err := c.refused(s, observations, found, all); err != nil {
-		c.told = slices.DeleteFunc(c.told, func(t told) bool {
-			return !slices.ContainsFunc(t.outcomes, func(o rules.Outcome) bool { return refusing(&o) })
-		})
+		onlyRefusals(c.told)
 		return err
 	}
 	c.hold(found, observations, s.now())
@@ -191,6 +189,13 @@ func (s *Store) refuse(ctx context.Context, c *checked, once *Once, refusal erro
 	}
 	s.tell(c.told)
 	return nil, refusal
+}
+
+// onlyRefusals leaves what has refused a call: what other rules said of its rows became of none of them.
+func onlyRefusals(all []told) {
+	for i := range all {
+		all[i].outcomes = slices.DeleteFunc(all[i].outcomes, func(o rules.Outcome) bool { return !refusing(&o) })
+	}
 }
 
 // tell says of rows that were stored, quarantined or refused what rules said of them.

@@ -37,8 +37,9 @@ func (v *Validation) brought(ctx context.Context, way Way, group *registry.Group
 		report := &Report{Group: group.Name, Way: way, Run: load, Window: &Window{Run: load}, StartedAt: now, Revision: v.guards.Definitions().Catalog().Revision()}
 		for _, o := range outcomes {
 			v.nameEntities(group, o.Examples)
-			report.Results = append(report.Results, Result{At: now, Usual: true, LookedAt: broughtBy(load), OnTheWay: true, Outcome: o})
+			report.Results = append(report.Results, Result{At: now, Usual: true, LookedAt: broughtBy(load), Outcome: o})
 		}
+		report.onTheWay()
 		report.conclude()
 		err = v.keep(ctx, report, group, nil)
 	}

@@ -2,6 +2,7 @@ package validation
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,12 +15,13 @@ type counts struct{ rows *prometheus.CounterVec }
 
 func newCounts() *counts {
 	return &counts{prometheus.NewCounterVec(prometheus.CounterOpts{Name: "featurestore_rule_bad_rows_total",
-		Help: "Rows that broke a rule when they came in, in this process, by what became of them for it: quarantined, refused (with all that came along), or recorded. " +
+		Help: "Rows that broke a rule when they came in, in this process, by what became of them: quarantined, refused (with all that came along), or recorded. " +
 			"A row that breaks several rules counts for each."}, []string{"group", "rule", "became"})}
 }
 
 // count counts what was found in the write path.
 func (c *counts) count(group string, outcomes []rules.Outcome) {
+	refused := slices.ContainsFunc(outcomes, refuses)
 	for i := range outcomes {
 		o := &outcomes[i]
 		if o.Bad == 0 {
@@ -27,13 +29,18 @@ func (c *counts) count(group string, outcomes []rules.Outcome) {
 		}
 		became := "recorded"
 		switch {
+		case refused:
+			became = "refused"
 		case o.Action == rules.Quarantine:
 			became = "quarantined"
-		case o.Action == rules.RejectBatch && o.Status == rules.Fail:
-			became = "refused"
 		}
 		c.rows.WithLabelValues(group, o.Rule, became).Add(float64(o.Bad))
 	}
+}
+
+// refuses tells whether an outcome of what was to come in has refused all of it.
+func refuses(o rules.Outcome) bool {
+	return o.Action == rules.RejectBatch && (o.Status == rules.Fail || o.Status == rules.Failed && o.Bad > 0)
 }
 
 // maxShown bounds the rules and features that metrics are of; the ones that were evaluated last are shown.

@@ -2,6 +2,7 @@ package validation
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +44,7 @@ type Result struct {
 	Usual    bool   // on what the rule is usually evaluated on, and it counts (unsettled.go): it raises and resolves alerts, and later ones are compared with it
 	LookedAt string // which rows, in words
 	OnTheWay bool   // found in the write path, where the rule's action was taken
+	Refused  bool   // found so, and all that came with it was refused, by this rule or another one
 	rules.Outcome
 }
 
@@ -56,6 +58,15 @@ func (r *Result) Feature() string {
 
 // empty tells whether it says nothing that anybody has asked for: after a load rows are profiled, also of groups that no rule is left to be judged of.
 func (r *Report) empty() bool { return len(r.Results) == 0 && r.Run != 0 }
+
+// onTheWay notes that what the report says was found in the write path. What was written singly is told only where it was not refused, or refused it.
+func (r *Report) onTheWay() {
+	refused := r.Way != ByWrite && slices.ContainsFunc(r.Results, func(result Result) bool { return refuses(result.Outcome) })
+	for i := range r.Results {
+		result := &r.Results[i]
+		result.OnTheWay, result.Refused = true, refused || refuses(result.Outcome)
+	}
+}
 
 // ranks order statuses from the least to the worst.
 var ranks = map[rules.Status]int{rules.Skipped: 1, rules.Pass: 2, rules.Warned: 3, rules.Failed: 4, rules.Fail: 5}

@@ -97,8 +97,8 @@ func (r repository) reports(_ context.Context, query *gorm.DB) ([]*Report, error
 // fill reads the results of a report.
 func (r repository) fill(ctx context.Context, report *Report) (err error) {
 	report.Results, err = r.results(r.db.WithContext(ctx).Where("report_id = ?", report.ID).Order("id"))
-	for i := range report.Results {
-		report.Results[i].OnTheWay = report.Evaluation == 0
+	if report.Evaluation == 0 {
+		report.onTheWay()
 	}
 	return err
 }

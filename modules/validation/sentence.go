@@ -50,7 +50,7 @@ func (r *Result) sentence() string {
 	text := fmt.Sprintf("The rule %s is broken on %s, looking at %s", r.Rule, r.about(), r.LookedAt)
 	if len(r.Observed) > 0 && r.Bad == 0 {
 		text = fmt.Sprintf("%s: observed %s, expected %s.", text, rounded(r.Observed), r.Expected)
-		if r.OnTheWay && r.Action == rules.RejectBatch && r.Status == rules.Fail {
+		if r.Refused {
 			text += " It was refused, and not published."
 		}
 		return text
@@ -58,10 +58,10 @@ func (r *Result) sentence() string {
 	text = fmt.Sprintf("%s: bad are %s; expected %s.", text, flagged(r.Bad, r.Considered), r.Expected)
 	switch {
 	case !r.OnTheWay: // they are stored
+	case r.Refused:
+		text += " What brought them was refused as a whole."
 	case r.Action == rules.Quarantine:
 		text += " They wait in quarantine, and are not stored."
-	case r.Action == rules.RejectBatch && r.Status == rules.Fail:
-		text += " What brought them was refused as a whole."
 	}
 	return text
 }

@@ -101,8 +101,9 @@ func (v *Validation) reportWritten(ctx context.Context) error {
 			}
 			o.Settle(rule)
 			v.nameEntities(t.group, o.Examples)
-			report.Results = append(report.Results, Result{At: v.now(), Usual: err == nil, LookedAt: singly, OnTheWay: true, Outcome: o})
+			report.Results = append(report.Results, Result{At: v.now(), Usual: err == nil, LookedAt: singly, Outcome: o})
 		}
+		report.onTheWay()
 		report.conclude()
 		if err := v.keep(ctx, report, t.group, nil); err != nil {
 			v.written.back(name, t)

@@ -19,7 +19,7 @@ const (
 
 // Quarantine keeps entries as they come; Commit gives them the numbers that follow the ids of the rows, in the order in which they came.
 // Only of very many the order is that of their entities, and of one entity that in which they came: else each would write a page of its
-// own of the index over entities. They get new ids then, which ascend as the numbers do.
+// own of the index over entities. All but the first get new ids then, which ascend as the numbers do.
 func (l *load) Quarantine(ctx context.Context, entries []*store.Quarantined) error {
 	if l.ended {
 		return errEnded
@@ -118,7 +118,7 @@ func (l *load) admitAll(ctx context.Context, open openLoad) error {
 	for {
 		step = step[:0]
 		for len(step) < quarantineStep*entryColumns {
-			_, columns, more, err := merged.next()
+			key, columns, more, err := merged.next()
 			if err != nil {
 				return err
 			}
@@ -130,7 +130,7 @@ func (l *load) admitAll(ctx context.Context, open openLoad) error {
 				column, columns = cutColumn(columns)
 				step = append(step, column)
 			}
-			if entries != l.entries { // times ascend, and with them these ids
+			if came := binary.BigEndian.Uint64(key[len(key)-8:]); entries != l.entries && came >= store.NamedEntries { // times ascend, and with them these ids
 				step[len(step)-entryColumns+entryID] = store.NewQuarantineID(l.offline.clock.time())
 			}
 		}
