@@ -1,88 +1,89 @@
 package web
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 )
 
+// calling is the call of the API that a form asks for.
+type calling func(form url.Values) (method, path string, query url.Values, body any)
+
 // action is something a person can do. It makes one call of the API.
 type action struct {
 	title string
-	// call is the call that a form asks for: method, path, query and body.
-	call func(w *Web, form url.Values) (method, path string, query url.Values, body any)
-	// done says what has happened, from the answer.
-	done func(answer answered) string
+	call  calling
+	say   func(answer []byte, form url.Values) (outcome, error) // what came of it
+	waits waiting
+	wrong func(form url.Values) *problem // what a person has to mend before anything is called; nil: nothing
 }
 
-// answered is what pages read of an action's answer.
-type answered struct {
-	ID      int64  `json:"id"`
-	State   string `json:"state"`
-	Runs    []answered
-	Subject string `json:"subject"`
-	Status  string `json:"status"`
-}
+// waiting is how long an action keeps a person waiting.
+type waiting int
 
-// actions are those of which a sentence says what came of them, by the last segment of their path; the others are in tellings.
+const (
+	atOnce   waiting = iota // for the call's answer
+	underWay                // for a run that goes on after the answer, as the work may be long
+	toTheEnd                // for the end of such a run, as long as a person does (whileLooking)
+)
+
+// actions are all, by the last segment of their path.
 func actions() map[string]action {
-	materialize := func(mode string) func(*Web, url.Values) (string, string, url.Values, any) {
-		return func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodPost, "/materialize", nil, map[string]any{"groups": []string{form.Get("group")}, "mode": mode}
-		}
-	}
-	started := func(a answered) string { return fmt.Sprintf("Run %d has been asked for.", a.ID) }
 	return map[string]action{
-		"materialize":      {"Materialize", materialize("incremental"), started},
-		"materialize-full": {"Materialize all", materialize("full"), started},
-		"rebuild":          {"Rebuild", materialize("rebuild"), started},
-		"check": {"Check", func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodPost, "/materialize/check", nil, map[string]any{"group": form.Get("group")}
-		}, started},
-		"cancel-run": {"Cancel", func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodPost, path("runs", form.Get("id"), "cancel"), nil, nil
-		}, func(a answered) string { return fmt.Sprintf("Run %d was asked to stop.", a.ID) }},
-		"revert-run": {"Revert", func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodPost, path("runs", form.Get("id"), "revert"), nil, nil
-		}, func(a answered) string {
-			return fmt.Sprintf("What the run brought is being taken back, as run %d.", a.ID)
-		}},
-		"retry-run": {"Retry", func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodPost, path("runs", form.Get("id"), "retry"), nil, nil
-		}, started},
-		"release-run": {"Publish it all the same", func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodPost, path("runs", form.Get("id"), "retry"), url.Values{"force": {"true"}}, nil
-		}, started},
-		"run-pipeline": {"Run now", func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodPost, path("pipelines", form.Get("name"), "run"), nil, nil
-		}, started},
-		"backfill": {"Back-fill", func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodPost, path("pipelines", form.Get("name"), "backfill"), url.Values{"from": {form.Get("from")}, "to": {form.Get("to")}}, nil
-		}, started},
-		"run-schedule": {"Run now", func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodPost, path("schedules", form.Get("name"), "run"), nil, nil
-		}, started},
-		"pause-schedule": {"Pause", func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodPost, path("schedules", form.Get("name"), "pause"), nil, nil
-		}, func(answered) string { return "Paused: nothing is begun until it is resumed." }},
-		"resume-schedule": {"Resume", func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodPost, path("schedules", form.Get("name"), "resume"), nil, nil
-		}, func(answered) string { return "Resumed, with its next tick." }},
-		"validate": {"Validate", func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodPost, "/validate", nil, map[string]any{"group": form.Get("group")}
-		}, started},
-		"profile": {"Profile", func(_ *Web, form url.Values) (string, string, url.Values, any) {
-			return http.MethodPost, "/profiles", nil, map[string]any{"group": form.Get("group")}
-		}, started},
-		"erase": {"Erase", erase, func(a answered) string {
-			return fmt.Sprintf("It is entered into the ledger of erasures, and run %d deletes it everywhere.", a.ID)
-		}},
+		"materialize": materialize("Materialize", "incremental"), "materialize-full": materialize("Materialize all", "full"), "rebuild": materialize("Rebuild", "rebuild"),
+		"check": aboutGroup("Check", "/materialize/check", atOnce), "validate": aboutGroup("Validate", "/validate", underWay), "profile": aboutGroup("Profile", "/profiles", underWay),
+		"cancel-run": aboutRun("Cancel", "cancel", nil, "Run %d was asked to stop."), "retry-run": aboutRun("Retry", "retry", nil, askedFor),
+		"release-run":  aboutRun("Publish it all the same", "retry", url.Values{"force": {"true"}}, askedFor),
+		"revert-run":   aboutRun("Revert", "revert", nil, "What the run brought is being taken back, as run %d."),
+		"run-pipeline": starting("Run now", aboutNamed("pipelines", "run"), askedFor), "backfill": backfill(),
+		"run-schedule":    starting("Run now", aboutNamed("schedules", "run"), askedFor),
+		"pause-schedule":  telling("Pause", aboutNamed("schedules", "pause"), "Paused: nothing is begun until it is resumed."),
+		"resume-schedule": telling("Resume", aboutNamed("schedules", "resume"), "Resumed, with its next tick."),
+		"erase":           erase(),
+		"replay":          replay("Replay", false), "try-replay": replay("Try", true), "discard": discard(), "amend": amend("Save", false), "try-amend": amend("Check", true),
+		"acknowledge": acknowledge(), "resolve": resolve(), "silence": silenceAction("Silence", false), "try-silence": silenceAction("Try", true), "end-silence": endSilence(),
+		"test-receiver": testReceiver(), "resend": resend(),
+		"apply-proposals": applyProposals(), "profile-now": profileNow(), "judge-rule": judgeRule(), "switch-rule": switchRule(), "delete-rule": remove("rule", "rules"),
+		"register-baseline": registerBaseline(), "freeze-baseline": freezeBaseline(), "delete-baseline": remove("baseline", "baselines"),
 	}
 }
 
-// goesOn tells whether an action that does not wait may be long, and is done as a run that goes on after the answer.
-func goesOn(action string) bool { return action == "validate" || action == "profile" }
+// materialize brings the online copy of a group in step in a mode.
+func materialize(title, mode string) action {
+	return starting(title, func(form url.Values) (string, string, url.Values, any) {
+		return http.MethodPost, "/materialize", nil, map[string]any{"groups": []string{form.Get("group")}, "mode": mode}
+	}, askedFor)
+}
+
+// aboutGroup is what is done with a whole group.
+func aboutGroup(title, at string, waits waiting) action {
+	made := starting(title, func(form url.Values) (string, string, url.Values, any) {
+		return http.MethodPost, at, nil, map[string]any{"group": form.Get("group")}
+	}, askedFor)
+	made.waits = waits
+	return made
+}
+
+// aboutRun is what is done with a run that a form names.
+func aboutRun(title, segment string, query url.Values, sentence string) action {
+	return starting(title, func(form url.Values) (string, string, url.Values, any) {
+		return http.MethodPost, path("runs", form.Get("id"), segment), query, nil
+	}, sentence)
+}
+
+// aboutNamed is what is done with a definition that a form names.
+func aboutNamed(kind, segment string) calling {
+	return func(form url.Values) (string, string, url.Values, any) {
+		return http.MethodPost, path(kind, form.Get("name"), segment), nil, nil
+	}
+}
+
+// backfill computes the ticks of a range.
+func backfill() action {
+	return starting("Back-fill", func(form url.Values) (string, string, url.Values, any) {
+		return http.MethodPost, path("pipelines", form.Get("name"), "backfill"), url.Values{"from": {form.Get("from")}, "to": {form.Get("to")}}, nil
+	}, askedFor)
+}
 
 // result is what came of an action.
 type result struct {
@@ -97,7 +98,7 @@ type result struct {
 // act does what a form asks for and shows what came of it: in place where htmx asked, else as a page.
 func (w *Web) act(out http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("action")
-	a, ok := actionNamed(name)
+	a, ok := actions()[name]
 	if !ok {
 		w.render(out, r, http.StatusNotFound, "problem", "Not found", &problem{Title: "Not found", Status: 404, Detail: "There is no such action."})
 		return
@@ -116,14 +117,16 @@ func (w *Web) act(out http.ResponseWriter, r *http.Request) {
 		w.render(out, r, res.status(), "result", a.title, res)
 		return
 	}
-	if res.Wrong = unconfirmed(name, r.PostForm); res.Wrong != nil {
-		w.render(out, r, res.status(), "result", a.title, res)
-		return
+	if a.wrong != nil {
+		if res.Wrong = a.wrong(r.PostForm); res.Wrong != nil {
+			w.render(out, r, res.status(), "result", a.title, res)
+			return
+		}
 	}
-	method, at, query, body := a.call(w, r.PostForm)
+	method, at, query, body := a.call(r.PostForm)
 	var answer []byte
 	api := w.api
-	if a.waits || goesOn(name) {
+	if a.waits != atOnce {
 		api.prefer = "respond-async"
 	}
 	_, err := api.call(r.Context(), method, at, query, body, &answer)
@@ -131,11 +134,11 @@ func (w *Web) act(out http.ResponseWriter, r *http.Request) {
 	if len(query) > 0 {
 		res.Call += "?" + query.Encode()
 	}
-	if err == nil && a.waits {
+	if err == nil && a.waits == toTheEnd {
 		answer, err = w.settled(r.Context(), answer)
 	}
 	if err == nil {
-		res.outcome, err = a.tell(answer, r.PostForm)
+		res.outcome, err = a.say(answer, r.PostForm)
 	}
 	if err != nil {
 		res.Wrong = w.problemOf(r, err)

@@ -111,7 +111,7 @@ func (w *Web) alerts(r *http.Request) (any, error) {
 }
 
 // acknowledge says that somebody works on an alert.
-func acknowledge() telling {
+func acknowledge() action {
 	return asking("Acknowledge", func(form url.Values) (string, string, url.Values, any) {
 		return http.MethodPost, path("alerts", form.Get("id"), "acknowledge"), nil, map[string]any{"author": form.Get("by"), "note": form.Get("note")}
 	}, func(struct{}, url.Values) outcome {
@@ -120,7 +120,7 @@ func acknowledge() telling {
 }
 
 // resolve ends an alert by decision.
-func resolve() telling {
+func resolve() action {
 	return asking("Resolve", func(form url.Values) (string, string, url.Values, any) {
 		return http.MethodPost, path("alerts", form.Get("id"), "resolve"), nil, map[string]any{"author": form.Get("by"), "reason": form.Get("note")}
 	}, func(struct{}, url.Values) outcome {
@@ -185,7 +185,7 @@ func (w *Web) silencesOf(r *http.Request, query url.Values) ([]silence, string, 
 }
 
 // silenceAction makes a silence, or with dry tells what it would cover.
-func silenceAction(title string, dry bool) telling {
+func silenceAction(title string, dry bool) action {
 	return asking(title, func(form url.Values) (string, string, url.Values, any) {
 		matcher := map[string]string{}
 		for _, f := range fieldsOf(form, "group", "rule", "feature", "owner") {
@@ -211,7 +211,7 @@ func silenceAction(title string, dry bool) telling {
 }
 
 // endSilence ends a silence now.
-func endSilence() telling {
+func endSilence() action {
 	return asking("End the silence", func(form url.Values) (string, string, url.Values, any) {
 		return http.MethodDelete, path("silences", form.Get("id")), nil, nil
 	}, func(struct{}, url.Values) outcome {

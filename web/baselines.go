@@ -119,7 +119,7 @@ func (w *Web) frozenOf(ctx context.Context, b *baseline) (*frozen, error) {
 }
 
 // registerBaseline defines a baseline, with the source of which a member is given.
-func registerBaseline() telling {
+func registerBaseline() action {
 	return asking("Register", func(form url.Values) (string, string, url.Values, any) {
 		source := map[string]any{}
 		if from, to := form.Get("from"), form.Get("to"); from != "" || to != "" {
@@ -145,7 +145,7 @@ func registerBaseline() telling {
 }
 
 // freezeBaseline freezes what a baseline's source says.
-func freezeBaseline() telling {
+func freezeBaseline() action {
 	return asking("Freeze", func(form url.Values) (string, string, url.Values, any) {
 		return http.MethodPost, path("baselines", form.Get("name"), "freeze"), nil, nil
 	}, func(answer frozen, form url.Values) outcome {

@@ -41,21 +41,21 @@ func erased(form url.Values) []string {
 	return parts
 }
 
-// erase is the call that a form asks for. What the form says of the entity is written anew, so that it stays one segment of a path.
-func erase(_ *Web, form url.Values) (method, at string, query url.Values, body any) {
-	parts := erased(form)
-	for i, text := range parts {
-		parts[i] = url.PathEscape(text)
-	}
-	return http.MethodDelete, path("store", form.Get("entity_type")) + "/" + strings.Join(parts, ","), nil, nil
+// erase deletes an entity, once its id was typed. What the form says of the entity is written anew, so that it stays one segment of a path.
+func erase() action {
+	made := starting("Erase", func(form url.Values) (string, string, url.Values, any) {
+		parts := erased(form)
+		for i, text := range parts {
+			parts[i] = url.PathEscape(text)
+		}
+		return http.MethodDelete, path("store", form.Get("entity_type")) + "/" + strings.Join(parts, ","), nil, nil
+	}, "It is entered into the ledger of erasures, and run %d deletes it everywhere.")
+	made.wrong = unconfirmed
+	return made
 }
 
-// unconfirmed is what is wrong with the form of an action that asks to be confirmed in writing; nil: nothing, or the action asks for none. How many
-// spaces there are between words is of no account, since a page does not show it.
-func unconfirmed(action string, form url.Values) *problem {
-	if action != "erase" {
-		return nil
-	}
+// unconfirmed says that the id was not typed; nil: it was. How many spaces there are between words is of no account, since a page does not show it.
+func unconfirmed(form url.Values) *problem {
 	wanted := strings.Join(erased(form), ", ")
 	if slices.Equal(strings.Fields(form.Get("confirm")), strings.Fields(wanted)) {
 		return nil

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 )
 
-// outcome says what came of an action where a sentence is not enough.
+// outcome says what came of an action.
 type outcome struct {
 	Done  string
 	Class string // of its style: good, fair or bad; "" is good
@@ -52,54 +51,6 @@ func fieldsOf(form url.Values, names ...string) []field {
 	return fields
 }
 
-// telling is an action of which more than a sentence may be said.
-type telling struct {
-	action
-	outcome func(answer []byte, form url.Values) (outcome, error) // nil: done says it
-	waits   bool                                                  // the answer is a run, whose end is waited for as long as a person does
-}
-
-// tellings are those actions, by the last segment of their path.
-func tellings() map[string]telling {
-	return map[string]telling{
-		"replay": replay("Replay", false), "try-replay": replay("Try", true), "discard": discard(), "amend": amend("Save", false), "try-amend": amend("Check", true),
-		"acknowledge": acknowledge(), "resolve": resolve(), "silence": silenceAction("Silence", false), "try-silence": silenceAction("Try", true), "end-silence": endSilence(),
-		"test-receiver": testReceiver(), "resend": resend(),
-		"apply-proposals": applyProposals(), "profile-now": profileNow(), "judge-rule": judgeRule(), "switch-rule": switchRule(), "delete-rule": remove("rule", "rules"),
-		"register-baseline": registerBaseline(), "freeze-baseline": freezeBaseline(), "delete-baseline": remove("baseline", "baselines"),
-	}
-}
-
-// actionNamed finds any action by the last segment of its path.
-func actionNamed(name string) (telling, bool) {
-	if found, ok := tellings()[name]; ok {
-		return found, true
-	}
-	found, ok := actions()[name]
-	return telling{action: found}, ok
-}
-
-// tell says what came of the action.
-func (t telling) tell(answer []byte, form url.Values) (outcome, error) {
-	if t.outcome != nil {
-		return t.outcome(answer, form)
-	}
-	var decoded answered
-	if len(answer) > 0 {
-		if err := json.Unmarshal(answer, &decoded); err != nil {
-			return outcome{}, fmt.Errorf("read what came of an action: %w", err)
-		}
-	}
-	if len(decoded.Runs) > 0 {
-		decoded.ID = decoded.Runs[0].ID
-	}
-	said := outcome{Done: t.done(decoded)}
-	if strings.Contains(said.Done, "Run ") || strings.Contains(said.Done, "run ") {
-		said.Run = decoded.ID
-	}
-	return said, nil
-}
-
 // settledRun is a run that an action has asked for, as it was after a while.
 type settledRun[T any] struct {
 	ID     int64  `json:"id"`
@@ -123,7 +74,7 @@ func (w *Web) settled(ctx context.Context, answer []byte) ([]byte, error) {
 }
 
 // ending is an action that asks for a run, and says what its result comes to if it has succeeded meanwhile.
-func ending[T any](title string, call func(form url.Values) (method, path string, query url.Values, body any), say func(result T, form url.Values) outcome) telling {
+func ending[T any](title string, call calling, say func(result T, form url.Values) outcome) action {
 	made := asking(title, call, func(run settledRun[T], form url.Values) outcome {
 		said := outcome{Run: run.ID}
 		switch run.State {
@@ -137,28 +88,50 @@ func ending[T any](title string, call func(form url.Values) (method, path string
 		}
 		return said
 	})
-	made.waits = true
+	made.waits = toTheEnd
 	return made
 }
 
 // asking is an action that makes one call and says what its answer, decoded, comes to.
-func asking[T any](title string, call func(form url.Values) (method, path string, query url.Values, body any), say func(answer T, form url.Values) outcome) telling {
-	return telling{
-		action: action{title: title, call: func(_ *Web, form url.Values) (string, string, url.Values, any) { return call(form) }},
-		outcome: func(answer []byte, form url.Values) (outcome, error) {
-			var decoded T
-			if len(answer) > 0 {
-				if err := json.Unmarshal(answer, &decoded); err != nil {
-					return outcome{}, fmt.Errorf("read what came of an action: %w", err)
-				}
+func asking[T any](title string, call calling, say func(answer T, form url.Values) outcome) action {
+	return action{title: title, call: call, say: func(answer []byte, form url.Values) (outcome, error) {
+		var decoded T
+		if len(answer) > 0 {
+			if err := json.Unmarshal(answer, &decoded); err != nil {
+				return outcome{}, fmt.Errorf("read what came of an action: %w", err)
 			}
-			return say(decoded, form), nil
-		},
+		}
+		return say(decoded, form), nil
+	}}
+}
+
+// askedFor says that a run has been asked for.
+const askedFor = "Run %d has been asked for."
+
+// starting is an action that asks for a run, or several, and says so in a sentence with the number of the first.
+func starting(title string, call calling, sentence string) action {
+	type run struct {
+		ID int64 `json:"id"`
 	}
+	return asking(title, call, func(answer struct {
+		run
+		Runs []run `json:"runs"`
+	}, _ url.Values) outcome {
+		first := answer.run
+		if len(answer.Runs) > 0 {
+			first = answer.Runs[0]
+		}
+		return outcome{Done: fmt.Sprintf(sentence, first.ID), Run: first.ID}
+	})
+}
+
+// telling is an action of which nothing is to be said but that it was done.
+func telling(title string, call calling, done string) action {
+	return asking(title, call, func(struct{}, url.Values) outcome { return outcome{Done: done} })
 }
 
 // remove deletes a definition that a form names.
-func remove(word, segment string) telling {
+func remove(word, segment string) action {
 	return asking("Delete", func(form url.Values) (string, string, url.Values, any) {
 		return http.MethodDelete, path(segment, form.Get("name")), nil, nil
 	}, func(_ struct{}, form url.Values) outcome {

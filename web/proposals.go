@@ -107,7 +107,7 @@ func (w *Web) proposals(r *http.Request) (any, error) {
 }
 
 // applyProposals registers rules that are proposed: the one whose button was pressed, else those that are chosen.
-func applyProposals() telling {
+func applyProposals() action {
 	return asking("Apply", func(form url.Values) (string, string, url.Values, any) {
 		only := form["only"]
 		if one := form.Get("one"); one != "" {
@@ -133,7 +133,7 @@ func applyProposals() telling {
 }
 
 // profileNow makes a profile of all rows of a group.
-func profileNow() telling {
+func profileNow() action {
 	return ending("Profile", func(form url.Values) (string, string, url.Values, any) {
 		return http.MethodPost, "/profiles", nil, map[string]any{"group": form.Get("group")}
 	}, func(result struct {

@@ -234,7 +234,7 @@ type replayed struct {
 const failuresShown = 5
 
 // replay stores rows whom today's rules keep, or with dry tells what would be.
-func replay(title string, dry bool) telling {
+func replay(title string, dry bool) action {
 	return asking(title, aboutSelected("/quarantine/replay", dry), func(a replayed, form url.Values) outcome {
 		said := outcome{Done: fmt.Sprintf("%s stored, %s still waiting.", plural(a.Replayed, "row"), count(a.Waiting))}
 		if dry {
@@ -276,7 +276,7 @@ func replay(title string, dry bool) telling {
 }
 
 // discard gives rows up.
-func discard() telling {
+func discard() action {
 	return asking("Discard", aboutSelected("/quarantine/discard", false), func(a struct {
 		Discarded int64  `json:"discarded"`
 		Next      string `json:"next_page_token"`

@@ -105,7 +105,7 @@ func valueOf(valueType, text string) json.RawMessage {
 }
 
 // amend gives a row other values, or with dry tells what it would break then. A form has for each feature as.NAME, type.NAME and value.NAME.
-func amend(title string, dry bool) telling {
+func amend(title string, dry bool) action {
 	return asking(title, func(form url.Values) (string, string, url.Values, any) {
 		document := map[string]json.RawMessage{}
 		for member := range form {

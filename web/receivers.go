@@ -163,7 +163,7 @@ func (w *Web) receiver(r *http.Request) (any, error) {
 }
 
 // testReceiver sends a test now. That it did not arrive is no fault of the call.
-func testReceiver() telling {
+func testReceiver() action {
 	return asking("Send a test", func(form url.Values) (string, string, url.Values, any) {
 		return http.MethodPost, path("receivers", form.Get("name"), "test"), nil, nil
 	}, func(a delivery, form url.Values) outcome {
@@ -179,7 +179,7 @@ func testReceiver() telling {
 }
 
 // resend queues what was given up again.
-func resend() telling {
+func resend() action {
 	return asking("Send again", func(form url.Values) (string, string, url.Values, any) {
 		return http.MethodPost, path("receivers", form.Get("name"), "deliveries", form.Get("id"), "resend"), nil, nil
 	}, func(a delivery, _ url.Values) outcome {

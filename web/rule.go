@@ -139,7 +139,7 @@ func foundOverTime(points []historyPoint) *series {
 }
 
 // switchRule switches a rule on or off.
-func switchRule() telling {
+func switchRule() action {
 	return asking("Switch", func(form url.Values) (string, string, url.Values, any) {
 		return http.MethodPost, "/rules", nil, map[string]any{"name": form.Get("name"), "enabled": form.Get("to") == "on"}
 	}, func(_ struct{}, form url.Values) outcome {
@@ -151,7 +151,7 @@ func switchRule() telling {
 }
 
 // judgeRule evaluates one rule now.
-func judgeRule() telling {
+func judgeRule() action {
 	return ending("Evaluate", func(form url.Values) (string, string, url.Values, any) {
 		return http.MethodPost, "/validate", nil, map[string]any{"group": form.Get("group"), "rules": []string{form.Get("name")}}
 	}, func(result struct {
