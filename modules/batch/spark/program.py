@@ -40,20 +40,28 @@ def read(spark, source):
 
 
 def compute(spark, spec):
-    """Computes a spec's results and answers how many rows each has."""
-    for name in [t.name for t in spark.catalog.listTables()]:
-        spark.catalog.dropTempView(name)
-    read(spark, spec["source"]).createOrReplaceTempView("source")
-    for name, sql in spec["views"]:
-        spark.sql(sql).createOrReplaceTempView(name)
-    rows, done = [], 0
-    for result in spec["results"]:
-        seen = Observation()
-        spark.sql(result["sql"]).observe(seen, count(lit(1)).alias("rows")).write.parquet(result["path"])
-        rows.append(seen.get["rows"])
-        done += result["ticks"]
-        print("featurestore: ticks", done, flush=True)
-    return rows
+    """Computes a spec's results and answers how many rows each has. Its views are gone afterwards."""
+    views = []
+
+    def view(name, rows):
+        rows.createOrReplaceTempView(name)
+        views.append(name)
+
+    try:
+        view("source", read(spark, spec["source"]))
+        for name, sql in spec["views"]:
+            view(name, spark.sql(sql))
+        rows, done = [], 0
+        for result in spec["results"]:
+            seen = Observation()
+            spark.sql(result["sql"]).observe(seen, count(lit(1)).alias("rows")).write.parquet(result["path"])
+            rows.append(seen.get["rows"])
+            done += result["ticks"]
+            print("featurestore: ticks", done, flush=True)
+        return rows
+    finally:
+        for name in views:
+            spark.catalog.dropTempView(name)
 
 
 def deepest(error):
