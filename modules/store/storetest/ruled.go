@@ -147,11 +147,26 @@ type verdict struct {
 	held    []modelRow
 	erased  []modelRow
 	told    map[string]Said
+	refuses map[string]bool // the rules that refuse
+}
+
+// toldOfCall is what is told of a call that is no load: of one that is refused only what refuses it.
+func (v *verdict) toldOfCall() map[string]Said {
+	if !v.refused {
+		return v.told
+	}
+	told := map[string]Said{}
+	for name, said := range v.told {
+		if v.refuses[name] {
+			told[name] = said
+		}
+	}
+	return told
 }
 
 // judge applies the ledger and the rules to the rows of a call.
 func (r *ruled) judge(rows []modelRow) (v verdict) {
-	v.told = map[string]Said{}
+	v.told, v.refuses = map[string]Said{}, map[string]bool{}
 	refusing := map[string]bool{}
 	var alive []modelRow
 	for _, row := range rows {
@@ -175,7 +190,7 @@ func (r *ruled) judge(rows []modelRow) (v verdict) {
 			v.told[rule.name] = said
 		}
 		if rule.action == "reject_batch" && said.Bad > int64(rule.tolerated) {
-			v.refused, refusing[rule.group] = true, true
+			v.refused, refusing[rule.group], v.refuses[rule.name] = true, true, true
 		}
 	}
 	if v.refused {

@@ -192,7 +192,7 @@ func (r *ruled) writeOne() {
 	v := r.judge(rows)
 	call := fmt.Sprintf("POST /store/%s/%s?event_time=%s", r.entityType(), rows[0].entity, timeText(rows[0].at))
 	answer := r.send(call, text(body), r.drawKey(), v)
-	r.tell(v.told)
+	r.tell(v.toldOfCall())
 	if v.refused {
 		return
 	}
@@ -269,7 +269,7 @@ func (r *ruled) writeMany() {
 	}
 	v := r.judge(rows)
 	answer := r.send("POST /store/"+r.entityType(), text(map[string]any{"rows": sent}), r.drawKey(), v)
-	r.tell(v.told)
+	r.tell(v.toldOfCall())
 	if v.refused {
 		return
 	}
@@ -374,7 +374,7 @@ func (r *ruled) push() {
 	body := text(map[string]any{"push_source_name": r.features(), "df": columns})
 	headers := r.drawKey()
 	answer := r.send("POST /push", body, headers, v)
-	r.tell(v.told)
+	r.tell(v.toldOfCall())
 	if v.refused {
 		return
 	}
@@ -384,7 +384,7 @@ func (r *ruled) push() {
 	r.count(wanted)
 	if headers == nil && rapid.Bool().Draw(r.T, "again") {
 		answer := r.send("POST /push", body, nil, v)
-		r.tell(v.told)
+		r.tell(v.toldOfCall())
 		r.held = append(r.held, v.held...)
 		wanted.Stored, wanted.Duplicate = 0, wanted.Stored
 		require.Equal(r, wanted, r.counts(answer))
