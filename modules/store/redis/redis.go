@@ -42,9 +42,9 @@ var _ store.Online = (*Online)(nil)
 // begin to ask. A connection that has nothing to do asks once in a probe time, which is most of what an idle process does.
 const (
 	waitTime      = 700 * time.Millisecond
-	probeTime     = 300 * time.Millisecond
+	probeTime     = time.Second
 	bulkTime      = 3 * time.Second
-	bulkProbeTime = time.Second
+	bulkProbeTime = 3 * time.Second
 )
 
 // What a connection has in memory, of which a process has two: rueidis would take 1 MiB of buffers and room for 1,024 commands under way. An

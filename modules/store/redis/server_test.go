@@ -28,7 +28,7 @@ func question() []store.Question {
 	return []store.Question{{Group: groupOf(1), Marker: "m", Keys: []store.Key{keyOf("customer000001")}}}
 }
 
-// A server that hangs is noticed, within some 1.3 s where the machine is not loaded, by who asks first and by those who wait already; the
+// A server that hangs is noticed, within some 2.7 s where the machine is not loaded, by who asks first and by those who wait already; the
 // write path as well.
 func TestAServerThatHangsIsGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background()) // as a request's: it can end, and has no deadline
