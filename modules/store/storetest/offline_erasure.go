@@ -22,7 +22,7 @@ func (o *offline) removeUpTo() {
 		Seen{x, noon + 1, Values{"a": value.OfInt(4)}}, Seen{TripKey(1, "us"), noon, Values{"a": value.OfInt(5)}})
 	o.load(7, RowsOf(group, Seen{x, noon - 1, Values{"c": value.OfInt(6)}}))
 	what := store.Selection{Key: &x, At: noon, UpTo: true}
-	require.Equal(o, store.Removed{Rows: 4, Entities: 1}, o.remove(group, what))
+	require.Equal(o, store.Removed{Rows: 4, Entities: 1, Runs: []int64{7}}, o.remove(group, what))
 	require.Len(o, o.taken(group, 0)[x.Encoded], 4)
 	require.Subset(o, o.taken(group, 0)[x.Encoded], rows.IngestIDs[:3])
 	require.Equal(o, []value.Value{value.OfInt(4), {}, {}}, o.now(group, x))
