@@ -17,7 +17,7 @@ import (
 
 // previousCommit is the release before this one, and previousLevel the level of its data.
 const (
-	previousCommit = "1f3ce0d"
+	previousCommit = "2812106"
 	previousLevel  = 3
 )
 
