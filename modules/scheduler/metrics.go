@@ -34,6 +34,12 @@ func newCounts() counts {
 	}
 }
 
+func (c counts) each(do func(prometheus.Collector)) {
+	for _, collector := range []prometheus.Collector{c.ended, c.missed, c.late} {
+		do(collector)
+	}
+}
+
 // moved counts what an occurrence has come to.
 func (c counts) moved(o *Occurrence) {
 	if o.ended() {
@@ -74,18 +80,14 @@ var (
 
 // Describe and Collect make this module's metrics; those from the database are left out while it cannot be read.
 func (s *Scheduler) Describe(to chan<- *prometheus.Desc) {
-	for _, c := range []prometheus.Collector{s.counts.ended, s.counts.missed, s.counts.late} {
-		c.Describe(to)
-	}
+	s.counts.each(func(c prometheus.Collector) { c.Describe(to) })
 	for _, d := range []*prometheus.Desc{nextTick, lastMissed, openTicks} {
 		to <- d
 	}
 }
 
 func (s *Scheduler) Collect(to chan<- prometheus.Metric) {
-	for _, c := range []prometheus.Collector{s.counts.ended, s.counts.missed, s.counts.late} {
-		c.Collect(to)
-	}
+	s.counts.each(func(c prometheus.Collector) { c.Collect(to) })
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {

@@ -22,10 +22,21 @@ type Subject struct {
 	// Leftovers names what the engine has started and not ended: processes, sessions. nil: it starts nothing.
 	Leftovers func(t testing.TB) []string
 
-	Random int // how many random definitions
+	Random int // how many random definitions; see Count
 
 	// OneHome is for engines that are slow: each scripted case is told in one of the homes that it holds in, the next case in the next. The failures are provoked in all.
 	OneHome bool
+}
+
+// Count is how many random definitions are tried: n, a fifth of it with -short, and with FEATURESTORE_TEST_FULL=1 full.
+func Count(n, full int) int {
+	switch {
+	case testing.Short():
+		return n / 5
+	case os.Getenv("FEATURESTORE_TEST_FULL") == "1":
+		return full
+	}
+	return n
 }
 
 // Places are where tables and files of tests are.

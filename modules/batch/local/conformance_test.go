@@ -15,17 +15,6 @@ import (
 	"featurestore/modules/store/storetest/servers"
 )
 
-// count is how many random definitions are tried: n, a fifth of it with -short, and with FEATURESTORE_TEST_FULL=1 full.
-func count(n, full int) int {
-	switch {
-	case testing.Short():
-		return n / 5
-	case os.Getenv("FEATURESTORE_TEST_FULL") == "1":
-		return full
-	}
-	return n
-}
-
 func TestEngine(t *testing.T) {
 	url, schema := servers.Postgres(t)
 	places, config := batchtest.NewPlaces(t, url, schema+"_tables")
@@ -33,7 +22,7 @@ func TestEngine(t *testing.T) {
 	batchtest.Run(t, batchtest.Subject{
 		Engine: local.New(config), Config: config, Places: places,
 		Homes:  batchtest.Homes(),
-		Random: count(100, 2_000),
+		Random: batchtest.Count(100, 2_000),
 		Offline: storetest.OfflineEngine{Open: func(t testing.TB, place string) store.Offline {
 			in := filepath.Join(folder, t.Name())
 			require.NoError(t, os.MkdirAll(in, 0o700))

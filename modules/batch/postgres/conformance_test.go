@@ -3,7 +3,6 @@ package postgres_test
 import (
 	"context"
 	"hash/fnv"
-	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -19,24 +18,13 @@ import (
 	"featurestore/modules/store/storetest/servers"
 )
 
-// count is how many random definitions are tried: n, a fifth of it with -short, and with FEATURESTORE_TEST_FULL=1 full.
-func count(n, full int) int {
-	switch {
-	case testing.Short():
-		return n / 5
-	case os.Getenv("FEATURESTORE_TEST_FULL") == "1":
-		return full
-	}
-	return n
-}
-
 func TestEngine(t *testing.T) {
 	url, schema := servers.Postgres(t)
 	places, config := batchtest.NewPlaces(t, url, schema+"_tables")
 	batchtest.Run(t, batchtest.Subject{
 		Engine: postgres.New(config, true), Config: config, Places: places,
 		Homes:  []string{"events", "history", "table", "query"},
-		Random: count(100, 2_000),
+		Random: batchtest.Count(100, 2_000),
 		Leftovers: func(t testing.TB) (left []string) {
 			conn, err := pgx.Connect(context.Background(), url)
 			require.NoError(t, err)

@@ -126,17 +126,6 @@ func (s *warm) start(t *testing.T) func(ctx context.Context, in *installation, w
 	}
 }
 
-// count is how many random definitions are tried.
-func count(n, full int) int {
-	switch {
-	case testing.Short():
-		return n / 5
-	case os.Getenv("FEATURESTORE_TEST_FULL") == "1":
-		return full
-	}
-	return n
-}
-
 // What is computed from a PostgreSQL that holds the groups too, which Spark reads by JDBC, and from files.
 func TestEngine(t *testing.T) {
 	url, schema := servers.Postgres(t)
@@ -147,7 +136,7 @@ func TestEngine(t *testing.T) {
 	batchtest.Run(t, batchtest.Subject{
 		Engine: engine, Config: config, Places: places,
 		Homes: batchtest.Homes(), OneHome: os.Getenv("FEATURESTORE_TEST_FULL") != "1",
-		Random: count(20, 500),
+		Random: batchtest.Count(20, 500),
 		Offline: storetest.OfflineEngine{Open: func(t testing.TB, place string) store.Offline {
 			h := fnv.New64a()
 			_, _ = h.Write([]byte(t.Name() + " " + place))
