@@ -267,10 +267,14 @@ type history struct {
 
 // histories fills the groups and tables that training sets are made from.
 func (s *subject) histories() (whole, partial history, err error) {
-	of := func(service string, share int, partial bool) history {
-		return history{service: service, questions: 100_000 * s.scale / share, rows: 500_000 * s.scale / share, spine: s.folder + "/" + service + "_spine.csv", partial: partial}
+	scale := s.scale
+	if scale > 1 {
+		scale = 10
 	}
-	whole, partial = of("history", 1, false), of("partial", 5, true) // in the long form ten times the short one's
+	of := func(service string, share int, partial bool) history {
+		return history{service: service, questions: 100_000 * scale / share, rows: 500_000 * scale / share, spine: s.folder + "/" + service + "_spine.csv", partial: partial}
+	}
+	whole, partial = of("history", 1, false), of("partial", 5, true)
 	return whole, partial, s.once("histories", func() error {
 		for _, h := range []history{whole, partial} {
 			path, query := s.folder+"/"+h.service+".csv", ""

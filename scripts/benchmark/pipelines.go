@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -255,7 +254,8 @@ func pipelinePlan() *batch.Plan {
 	return p
 }
 
-// memory is how many MB a process of its own takes at most for all ticks, over what it had before and the limit.
+// memory is how many MB a process of its own takes at most for all ticks, over what it had before and the limit. The process says so itself: to
+// whoever waits for it, the kernel tells the peak of its parent if that was higher.
 func (p *pipelining) memory() (float64, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -268,24 +268,23 @@ func (p *pipelining) memory() (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	idle, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
-	return float64(command.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)/1024 - idle - pipelineMemory>>20, err
+	var idle, peak float64
+	if _, err := fmt.Sscan(string(out), &idle, &peak); err != nil {
+		return 0, err
+	}
+	return peak - idle - pipelineMemory>>20, nil
 }
 
-// computeAlone says how many MB this process takes, and then computes all ticks.
+// computeAlone computes all ticks, and says how many MB this process takes before it and at most.
 func computeAlone(folder, events string) error {
 	n, err := strconv.Atoi(events)
 	if err != nil {
 		return err
 	}
-	fmt.Println(residentMB())
-	return (&pipelining{folder: folder, events: n}).compute(backfilled, false)
-}
-
-// residentMB is the memory of this process.
-func residentMB() float64 {
-	status, _ := os.ReadFile("/proc/self/statm")
-	fields := strings.Fields(string(status))
-	pages, _ := strconv.Atoi(fields[1])
-	return float64(pages*os.Getpagesize()) / (1 << 20)
+	idle := memory("self", "VmRSS")
+	if err := (&pipelining{folder: folder, events: n}).compute(backfilled, false); err != nil {
+		return err
+	}
+	fmt.Println(idle, memory("self", "VmHWM"))
+	return nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -139,16 +138,13 @@ func content(path ...string) string {
 	return string(text)
 }
 
-// memory reads a line of /proc/PID/status, in MB: VmRSS, VmHWM (the highest so far), RssAnon.
-func (p *process) memory(line string) float64 {
-	file, err := os.Open(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	defer file.Close()
-	scanner := bufio.NewScanner(file)
-	for scanner.Scan() {
-		if rest, ok := strings.CutPrefix(scanner.Text(), line+":"); ok {
+// memory is a line of the process's status, in MB: VmRSS, VmHWM (the highest so far), RssAnon.
+func (p *process) memory(line string) float64 { return memory(strconv.Itoa(p.cmd.Process.Pid), line) }
+
+// memory reads a line of /proc/PID/status, in MB; 0 where it is not there.
+func memory(pid, line string) float64 {
+	for of := range strings.Lines(content("/proc", pid, "status")) {
+		if rest, ok := strings.CutPrefix(of, line+":"); ok {
 			kb, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
 			return kb / 1024
 		}
