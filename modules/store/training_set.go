@@ -64,9 +64,9 @@ func (s *Store) TrainingSet(ctx context.Context, request TrainingRequest, spine 
 	if err := j.foresee(ctx); err != nil {
 		return 0, err
 	}
-	// Three stages work side by side: reading the spine, looking up, writing.
+	// Three stages work side by side, each on one chunk: reading the spine, looking up, writing.
 	work, ctx := errgroup.WithContext(ctx)
-	read, looked := make(chan *chunk, 1), make(chan *chunk, 1)
+	read, looked := make(chan *chunk), make(chan *chunk)
 	work.Go(func() error { defer close(read); return j.read(ctx, read) })
 	work.Go(func() error { defer close(looked); return j.lookUp(ctx, read, looked) })
 	work.Go(func() error { return j.write(looked, begin) })
@@ -129,13 +129,6 @@ func featuresOf(requested []Requested) []*registry.Feature {
 	return features
 }
 
-// How many spine rows are looked up together. Sorted by key they share pages of the index. The first ones are fewer, so that they are written
-// while the next are looked up.
-const (
-	firstChunkRows = 8192
-	chunkRows      = 32_768
-)
-
 // join is one training set on its way.
 type join struct {
 	store    *Store
@@ -158,16 +151,6 @@ type join struct {
 type retyped struct {
 	column int
 	of     func(c *chunk, row int) value.Value
-}
-
-// chunk is some rows of the spine and what was found for them.
-type chunk struct {
-	rows    int
-	cells   []table.Cell // rows × spine columns
-	times   []int64
-	keys    map[string][]Key
-	current []*Current // by share
-	head    *Head      // of the first chunk
 }
 
 func (j *join) outColumns() []table.Column {
@@ -211,23 +194,17 @@ func (j *join) lookUp(ctx context.Context, in <-chan *chunk, out chan<- *chunk) 
 		if err := j.kept.reach(c.times...); err != nil {
 			return err
 		}
-		for i := range j.shares {
-			sh := &j.shares[i]
-			current := &Current{}
-			if c.rows > 0 {
-				var err error
-				current, err = j.snapshot.AsOf(ctx, sh.group, sh.features, c.keys[sh.group.EntityType.Name], c.times, j.since(sh.group, c.times))
-				if err != nil {
-					return unavailable("look up "+sh.group.Name, err)
-				}
-			}
-			c.current = append(c.current, current)
+		if err := j.find(ctx, c); err != nil {
+			return err
 		}
 		if first {
 			first, c.head = false, &Head{Columns: j.outColumns(), Rows: c.rows, KnownAt: j.knownAt}
 			if err := j.lookAtUnmatched(ctx, c); err != nil {
 				return err
 			}
+		}
+		if !j.request.Typed {
+			c.keys = nil // only retyped cells are made of them
 		}
 		select {
 		case out <- c:
@@ -238,23 +215,9 @@ func (j *join) lookUp(ctx context.Context, in <-chan *chunk, out chan<- *chunk) 
 	return nil
 }
 
-// since is how far back an observation can still count; nil where an expired one must be told from none.
-func (j *join) since(group *registry.Group, times []int64) []int64 {
-	ttl := group.TTL.Microseconds()
-	if ttl == 0 || j.request.Statuses || j.request.EventTimestamps {
-		return nil
-	}
-	since := make([]int64, len(times))
-	for i, t := range times {
-		since[i] = t - ttl
-	}
-	return since
-}
-
 func (j *join) write(in <-chan *chunk, begin func(Head) (table.Writer, error)) error {
 	var out table.Writer
 	cells := make([]table.Cell, 0, 1024*16)
-	answers := make([]Cell, len(j.request.features))
 	for c := range in {
 		if out == nil {
 			var err error
@@ -271,9 +234,8 @@ func (j *join) write(in <-chan *chunk, begin func(Head) (table.Writer, error)) e
 				for _, t := range j.retyped {
 					cells[before+t.column] = table.ValueCell(t.of(c, r))
 				}
-				j.answer(c, r, answers)
-				for _, a := range answers {
-					cells = j.request.appendAnswer(cells, a)
+				for i := range c.found {
+					cells = j.request.appendAnswer(cells, c.found[i].at(r))
 				}
 			}
 			if err := out.Write(to-from, cells); err != nil {
@@ -286,17 +248,6 @@ func (j *join) write(in <-chan *chunk, begin func(Head) (table.Writer, error)) e
 		return nil // another stage failed
 	}
 	return out.Close()
-}
-
-// answer judges what was found for one row.
-func (j *join) answer(c *chunk, row int, into []Cell) {
-	for i := range j.shares {
-		sh, current := &j.shares[i], c.current[i]
-		for _, w := range sh.wanted {
-			at := row*len(sh.features) + w.index
-			into[w.position] = judge(w.feature, current.Values[at], current.Stamps[at], c.times[row])
-		}
-	}
 }
 
 // appendAnswer appends the cells of one feature of a row.
@@ -317,11 +268,10 @@ func (r *TrainingRequest) appendAnswer(cells []table.Cell, a Cell) []table.Cell 
 
 // lookAtUnmatched counts the rows of the first chunk that found nothing, for a warning.
 func (j *join) lookAtUnmatched(ctx context.Context, c *chunk) error {
-	head, answers := c.head, make([]Cell, len(j.request.features))
+	head := c.head
 	for r := range c.rows {
-		j.answer(c, r, answers)
 		// Whether an expired value is found at all depends on what else is asked for, so it counts as none.
-		if slices.ContainsFunc(answers, func(a Cell) bool { return a.Status == Present || a.Status == NullValue }) {
+		if slices.ContainsFunc(c.found, func(f found) bool { return f.statuses[r] == Present || f.statuses[r] == NullValue }) {
 			continue
 		}
 		if head.Unmatched == 0 {

@@ -24,7 +24,7 @@ func (j *join) read(ctx context.Context, out chan<- *chunk) error {
 	send := func() error {
 		select {
 		case out <- c:
-			c, sent, size = j.newChunk(c.rows), true, chunkRows
+			c, sent, size = j.newChunk(c.rows), true, 2*size
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
@@ -41,7 +41,7 @@ func (j *join) read(ctx context.Context, out chan<- *chunk) error {
 		if err := j.take(c, batch); err != nil {
 			return err
 		}
-		if c.rows >= size {
+		if size = min(size, j.rowsTogether()); c.rows >= size {
 			if err := send(); err != nil {
 				return err
 			}

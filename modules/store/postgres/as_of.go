@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -94,58 +93,13 @@ func (q *lookUp) answer(ctx context.Context, asked []question) error {
 	return q.each(ctx, append(open, more...))
 }
 
-// sortedQuestions ask for rows up to times, in the order of keys and times, so that neighbours find their pages in memory.
+// sortedQuestions ask for rows up to times, in the order of the index.
 func sortedQuestions(keys []store.Key, times []int64) []question {
-	type place struct {
-		index int
-		head  uint64 // of the key, behind what all keys begin with: most comparisons need no more
-	}
-	common := commonPrefix(keys)
-	places := make([]place, len(keys))
-	for i, key := range keys {
-		places[i] = place{index: i, head: head(key.Encoded[common:])}
-	}
-	inOrder := func(a, b place) int {
-		if a.head != b.head {
-			return cmp.Compare(a.head, b.head)
-		}
-		if c := strings.Compare(keys[a.index].Encoded, keys[b.index].Encoded); c != 0 {
-			return c
-		}
-		return cmp.Compare(times[a.index], times[b.index])
-	}
-	if !slices.IsSortedFunc(places, inOrder) {
-		slices.SortFunc(places, inOrder)
-	}
 	questions := make([]question, len(keys))
-	for i, p := range places {
-		questions[i] = question{index: p.index, stamp: store.Stamp{EventTime: times[p.index], IngestID: math.MaxInt64}}
+	for i, index := range store.KeyOrder(keys, times) {
+		questions[i] = question{index: int(index), stamp: store.Stamp{EventTime: times[index], IngestID: math.MaxInt64}}
 	}
 	return questions
-}
-
-// commonPrefix is how many bytes all keys begin with.
-func commonPrefix(keys []store.Key) int {
-	prefix := keys[0].Encoded
-	for _, key := range keys[1:] {
-		n := 0
-		for n < len(prefix) && n < len(key.Encoded) && prefix[n] == key.Encoded[n] {
-			n++
-		}
-		prefix = prefix[:n]
-	}
-	return len(prefix)
-}
-
-// head is the first 8 bytes as a number that compares like them.
-func head(s string) (h uint64) {
-	for i := range 8 {
-		h <<= 8
-		if i < len(s) {
-			h |= uint64(s[i])
-		}
-	}
-	return h
 }
 
 // complete looks for what the newest rows did not observe.

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -41,38 +40,14 @@ type asking struct {
 	current  *store.Current
 	times    []int64
 	since    []int64
-	order    []question
+	order    []int32
 	newest   [4]*statement // by place in questionSizes
 	older    *statement
 	partial  []int // questions whose newest row does not observe all
 }
 
-type question struct {
-	prefix uint64 // of the key, behind what all keys begin with
-	index  int32
-}
-
-// sort puts the questions into the order of the index, or nearly so: keys of several parts are ordered by their encoded form.
-func (a *asking) sort() {
-	keys := a.current.Keys
-	a.order = make([]question, len(keys))
-	common := keys[0].Encoded
-	for _, key := range keys {
-		common = common[:commonPrefix(common, key.Encoded)]
-	}
-	for i, key := range keys {
-		a.order[i] = question{prefixOf(key.Encoded[len(common):]), int32(i)}
-	}
-	slices.SortFunc(a.order, func(x, y question) int {
-		if x.prefix != y.prefix {
-			return cmp.Compare(x.prefix, y.prefix)
-		}
-		return cmp.Or(strings.Compare(keys[x.index].Encoded, keys[y.index].Encoded), cmp.Compare(a.times[x.index], a.times[y.index]))
-	})
-}
-
 func (a *asking) ask(ctx context.Context) error {
-	a.sort()
+	a.order = store.KeyOrder(a.current.Keys, a.times)
 	dest := make([]driver.Value, 5+len(a.source.columns))
 	return inSizes(len(a.order), questionSizes, func(at, size int) error {
 		if err := ctx.Err(); err != nil {
@@ -92,7 +67,7 @@ func (a *asking) ask(ctx context.Context) error {
 }
 
 // askNewest asks for the newest rows of some entities at their times.
-func (a *asking) askNewest(asked []question, dest []driver.Value) (err error) {
+func (a *asking) askNewest(asked []int32, dest []driver.Value) (err error) {
 	place := slices.Index(questionSizes, len(asked))
 	if a.newest[place] == nil {
 		if a.newest[place], err = a.snapshot.conn.prepare(a.source.newestText(len(asked))); err != nil {
@@ -101,17 +76,17 @@ func (a *asking) askNewest(asked []question, dest []driver.Value) (err error) {
 	}
 	statement := a.newest[place]
 	arg := 0
-	for _, q := range asked {
-		for _, key := range a.current.Keys[q.index].Values {
+	for _, index := range asked {
+		for _, key := range a.current.Keys[index].Values {
 			statement.args[arg].Value = encode(key)
 			arg++
 		}
-		statement.args[arg].Value = a.times[q.index]
+		statement.args[arg].Value = a.times[index]
 		arg++
 	}
 	n := len(a.source.features)
 	return statement.each(context.Background(), dest, func() error {
-		index := int(asked[integer(dest[0])].index)
+		index := int(asked[integer(dest[0])])
 		stamp := store.Stamp{EventTime: integer(dest[1]), IngestID: integer(dest[2])}
 		found, err := a.source.take(observed(dest[3], dest[4]), dest[5:], stamp, a.current.Values[index*n:index*n+n], a.current.Stamps[index*n:index*n+n])
 		if found < n {

@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"featurestore/modules/store"
 )
 
 // sorter gives records back in the order of their keys, of equal keys in the order in which they came. What does not fit in its
@@ -86,11 +88,11 @@ func (s *sorter) sort() {
 	common, _ := s.record(s.entries[0].at)
 	for _, e := range s.entries[1:] {
 		key, _ := s.record(e.at)
-		common = common[:commonPrefix(common, key)]
+		common = common[:store.CommonPrefix(common, key)]
 	}
 	for i := range s.entries {
 		key, _ := s.record(s.entries[i].at)
-		s.entries[i].prefix = prefixOf(key[len(common):])
+		s.entries[i].prefix = store.KeyHead(key[len(common):])
 	}
 	slices.SortFunc(s.entries, func(a, b entry) int {
 		if a.prefix != b.prefix {
@@ -100,24 +102,6 @@ func (s *sorter) sort() {
 		other, _ := s.record(b.at)
 		return cmp.Or(bytes.Compare(key, other), cmp.Compare(a.at, b.at))
 	})
-}
-
-func commonPrefix[T string | []byte](a, b T) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return i
-		}
-	}
-	return n
-}
-
-// prefixOf is the first eight bytes as a number: where two differ, so do the texts, the same way.
-func prefixOf[T string | []byte](b T) (prefix uint64) {
-	for i := range min(len(b), 8) {
-		prefix |= uint64(b[i]) << (56 - 8*i)
-	}
-	return prefix
 }
 
 // spill sorts the piece and writes it out.
