@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"runtime/debug"
 	"slices"
 
 	"featurestore/modules/registry"
@@ -15,14 +16,15 @@ import (
 const (
 	firstChunkRows = 8192
 	chunkRows      = 131_072
-	chunkBytes     = 32 << 20    // that a chunk takes, about: of wide rows it has fewer
+	chunkBytes     = 48 << 20    // that a chunk takes at most, about: of wide rows it has fewer
+	chunkShare     = 6           // that part of what Go's memory is limited to: three chunks are under way at a time
 	askedValues    = 10 * 32_768 // at a time: what comes of them takes 48 bytes for each until it is in the chunk
 )
 
-// rowsTogether is how many rows a chunk may have: about so many take chunkBytes.
+// rowsTogether is how many rows a chunk may have.
 func (j *join) rowsTogether() int {
 	const cell, key, number, text = 56, 96, 10, 90 // bytes, those of a short text with it
-	row := 8 + cell*len(j.columns) + key*len(j.keys)
+	row := 8 + cell*int64(len(j.columns)) + key*int64(len(j.keys))
 	for _, f := range j.request.features {
 		switch t := f.Feature.ValueType; {
 		case t == value.String, t == value.JSON, t.Array():
@@ -34,7 +36,7 @@ func (j *join) rowsTogether() int {
 			row += 8
 		}
 	}
-	return min(max(chunkBytes/row, 1024), chunkRows)
+	return int(min(max(min(chunkBytes, debug.SetMemoryLimit(-1)/chunkShare)/row, 1024), chunkRows))
 }
 
 // chunk is some rows of the spine and what was found for them.
