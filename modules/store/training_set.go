@@ -140,11 +140,12 @@ type join struct {
 	kept     retained
 	rows     int64
 
-	columns []string // of the spine
-	typed   []table.Column
-	time    int // which of them is the time
-	keys    []keyColumns
-	retyped []retyped
+	columns  []string // of the spine
+	typed    []table.Column
+	time     int // which of them is the time
+	keys     []keyColumns
+	retyped  []retyped
+	together int // rows that a chunk may have
 }
 
 // retyped is a column of the spine whose cells are written as the values that they were read as.

@@ -41,7 +41,7 @@ func (j *join) read(ctx context.Context, out chan<- *chunk) error {
 		if err := j.take(c, batch); err != nil {
 			return err
 		}
-		if size = min(size, j.rowsTogether()); c.rows >= size {
+		if size = min(size, j.together); c.rows >= size {
 			if err := send(); err != nil {
 				return err
 			}
@@ -165,6 +165,7 @@ func (j *join) bind(batch *table.Batch) error {
 		}
 		j.keys = append(j.keys, k)
 	}
+	j.together = j.rowsTogether()
 	if j.request.Typed {
 		j.retype()
 	}

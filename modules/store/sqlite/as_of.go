@@ -40,21 +40,20 @@ type asking struct {
 	current  *store.Current
 	times    []int64
 	since    []int64
-	order    []int32
 	newest   [4]*statement // by place in questionSizes
 	older    *statement
 	partial  []int // questions whose newest row does not observe all
 }
 
 func (a *asking) ask(ctx context.Context) error {
-	a.order = store.KeyOrder(a.current.Keys, a.times)
+	order := store.KeyOrder(a.current.Keys, a.times)
 	dest := make([]driver.Value, 5+len(a.source.columns))
-	return inSizes(len(a.order), questionSizes, func(at, size int) error {
+	return inSizes(len(order), questionSizes, func(at, size int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		a.partial = a.partial[:0]
-		if err := a.askNewest(a.order[at:at+size], dest); err != nil {
+		if err := a.askNewest(order[at:at+size], dest); err != nil {
 			return err
 		}
 		for _, index := range a.partial {
