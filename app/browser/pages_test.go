@@ -124,6 +124,19 @@ func (b *tab) text(selector, wanted string) string {
 	return shown
 }
 
+// pressLong clicks as a hand does, which takes longer to let go than a page takes to change.
+func (b *tab) pressLong(selector string) {
+	b.Helper()
+	type point struct{ X, Y float64 }
+	b.do(chromedp.ScrollIntoView(selector))
+	at, err := chromedp.Run(b.ctx, chromedp.Evaluate[point](fmt.Sprintf(`(box => ({x: box.x + box.width / 2, y: box.y + box.height / 2}))(document.querySelector(%q).getBoundingClientRect())`, selector)))
+	require.NoError(b, err)
+	left := []chromedp.MouseOption{chromedp.ButtonLeft, chromedp.ClickCount(1)}
+	b.do(chromedp.MouseEvent(chromedp.MousePressed, at.X, at.Y, left...))
+	time.Sleep(time.Second)
+	b.do(chromedp.MouseEvent(chromedp.MouseReleased, at.X, at.Y, left...))
+}
+
 // call makes a call of the API.
 func (b *tab) call(status int, method, path, body string, contentType string) map[string]any {
 	b.Helper()
