@@ -287,6 +287,10 @@ func TestWebAlerts(t *testing.T) {
 	q.says("/admin/alerts?state=acknowledged", "Acknowledged by ann", "the shop was closed")
 	require.Contains(t, q.does(200, "resolve", url.Values{"id": form["id"], "by": {"ann"}, "note": {"it was known"}}), "Resolved")
 	q.says("/admin/alerts?state=resolved", "Resolved just now: ", "it was known")
+	one := q.says("/admin/alerts?id="+form.Get("id"), "it was known", "All open alerts")
+	require.Equal(t, 1, one.Find("article").Length(), "messages lead to the one alert, though it is resolved")
+	q.page(404, "/admin/alerts?id=99999")
+	q.page(422, "/admin/alerts?id=first")
 	require.Contains(t, q.does(409, "resolve", url.Values{"id": form["id"], "by": {"ann"}, "note": {"again"}}), "resolved")
 
 	pattern := url.Values{"group": {"ord*"}, "for": {"4h"}, "by": {"ben"}, "note": {"we are moving"}}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -56,10 +57,10 @@ func (p alertsPage) States() []string {
 
 // State is the one that is asked for.
 func (p alertsPage) State() string {
-	if state := p.Get("state"); state != "" {
-		return state
+	if p.Get("id") != "" {
+		return "all"
 	}
-	return "open"
+	return cmp.Or(p.Get("state"), "open")
 }
 
 // Severities are all that alerts can have.
@@ -82,8 +83,31 @@ func (w *Web) openAlerts(r *http.Request) ([]alertHead, error) {
 // alertFilters are the members of the address that narrow the list besides state; each is one of GET /alerts.
 var alertFilters = []string{"group", "rule", "feature", "owner", "severity"}
 
+// alerts are those that the address asks for: the one with its id, which messages lead to, or a list.
 func (w *Web) alerts(r *http.Request) (any, error) {
 	p := alertsPage{asked: asked{r.URL.Query()}, Silences: map[int64]silence{}}
+	var err error
+	if id := p.Get("id"); id != "" {
+		p.Alerts = make([]alertHead, 1)
+		err = w.api.get(r.Context(), path("alerts", id), nil, &p.Alerts[0])
+	} else {
+		p.Alerts, p.Next, err = w.listOfAlerts(r, p)
+	}
+	if err != nil {
+		return nil, err
+	}
+	silences, _, err := w.silencesOf(r, url.Values{"active": {"true"}, "limit": {"1000"}})
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range silences {
+		p.Silences[s.ID] = s
+	}
+	return p, nil
+}
+
+// listOfAlerts is one page of the alerts that a page's filters let through, and where the next is.
+func (w *Web) listOfAlerts(r *http.Request, p alertsPage) ([]alertHead, string, error) {
 	var found struct {
 		Alerts []alertHead `json:"alerts"`
 		Next   string      `json:"next_page_token"`
@@ -96,18 +120,8 @@ func (w *Web) alerts(r *http.Request) (any, error) {
 	default:
 		query.Set("state", state)
 	}
-	if err := w.api.get(r.Context(), "/alerts", query, &found); err != nil {
-		return nil, err
-	}
-	p.Alerts, p.Next = found.Alerts, nextPage("/admin/alerts", p.Asked, append([]string{"state"}, alertFilters...), found.Next)
-	silences, _, err := w.silencesOf(r, url.Values{"active": {"true"}, "limit": {"1000"}})
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range silences {
-		p.Silences[s.ID] = s
-	}
-	return p, nil
+	err := w.api.get(r.Context(), "/alerts", query, &found)
+	return found.Alerts, nextPage("/admin/alerts", p.Asked, append([]string{"state"}, alertFilters...), found.Next), err
 }
 
 // acknowledge says that somebody works on an alert.

@@ -128,8 +128,11 @@ func (b *tab) text(selector, wanted string) string {
 func (b *tab) pressLong(selector string) {
 	b.Helper()
 	type point struct{ X, Y float64 }
-	b.do(chromedp.ScrollIntoView(selector))
-	at, err := chromedp.Run(b.ctx, chromedp.Evaluate[point](fmt.Sprintf(`(box => ({x: box.x + box.width / 2, y: box.y + box.height / 2}))(document.querySelector(%q).getBoundingClientRect())`, selector)))
+	at, err := chromedp.Run(b.ctx, chromedp.Evaluate[point](fmt.Sprintf(`(found => {
+		found.scrollIntoView({block: "center", behavior: "instant"})
+		const box = found.getBoundingClientRect()
+		return {x: box.x + box.width / 2, y: box.y + box.height / 2}
+	})(document.querySelector(%q))`, selector)))
 	require.NoError(b, err)
 	left := []chromedp.MouseOption{chromedp.ButtonLeft, chromedp.ClickCount(1)}
 	b.do(chromedp.MouseEvent(chromedp.MousePressed, at.X, at.Y, left...))

@@ -19,7 +19,7 @@ type Config struct {
 	Poll            time.Duration // how often a process looks for what is to be told and sent
 	Timeout         time.Duration // of one try to reach a receiver
 	Keep            time.Duration // how long resolved alerts, ended silences and finished deliveries are kept
-	ExternalAddress string        // where people reach this server, for links; "": messages have none
+	ExternalAddress string        // where people reach the admin page, for links; "": messages have none
 	EmailFrom       string        // the sender of e-mails; "": the user of the mail server, or featurestore@ and its host
 	AllowedTargets  []string      // host names and CIDRs that receivers may have although they are not public
 	SecretsFolder   string        // where url_file and secret_file are looked for, unless they begin with /

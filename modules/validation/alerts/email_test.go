@@ -57,9 +57,9 @@ func TestEmail(t *testing.T) {
 	_, err := time.Parse(time.RFC1123Z, mail.header.Get("Date"))
 	require.NoError(t, err)
 	require.Equal(t, "firing (error): rule range on purchases:amount\n4.2 % of amount are outside 0 to 10000.\n"+
-		"observed 4.2 % outside, expected at most 1 % outside 0 to 10000\nsince 2026-01-02 03:04:05 UTC, run 17, owner data_science\nhttps://features.example.org/alerts/1\n\n"+
+		"observed 4.2 % outside, expected at most 1 % outside 0 to 10000\nsince 2026-01-02 03:04:05 UTC, run 17, owner data_science\nhttps://features.example.org/admin/alerts?id=1\n\n"+
 		"firing (error): rule nulls on purchases:amount\nGröße is null.  .  QUIT  Bcc: evil@example.org\n"+
-		"observed 4.2 % outside, expected at most 1 % outside 0 to 10000\nsince 2026-01-02 03:04:06 UTC, run 17, owner data_science\nhttps://features.example.org/alerts/2\n\n"+
+		"observed 4.2 % outside, expected at most 1 % outside 0 to 10000\nsince 2026-01-02 03:04:06 UTC, run 17, owner data_science\nhttps://features.example.org/admin/alerts?id=2\n\n"+
 		"Notification "+p.only(t).Key+"\n", body(t, mail))
 	for line := range strings.SplitSeq(mail.text, "\n") {
 		require.LessOrEqual(t, len(line), 78)

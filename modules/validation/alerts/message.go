@@ -133,10 +133,10 @@ func orNothing(text string) string {
 	return text
 }
 
-// link is where an alert can be read, "" if the server's address is not known.
+// link is the admin page that shows an alert, "" if the server's address is not known.
 func (c *Config) link(alert int64) string {
 	if c.ExternalAddress == "" || alert == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s/alerts/%d", strings.TrimRight(c.ExternalAddress, "/"), alert)
+	return fmt.Sprintf("%s/admin/alerts?id=%d", strings.TrimRight(c.ExternalAddress, "/"), alert)
 }

@@ -70,10 +70,10 @@ func TestWebhookBody(t *testing.T) {
 		"externalURL":"https://features.example.org/","alerts":[
 		{"status":"firing","labels":{"alertname":"range","group":"purchases","feature":"amount","severity":"error","owner":"data_science","class":"data"},
 		 "annotations":{"summary":"4.2 % of amount are outside 0 to 10000.","observed":"4.2 % outside","expected":"at most 1 % outside 0 to 10000","status":"fail","event":"new","run":"17","alert_id":"1"},
-		 "startsAt":"2026-01-02T03:04:05Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":"https://features.example.org/alerts/1","fingerprint":"c29b71a1e0a2c6c8"},
+		 "startsAt":"2026-01-02T03:04:05Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":"https://features.example.org/admin/alerts?id=1","fingerprint":"c29b71a1e0a2c6c8"},
 		{"status":"firing","labels":{"alertname":"fresh","group":"purchases","severity":"warn","owner":"data_science","class":"data"},
 		 "annotations":{"summary":"4.2 % of amount are outside 0 to 10000.","observed":"3d <old> & quiet","expected":"at most 1 % outside 0 to 10000","status":"fail","event":"new","run":"17","alert_id":"2"},
-		 "startsAt":"2026-01-02T03:04:06Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":"https://features.example.org/alerts/2","fingerprint":"3a"}]}`
+		 "startsAt":"2026-01-02T03:04:06Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":"https://features.example.org/admin/alerts?id=2","fingerprint":"3a"}]}`
 	for _, alert := range got.body.Alerts {
 		require.Len(t, alert.Fingerprint, 16)
 		want = strings.Replace(want, map[string]string{"range": "c29b71a1e0a2c6c8", "fresh": `"3a"`}[alert.Labels["alertname"]],
@@ -136,9 +136,9 @@ func TestSlackText(t *testing.T) {
 	require.NoError(t, json.Unmarshal(sink.next(t).raw, &message))
 	require.Equal(t, map[string]string{"text": "*[error] 2 alerts of purchases*\n\n" +
 		"firing (error): rule range on purchases:amount\n4.2 % of amount are outside 0 to 10000.\nobserved 4.2 % outside, expected at most 1 % outside 0 to 10000\n" +
-		"since 2026-01-02 03:04:05 UTC, run 17, owner data_science\n<http://features:8000/alerts/1|alert 1>\n\n" +
+		"since 2026-01-02 03:04:05 UTC, run 17, owner data_science\n<http://features:8000/admin/alerts?id=1|alert 1>\n\n" +
 		"firing (error): rule nulls on purchases\nobserved &lt;!channel&gt; &amp; 3 %, expected nothing\n" +
-		"since 2026-01-02 03:04:06 UTC, run 17, owner data_science\n<http://features:8000/alerts/2|alert 2>"}, message)
+		"since 2026-01-02 03:04:06 UTC, run 17, owner data_science\n<http://features:8000/admin/alerts?id=2|alert 2>"}, message)
 	require.Equal(t, Delivered, p.only(t).State)
 }
 
