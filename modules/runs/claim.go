@@ -97,10 +97,11 @@ func (r repository) unlocked(condition string) string {
 	return "id IN (SELECT id FROM runs WHERE " + condition + " FOR NO KEY UPDATE SKIP LOCKED)"
 }
 
-// finish ends a run that the process still holds; false: it does not.
+// finish ends a run that the process still holds; false: it does not. A result takes the place of the progress on the way to it.
 func (r repository) finish(ctx context.Context, id int64, owner string, token int64, state State, result, reason string, now time.Time) (bool, error) {
-	done := r.db.WithContext(ctx).Exec("UPDATE runs SET state = ?, result = ?, reason = ?, finished_at = ?, owner = '', to_tell = (slow OR watched) WHERE "+claimed,
-		state, result, reason, database.MicrosOf(now), id, owner, token)
+	done := r.db.WithContext(ctx).Exec("UPDATE runs SET state = ?, result = ?, progress = CASE WHEN ? THEN '' ELSE progress END, reason = ?, finished_at = ?, owner = '',"+
+		" to_tell = (slow OR watched) WHERE "+claimed,
+		state, result, state == Succeeded && result != "", reason, database.MicrosOf(now), id, owner, token)
 	return done.RowsAffected > 0, done.Error
 }
 

@@ -28,7 +28,7 @@ type Run struct {
 	Subject    string // what it is about: a group, a pipeline
 	State      State
 	Parameters json.RawMessage // nil: none
-	Progress   json.RawMessage // what the work last said of itself
+	Progress   json.RawMessage // what the work last said of itself; nil: nothing yet, or it has come to its result
 	Result     json.RawMessage // what it came to; nil: a failed run mostly says nothing more than its reason
 	Reason     string          // a sentence: why it failed, was cancelled, skipped or held; while queued again, why the attempt before failed
 	Rows       *int64          // that it wrote; nil: nothing was said of rows

@@ -228,6 +228,7 @@ func TestBegunWork(t *testing.T) {
 		run = wait(t, r, active.ID())
 		require.Equal(t, Succeeded, run.State)
 		require.JSONEq(t, `{"stored":2}`, string(run.Result))
+		require.Nil(t, run.Progress, "the same run is told in the same way, however long it took")
 
 		ctx, cancel := context.WithCancel(t.Context())
 		active, err = r.Begin(ctx, "load", "a", nil)
