@@ -30,18 +30,19 @@ func TestStaleOwnerIsRefused(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {
 		db := open()
 		require.NoError(t, Migrate(t.Context(), db))
-		asleep := New(db, quick, time.Now, slog.New(slog.DiscardHandler)) // never started
+		asleep := New(db, patient, time.Now, slog.New(slog.DiscardHandler)) // never started
 		run, _, err := asleep.Order(t.Context(), Order{Kind: "work"})
 		require.NoError(t, err)
-		stale, err := asleep.claim(t.Context(), "work", claimant{owner: asleep.owner, process: asleep.process, lease: quick.Lease})
+		stale, err := asleep.claim(t.Context(), "work", claimant{owner: asleep.owner, process: asleep.process, lease: patient.Lease})
 		require.NoError(t, err)
 		require.NotNil(t, stale)
 		require.EqualValues(t, 1, stale.Token())
 		require.NoError(t, stale.StillHeld(t.Context(), nil))
+		require.NoError(t, db.Exec("UPDATE runs SET lease_until = ?", asleep.repository.in(-time.Second)).Error)
 
 		claimed := make(chan *Active, 1)
 		release := make(chan struct{})
-		alive := process(t, open(), func(r *Runs) {
+		alive := processWith(t, open(), patient, func(r *Runs) {
 			r.Handle("work", 1, func(ctx context.Context, run *Active) (any, error) {
 				claimed <- run
 				<-release
@@ -77,7 +78,7 @@ func TestEndedLeaseHoldsNothing(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {
 		db := open()
 		require.NoError(t, Migrate(t.Context(), db))
-		r := New(db, quick, time.Now, slog.New(slog.DiscardHandler)) // never started
+		r := New(db, patient, time.Now, slog.New(slog.DiscardHandler)) // never started
 		active, err := r.Begin(t.Context(), "load", "a", nil)
 		require.NoError(t, err)
 		require.NoError(t, active.StillHeld(t.Context(), nil))
@@ -90,19 +91,21 @@ func TestEndedLeaseHoldsNothing(t *testing.T) {
 
 // Who asks in its transaction keeps the run until that has ended: nobody waits for it, and nobody takes the run, although its lease ends.
 func TestFenceKeepsTheRunUntilTheTransactionEnds(t *testing.T) {
+	t.Parallel()
 	url, schema := servers.Postgres(t)
 	db, err := database.OpenPostgres(t.Context(), url, schema, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, database.Close(db)) })
 	require.NoError(t, Migrate(t.Context(), db))
-	r := New(db, quick, time.Now, slog.New(slog.DiscardHandler)) // never started
-	active, err := r.Begin(t.Context(), "load", "a", nil)
-	require.NoError(t, err)
-
 	elsewhere, err := sql.Open("pgx", url) // with no search path
 	require.NoError(t, err)
 	defer elsewhere.Close() //nolint:errcheck // a test
 	tx, err := elsewhere.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	config := patient
+	config.Lease = 5 * time.Second                                // it ends while it is kept, and not before
+	r := New(db, config, time.Now, slog.New(slog.DiscardHandler)) // never started
+	active, err := r.Begin(t.Context(), "load", "a", nil)
 	require.NoError(t, err)
 	require.NoError(t, active.StillHeld(t.Context(), asQuerier{tx}))
 	// The control is another such transaction, of a run that it does not ask for.
@@ -146,7 +149,7 @@ func TestClocksHoursApart(t *testing.T) {
 		t.Cleanup(func() { require.NoError(t, database.Close(db)) })
 		require.NoError(t, Migrate(t.Context(), db))
 		config := quick
-		config.Lease = 3 * time.Second
+		config.Lease = 8 * time.Second // of those that live; they may be held up
 		r := New(db, config, func() time.Time { return time.Now().Add(ahead) }, slog.New(slog.DiscardHandler))
 		if handle != nil {
 			handle(r)
@@ -158,7 +161,7 @@ func TestClocksHoursApart(t *testing.T) {
 	dead := start(6*time.Hour, nil) // renews nothing
 	left, _, err := dead.Order(t.Context(), Order{Kind: "work"})
 	require.NoError(t, err)
-	stale, err := dead.claim(t.Context(), "work", claimant{owner: dead.owner, lease: 3 * time.Second})
+	stale, err := dead.claim(t.Context(), "work", claimant{owner: dead.owner, lease: time.Second})
 	require.NoError(t, err)
 	require.NotNil(t, stale)
 
@@ -172,7 +175,7 @@ func TestClocksHoursApart(t *testing.T) {
 			case <-ctx.Done():
 				taken.Add(1)
 				return nil, ctx.Err()
-			case <-time.After(3500 * time.Millisecond): // longer than the lease
+			case <-time.After(8500 * time.Millisecond): // longer than the lease
 				return nil, run.StillHeld(ctx, nil)
 			}
 		})

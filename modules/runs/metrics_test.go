@@ -50,9 +50,10 @@ func TestMetrics(t *testing.T) {
 		again, _, err := r.Order(t.Context(), Order{Kind: "work", Retries: 1, Backoff: time.Millisecond})
 		require.NoError(t, err)
 		wait(t, r, again.ID)
+		// An end is counted just after it can be read.
+		require.Eventually(t, func() bool { return value("featurestore_run_duration_seconds", "work") == 2 }, 30*time.Second, time.Millisecond)
 		require.EqualValues(t, 1, value("featurestore_runs_finished_total", "work", "retried"))
 		require.EqualValues(t, 1, value("featurestore_runs_finished_total", "work", "succeeded"))
-		require.EqualValues(t, 2, value("featurestore_run_duration_seconds", "work"))
 
 		long, err := r.Submit(t.Context(), "work", "long", nil)
 		require.NoError(t, err)

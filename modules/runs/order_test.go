@@ -79,7 +79,7 @@ func TestNotBeforeAndDeadlines(t *testing.T) {
 			return run.ID
 		}
 		at := time.Now().Add(300 * time.Millisecond)
-		late := order(Order{Kind: "work", Subject: "long", Deadline: time.Now().Add(time.Second), Retries: 3, Backoff: time.Millisecond})
+		late := order(Order{Kind: "work", Subject: "long", Deadline: time.Now().Add(5 * time.Second), Retries: 3, Backoff: time.Millisecond})
 		soon := order(Order{Kind: "work", NotBefore: at})
 		never := order(Order{Kind: "nobody's", Deadline: at})
 		past := order(Order{Kind: "work", NotBefore: at.Add(time.Hour), Deadline: time.Now().Add(-time.Hour)})

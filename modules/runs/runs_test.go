@@ -18,7 +18,10 @@ import (
 	"featurestore/app/fault"
 )
 
-var quick = Config{Poll: 20 * time.Millisecond, Lease: 300 * time.Millisecond, Keep: time.Hour}
+var (
+	quick   = Config{Poll: 20 * time.Millisecond, Lease: time.Second, Keep: time.Hour}
+	patient = Config{Poll: 20 * time.Millisecond, Lease: time.Hour, Keep: time.Hour} // a process that is held up is not taken for dead
+)
 
 // process is a Runs of its own on a database, as another process would have one. It is stopped with the test.
 func process(t *testing.T, db *gorm.DB, handle func(*Runs)) *Runs {
@@ -97,8 +100,6 @@ func TestEachRunIsDoneOnceByManyProcesses(t *testing.T) {
 		done := map[string]int{}
 		var atOnce, most atomic.Int32
 		var first *Runs
-		patient := quick // a process that is held up is not taken for dead
-		patient.Lease = time.Minute
 		for range 4 {
 			r := processWith(t, open(), patient, func(r *Runs) {
 				r.Handle("count", 2, func(_ context.Context, run *Active) (any, error) {
@@ -220,7 +221,7 @@ func TestBegunWork(t *testing.T) {
 		require.Eventually(t, func() bool {
 			run, err := r.Get(t.Context(), active.ID())
 			return err == nil && string(run.Progress) == `{"received":1}`
-		}, 5*time.Second, 5*time.Millisecond)
+		}, 30*time.Second, 5*time.Millisecond)
 		time.Sleep(2 * quick.Lease) // it lives on: the lease is renewed
 
 		require.NoError(t, active.Finish(t.Context(), map[string]int{"stored": 2}, nil))
@@ -286,11 +287,9 @@ func TestStopGivesSubmittedWorkBack(t *testing.T) {
 func TestStopInTheMiddleOfAClaim(t *testing.T) {
 	t.Parallel()
 	databasetest.Each(t, func(t *testing.T, open func() *gorm.DB) {
-		config := quick
-		config.Lease = time.Hour
 		db := open()
 		require.NoError(t, Migrate(t.Context(), db))
-		first := New(db, config, time.Now, slog.New(slog.DiscardHandler))
+		first := New(db, patient, time.Now, slog.New(slog.DiscardHandler))
 		var ids []int64
 		for i := range 60 {
 			run, err := first.Submit(t.Context(), "work", "a", i)
@@ -299,7 +298,7 @@ func TestStopInTheMiddleOfAClaim(t *testing.T) {
 		}
 		var ended atomic.Int32
 		start := func() *Runs {
-			r := New(db, config, time.Now, slog.New(slog.DiscardHandler))
+			r := New(db, patient, time.Now, slog.New(slog.DiscardHandler))
 			r.Handle("work", 3, func(ctx context.Context, _ *Active) (any, error) {
 				select {
 				case <-ctx.Done():
