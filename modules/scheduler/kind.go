@@ -3,7 +3,6 @@ package scheduler
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"featurestore/app/fault"
@@ -26,7 +25,11 @@ func ScheduleKind() *registry.Kind {
 		registry.Member{Name: "description", Read: registry.Text(10_000)},
 		registry.Member{Name: "tags", Read: registry.Texts(50, 100)},
 	)
-	return &registry.Kind{Name: kindSchedule, Plural: "schedules", Members: members, Check: checkSchedule, Reads: scheduleReads}
+	known := &waiting{}
+	check := func(after *registry.Catalog, _ string, members registry.Members) []fault.Violation {
+		return checkSchedule(known, after, members)
+	}
+	return &registry.Kind{Name: kindSchedule, Plural: "schedules", Members: members, Check: check, Reads: scheduleReads}
 }
 
 // scheduleDocument is a schedule as the registry keeps it, beside its timetable.
@@ -49,7 +52,7 @@ func documentOf[T any](object []byte) (d T) {
 }
 
 // checkSchedule says what is wrong with a schedule beyond its members one by one.
-func checkSchedule(after *registry.Catalog, _ string, members registry.Members) []fault.Violation {
+func checkSchedule(known *waiting, after *registry.Catalog, members registry.Members) []fault.Violation {
 	object, err := json.Marshal(members)
 	if err != nil {
 		return []fault.Violation{{Message: err.Error()}}
@@ -61,7 +64,7 @@ func checkSchedule(after *registry.Catalog, _ string, members registry.Members) 
 		c.pipeline(fmt.Sprintf("after[%d]", i), name)
 	}
 	if d.What == Pipeline && len(c.found) == 0 {
-		if circle := circleOf(after, d.Subject); circle != nil {
+		if circle := circleOf(known.in(after), d.Subject); circle != nil {
 			c.wrong("after", "", "each of these would wait for the next one, for ever: %s", strings.Join(circle, " after "))
 		}
 	}
@@ -110,38 +113,6 @@ func (c *checker) pipeline(at, name string) {
 		}
 	}
 	c.wrong(at, name, "there is no pipeline %q%s", fault.Shorten(name), registry.DidYouMean(name, known))
-}
-
-// circleOf are the pipelines that wait for each other, from one on back to itself; nil: it waits for none that waits for it.
-func circleOf(catalog *registry.Catalog, pipeline string) []string {
-	after := map[string][]string{}
-	for _, d := range catalog.Definitions(pipelineKind) {
-		after[d.Name] = append(after[d.Name], documentOf[pipelineDocument](d.Document).After...)
-	}
-	for _, d := range catalog.Definitions(kindSchedule) {
-		if of := documentOf[scheduleDocument](d.Document); of.What == Pipeline {
-			after[of.Subject] = append(after[of.Subject], of.After...)
-		}
-	}
-	seen := map[string]bool{}
-	var find func(way []string) []string
-	find = func(way []string) []string {
-		for _, next := range after[way[len(way)-1]] {
-			further := append(slices.Clone(way), next)
-			if next == pipeline {
-				return further
-			}
-			if seen[next] {
-				continue
-			}
-			seen[next] = true
-			if circle := find(further); circle != nil {
-				return circle
-			}
-		}
-		return nil
-	}
-	return find([]string{pipeline})
 }
 
 // scheduleReads lists what a schedule depends on.
