@@ -114,6 +114,13 @@ func (h *history) of(tick int64) (store.PublishedTick, bool) {
 	return h.published[i], true
 }
 
+// upTo is what is known of ticks that are not after a time: a clock that was wrong may have had later ones published, which say nothing of what is due.
+func (h *history) upTo(at int64) *history {
+	published, _ := slices.BinarySearchFunc(h.published, at+1, func(p store.PublishedTick, tick int64) int { return cmp.Compare(p.Tick, tick) })
+	reverted, _ := slices.BinarySearch(h.reverted, at+1)
+	return &history{h.published[:published], h.reverted[:reverted], h.missed}
+}
+
 // ticks are those that are published.
 func (h *history) ticks() []int64 {
 	all := make([]int64, len(h.published))

@@ -72,6 +72,10 @@ func (d *decision) close() error {
 	return d.events.Close()
 }
 
+// skew is how far, in µs, the clock by which something was asked for may be ahead of this process's: schedules go by the database's, and a tick that has come by
+// that one is computed, not left for the next time.
+const skew = 5 * 60 * 1_000_000
+
 // decide finds the ticks that a request is about. h is all that is known of the pipeline's ticks.
 func (r *Runner) decide(ctx context.Context, plan *Plan, request *Request, h *history) (*decision, error) {
 	if ticks, named, err := request.named(plan); named {
@@ -79,7 +83,7 @@ func (r *Runner) decide(ctx context.Context, plan *Plan, request *Request, h *hi
 	}
 	until := r.Clock().UnixMicro()
 	if request.Until != nil {
-		until = min(until, int64(*request.Until))
+		until = min(int64(*request.Until), until+skew)
 	}
 	return r.due(ctx, plan, request, until, h)
 }
@@ -127,7 +131,7 @@ func between(plan *Plan, from, to int64) ([]int64, error) {
 // due are the ticks up to a time that come after all that was ever published, or the newest alone; those that were published, and reverted since, or held
 // back; and all published ones whose source has changed since within their windows.
 func (r *Runner) due(ctx context.Context, plan *Plan, request *Request, until int64, h *history) (_ *decision, err error) {
-	d := &decision{}
+	d, h := &decision{}, h.upTo(max(until, r.Clock().UnixMicro()))
 	if newest, found := plan.Ticks.Last(until); found {
 		d.ticks = []int64{newest}
 		if _, last, is := h.ends(); is && !request.Latest {

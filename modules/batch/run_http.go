@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -54,7 +55,7 @@ type RunOptions struct {
 
 type runPipelineInput struct {
 	Name  string   `path:"name"`
-	Until string   `query:"until" doc:"What is due by then; without an offset, in the pipeline's tick_zone" example:"2026-01-31"`
+	Until string   `query:"until" doc:"What is due by then, or by now if that is earlier; without an offset, in the pipeline's tick_zone" example:"2026-01-31"`
 	Ticks []string `query:"ticks" doc:"These ticks" example:"2026-01-31T00:00:00Z"`
 	RunOptions
 }
@@ -89,7 +90,7 @@ func (r *Runner) runPipeline(ctx context.Context, in *runPipelineInput) (*askedR
 	if err != nil {
 		return nil, err
 	}
-	request := &Request{Engine: in.Engine}
+	request, now := &Request{Engine: in.Engine}, Moment(r.Clock().UnixMicro())
 	if len(in.Ticks) > 0 && in.Until != "" {
 		return nil, fault.New(fault.Invalid, "two-ways", "until and ticks both say what is to be computed: give one of them").At("query.ticks", "", "stands beside until")
 	}
@@ -98,12 +99,18 @@ func (r *Runner) runPipeline(ctx context.Context, in *runPipelineInput) (*askedR
 		if err != nil {
 			return nil, err
 		}
+		if *at > now {
+			return nil, future(fmt.Sprintf("query.ticks[%d]", i), text, now)
+		}
 		request.Ticks = append(request.Ticks, *at)
 	}
 	if in.Until != "" {
-		if request.Until, err = readMoment(plan, "query.until", in.Until); err != nil {
+		until, err := readMoment(plan, "query.until", in.Until)
+		if err != nil {
 			return nil, err
 		}
+		*until = min(*until, now)
+		request.Until = until
 	}
 	return r.asked(ctx, plan, request, &in.RunOptions)
 }
@@ -124,9 +131,15 @@ func (r *Runner) backfillPipeline(ctx context.Context, in *backfillInput) (*aske
 		return nil, fault.New(fault.Invalid, "invalid-range", "to is before from").At("query.to", in.To, "is before from, %s", request.From)
 	}
 	if now := Moment(r.Clock().UnixMicro()); *request.To > now {
-		return nil, fault.New(fault.Invalid, "invalid-range", "to is in the future: what happens until then is not known").At("query.to", in.To, "is after %s", now)
+		return nil, future("query.to", in.To, now)
 	}
 	return r.asked(ctx, plan, request, &in.RunOptions)
+}
+
+// future refuses a time that has not come.
+func future(at, text string, now Moment) error {
+	what := strings.TrimPrefix(at, "query.")
+	return fault.New(fault.Invalid, "invalid-range", "%s is in the future: what happens until then is not known", what).At(at, text, "is after %s", now)
 }
 
 // freshPlan compiles a pipeline by the definitions of now, which another process may have changed.

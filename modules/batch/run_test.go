@@ -15,6 +15,7 @@ import (
 
 	"featurestore/modules/batch"
 	"featurestore/modules/registry"
+	"featurestore/modules/runs"
 )
 
 // definitions are a pipeline of some windows over events, whose rows are those of entities with events in them.
@@ -304,6 +305,8 @@ func TestBadRuns(t *testing.T) {
 		"/pipelines/p/backfill?from=0002-01-01&to=2026-01-01":             "422 too-many-ticks",
 		"/pipelines/p/run?until=soon":                                     "400 invalid-time",
 		"/pipelines/p/run?ticks=2026-01-01T00:00:00Z":                     "422 no-tick",
+		"/pipelines/p/run?ticks=2026-02-02":                               "400 invalid-range",
+		"/pipelines/p/run?ticks=2026-01-01&ticks=2026-02-02&dry_run=true": "400 invalid-range",
 		"/pipelines/p/run?ticks=2026-01-01&until=2026-01-01":              "400 two-ways",
 		"/pipelines/p/run?engine=abacus":                                  "422 unknown-engine",
 		"/pipelines/p/run?wait=1h":                                        "400 invalid-duration",
@@ -317,6 +320,33 @@ func TestBadRuns(t *testing.T) {
 	}
 	require.Equal(t, http.StatusBadRequest, w.server.Call(t, "GET /pipelines/p/ticks?page_token=x", "").Status)
 	require.Equal(t, http.StatusNotFound, w.server.Call(t, "GET /pipelines/q/ticks", "").Status)
+}
+
+// What is due is what has come: by the clock of whoever asks, which may be a little ahead, and whatever a clock that was wrong has had published.
+func TestWhatIsDueIsNotInTheFuture(t *testing.T) {
+	w := newWorld(t, definitions("2d", all))
+	w.load("ev", head, "a,2026-01-30T12:00:00Z,1")
+	w.succeeded("run?until=2026-01-31&")
+	var planned batch.PlannedRun
+	w.call(http.StatusOK, "POST /pipelines/p/run?until=2099-01-01&dry_run=true", "", &planned)
+	require.Equal(t, "[2026-02-01T00:00:00Z]", fmt.Sprint(planned.Ticks))
+
+	w.now = w.now.Add(-2 * time.Second) // this process is behind the database, by whose clock the schedule's tick has come
+	until := batch.Moment(w.now.Add(2 * time.Second).UnixMicro())
+	run, _, err := w.runs.Order(t.Context(), runs.Order{Kind: batch.RunKind, Subject: "p", Parameters: batch.Request{Until: &until}})
+	require.NoError(t, err)
+	run, err = w.runs.Wait(t.Context(), run.ID)
+	require.NoError(t, err)
+	require.Equal(t, runs.Succeeded, run.State, run.Reason)
+	require.Equal(t, []string{"2026-02-01 published", "2026-01-31 published"}, w.ticks("?to=2026-02-01"))
+
+	w.now = time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
+	w.succeeded("run?ticks=2099-01-01&")
+	w.now = time.Date(2026, 2, 3, 0, 0, 0, 0, time.UTC)
+	w.load("ev", head, "a,2026-01-30T13:00:00Z,1")
+	w.call(http.StatusOK, "POST /pipelines/p/run?dry_run=true", "", &planned)
+	require.Equal(t, "[2026-01-31T00:00:00Z 2026-02-01T00:00:00Z 2026-02-02T00:00:00Z 2026-02-03T00:00:00Z]", fmt.Sprint(planned.Ticks))
+	require.Equal(t, 2, planned.Late)
 }
 
 // A pipeline has succeeded for a time once its newest tick until then is published.
