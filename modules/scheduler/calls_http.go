@@ -14,7 +14,7 @@ import (
 type OccurrenceAnswer struct {
 	Tick    time.Time  `json:"tick"`
 	DueAt   time.Time  `json:"due_at"`
-	Passed  *time.Time `json:"passed_since,omitempty" doc:"Nothing was there to begin the ticks before it from here on: with catch_up latest it stands for them"`
+	Passed  *time.Time `json:"passed_since,omitempty" doc:"Nothing was there to begin the ticks before it from here on: with catch_up latest it stands for them, with none they are left out"`
 	ByHand  bool       `json:"by_hand" doc:"A call asked for it"`
 	State   State      `json:"state" enum:"waiting,due,ordered,running,done,skipped" doc:"waiting for pipelines or the tick before it; ordered: its runs are queued; done: they have ended"`
 	Outcome runs.State `json:"outcome" doc:"How they ended, the worst of them; empty until then"`

@@ -39,6 +39,9 @@ func (s *Scheduler) decide(ctx context.Context, schedule *Schedule, now time.Tim
 				return err
 			}
 			made = schedule.passed(int64(row.DecidedTo), now, s.config.Grace, most-len(open))
+			if err := s.leaveOut(tx, schedule, made); err != nil {
+				return err
+			}
 			if _, err := s.repository.insert(tx, made); err != nil {
 				return err
 			}
@@ -103,6 +106,22 @@ func (s *Schedule) passed(decided int64, now time.Time, grace time.Duration, roo
 		o.Passed, o.Missed = &passed, o.Missed || s.lateFrom(first, grace) < now.UnixMicro()
 	}
 	return append(made, o)
+}
+
+// leaveOut notes with the first of the occurrences that are made since when ticks were left out that nothing was there to begin, if that is so: the run of a
+// pipeline computes what was never published, which would make up for them.
+func (s *Scheduler) leaveOut(tx *gorm.DB, schedule *Schedule, made []occurrenceRow) error {
+	if schedule.What != Pipeline || schedule.CatchUp == timetable.All || len(made) == 0 || made[0].Passed != nil {
+		return nil
+	}
+	before, err := s.repository.last(tx, schedule.Name)
+	if err != nil || before == nil || before.State != Skipped || !before.EndedAt.Equal(before.CreatedAt) {
+		return err
+	}
+	if made[0].Passed = micros(before.Passed); before.Passed.IsZero() {
+		made[0].Passed = micros(before.Tick)
+	}
+	return nil
 }
 
 // lateFrom is the time, in µs, from which on a tick that has not begun was missed.

@@ -113,6 +113,15 @@ func (r repository) of(ctx context.Context, schedule string, before int64, limit
 	return read(query)
 }
 
+// last reads the newest occurrence of a schedule that no call asked for; nil: there is none.
+func (r repository) last(db *gorm.DB, schedule string) (*Occurrence, error) {
+	found, err := read(db.Where("schedule = ? AND NOT by_hand", schedule).Order("id DESC").Limit(1))
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return found[0], nil
+}
+
 // newest reads the newest occurrence of each schedule, by its name.
 func (r repository) newest(ctx context.Context) (map[string]*Occurrence, error) {
 	found, err := read(r.db.WithContext(ctx).Where("id IN (SELECT max(id) FROM scheduler_occurrences GROUP BY schedule)"))
