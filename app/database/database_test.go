@@ -9,10 +9,12 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
@@ -182,6 +184,20 @@ func TestQuote(t *testing.T) {
 			require.NoError(t, db.Exec("INSERT INTO "+database.Quote(name)+" VALUES (1)").Error, name)
 		}
 	})
+}
+
+func TestFull(t *testing.T) {
+	db := databasetest.SQLite(t)()
+	require.NoError(t, db.Exec("CREATE TABLE x (y BLOB)").Error)
+	require.NoError(t, db.Exec("PRAGMA max_page_count = 10").Error)
+	err := db.Exec("INSERT INTO x VALUES (zeroblob(100000))").Error
+	require.Error(t, err)
+	require.True(t, database.Full(fmt.Errorf("publish: %w", err)), "%v", err)
+	require.True(t, database.Full(&fs.PathError{Op: "write", Path: "rows", Err: syscall.ENOSPC}))
+	require.True(t, database.Full(&pgconn.PgError{Code: "53100"}))
+	err = db.Exec("INSERT INTO z VALUES (1)").Error
+	require.False(t, database.Full(err), "%v", err)
+	require.False(t, database.Full(nil))
 }
 
 func TestUnreachable(t *testing.T) {

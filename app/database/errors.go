@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/mattn/go-sqlite3"
@@ -43,6 +44,15 @@ func Unavailable(err error) bool {
 	}
 	state := code(err)
 	return strings.HasPrefix(state, "08") || strings.HasPrefix(state, "57P") || state == "53300"
+}
+
+// Full tells whether a statement failed because there is no room left where the database keeps its files.
+func Full(err error) bool {
+	var sqlite sqlite3.Error
+	if errors.As(err, &sqlite) {
+		return sqlite.Code == sqlite3.ErrFull
+	}
+	return code(err) == "53100" || errors.Is(err, syscall.ENOSPC)
 }
 
 // Duplicate tells whether a statement failed because a unique index has such an entry already.

@@ -154,7 +154,10 @@ func (a *Active) save(ctx context.Context, result any, err error) error {
 	if flushErr := a.flush(ctx, true); flushErr != nil {
 		return fmt.Errorf("finish run %d: %w", a.run.ID, flushErr)
 	}
-	now := a.runs.clock()
+	now, why := a.runs.clock(), []any{"reason", reason}
+	if cause := hidden(err); state == Failed && cause != "" {
+		why = append(why, "error", cause)
+	}
 	if state == Failed && a.run.Failures < a.run.Retries && context.Cause(a.ctx) != errLate {
 		wait := a.delay()
 		queued, err := a.runs.repository.again(ctx, &a.run, a.runs.owner, reason, wait, now)
@@ -163,8 +166,8 @@ func (a *Active) save(ctx context.Context, result any, err error) error {
 		}
 		if queued {
 			a.runs.counts.ended(&a.run, "retried", now)
-			a.runs.log.Warn("an attempt of a run failed; it is tried again", "run", a.run.ID, "kind", a.run.Kind, "subject", a.run.Subject,
-				"attempt", a.run.Attempts, "in", wait.Round(time.Millisecond), "reason", reason)
+			a.runs.log.Warn("an attempt of a run failed; it is tried again", append([]any{"run", a.run.ID, "kind", a.run.Kind, "subject", a.run.Subject,
+				"attempt", a.run.Attempts, "in", wait.Round(time.Millisecond)}, why...)...)
 			return nil
 		}
 	}
@@ -177,8 +180,8 @@ func (a *Active) save(ctx context.Context, result any, err error) error {
 	}
 	a.runs.counts.ended(&a.run, string(state), now)
 	a.runs.ending.Store(true)
-	a.runs.log.Info("run finished", "run", a.run.ID, "kind", a.run.Kind, "subject", a.run.Subject, "state", state,
-		"took", now.Sub(a.run.StartedAt).Round(time.Millisecond), "reason", reason)
+	a.runs.log.Info("run finished", append([]any{"run", a.run.ID, "kind", a.run.Kind, "subject", a.run.Subject, "state", state,
+		"took", now.Sub(a.run.StartedAt).Round(time.Millisecond)}, why...)...)
 	return nil
 }
 
@@ -230,6 +233,15 @@ func (a *Active) forget() {
 	}
 	a.runs.mu.Unlock()
 	a.runs.announce()
+}
+
+// hidden is what no caller reads of an error that is nobody's mistake, for the log; "": the reason says it all.
+func hidden(err error) string {
+	f, ok := fault.As(err)
+	if !ok || f.Kind != fault.Busy && f.Kind != fault.Internal || f.Unwrap() == nil {
+		return ""
+	}
+	return f.Unwrap().Error()
 }
 
 // sentence is what a caller may read of an error.

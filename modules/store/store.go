@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"featurestore/app/database"
 	"featurestore/app/fault"
 	"featurestore/modules/registry"
 	"featurestore/modules/runs"
@@ -191,8 +192,11 @@ func unavailable(doing string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s: %w", doing, err) // nobody waits for the answer
 	}
-	problem := fault.New(fault.Busy, "offline-store-unavailable",
-		"the offline store cannot be used now: nothing was stored or read, try again").Because(fmt.Errorf("%s: %w", doing, err))
+	detail := "the offline store cannot be used now: nothing was stored or read, try again"
+	if database.Full(err) {
+		detail = "the disk of the offline store is full: nothing was stored; make room on it, then try again"
+	}
+	problem := fault.New(fault.Busy, "offline-store-unavailable", "%s", detail).Because(fmt.Errorf("%s: %w", doing, err))
 	problem.RetryAfter = 1
 	return problem
 }
