@@ -55,7 +55,7 @@ func (o *Offline) Erase(ctx context.Context, erasure *store.Erasure, key store.K
 			if err != nil {
 				return err
 			}
-			if !exists {
+			if !exists || l.version <= group.SchemaVersion && !l.keyedAs(group) {
 				continue
 			}
 			var rows, newest int64

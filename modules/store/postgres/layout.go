@@ -46,6 +46,14 @@ func (l layout) fits(wanted layout) bool {
 	return l.version >= wanted.version && slices.Equal(l.keys, wanted.keys) && len(l.missing(wanted)) == 0 && l.id == wanted.id
 }
 
+// keyedAs tells whether the table has the group's join keys. These change only while nothing is stored: a table of others has no rows, and
+// stands until the next write makes it anew.
+func (l layout) keyedAs(group *registry.Group) bool {
+	return slices.EqualFunc(l.keys, group.EntityType.JoinKeys, func(is string, key registry.JoinKey) bool {
+		return is == key.Name+" "+key.ValueType.String()
+	})
+}
+
 // retired tells whether the group was retired under the wanted layout or a newer one.
 func (l layout) retired(wanted layout) bool { return l.version < 0 && -l.version >= wanted.version }
 

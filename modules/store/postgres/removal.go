@@ -45,6 +45,9 @@ func (o *Offline) Remove(ctx context.Context, group *registry.Group, what store.
 		if l, _, err = o.readLayout(ctx, tx, group.ID, ""); err != nil {
 			return err
 		}
+		if l.version <= group.SchemaVersion && !l.keyedAs(group) {
+			return errNothing
+		}
 		var released int64
 		if released, waited, err = o.release(ctx, tx, group, what); err != nil {
 			return err

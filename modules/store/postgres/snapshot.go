@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -177,11 +176,11 @@ func (s *snapshot) layout(ctx context.Context, group *registry.Group) (layout, e
 		}
 		s.layouts[group.ID] = found
 	}
-	if s.known != nil && !slices.Equal(found.keys, wanted(group).keys) {
-		return layout{}, nil // nothing was stored under other keys
-	}
 	if found.version > group.SchemaVersion && s.known == nil {
 		return layout{}, fmt.Errorf("group %s, version %d: %w", group.Name, group.SchemaVersion, store.ErrOutdated)
+	}
+	if !found.keyedAs(group) {
+		return layout{}, nil
 	}
 	return found, nil
 }

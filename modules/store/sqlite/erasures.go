@@ -61,7 +61,7 @@ func (o *Offline) Erase(ctx context.Context, erasure *store.Erasure, key store.K
 // newest counts the entity's rows that show and finds the newest of their event times, and of those of its entries in quarantine.
 func (r *removing) newest(c *conn) (rows, newest int64, err error) {
 	l, err := c.layoutOf(r.group.ID)
-	if err != nil || l == nil {
+	if err != nil || l == nil || l.version <= r.group.SchemaVersion && !l.keyedAs(r.group) {
 		return 0, math.MinInt64, err
 	}
 	src, args, err := r.source(c, l)

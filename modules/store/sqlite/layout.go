@@ -63,6 +63,14 @@ func (l *layout) has(column string) bool {
 	})
 }
 
+// keyedAs tells whether the table has the group's join keys. These change only while nothing is stored: a table of others has no rows, and
+// stands until the next write makes it anew.
+func (l *layout) keyedAs(group *registry.Group) bool {
+	return slices.EqualFunc(l.keys, group.EntityType.JoinKeys, func(is string, key registry.JoinKey) bool {
+		return is == key.Name+" "+key.ValueType.String()
+	})
+}
+
 // own are the columns that every group's table has beside its join keys and features.
 var own = []string{"event_time", "ingest_time", "ingest_id", "run_id", "schema_version", "presence"}
 

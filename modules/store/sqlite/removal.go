@@ -184,6 +184,9 @@ func (r *removing) entity(c *conn) error {
 	if l.version > r.group.SchemaVersion {
 		return fmt.Errorf("group %s, version %d: %w", r.group.Name, r.group.SchemaVersion, store.ErrOutdated)
 	}
+	if !l.keyedAs(r.group) {
+		return nil
+	}
 	rows, err := r.rows(c, l)
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -102,14 +101,17 @@ func (s *snapshot) Fits(_ context.Context, group *registry.Group) error {
 	return err
 }
 
-// source finds the group's table; nil if there is none.
+// source finds the group's table; nil if there is none for the group's join keys.
 func (s *snapshot) source(group *registry.Group, features []*registry.Feature) (*source, error) {
 	l, err := s.conn.layoutOf(group.ID)
-	if err != nil || l == nil || s.known != nil && !slices.Equal(l.keys, wantedLayout(group).keys) { // nothing was stored under other keys
+	if err != nil || l == nil {
 		return nil, err
 	}
 	if l.version > group.SchemaVersion && s.known == nil {
 		return nil, fmt.Errorf("group %s, version %d: %w", group.Name, group.SchemaVersion, store.ErrOutdated)
+	}
+	if !l.keyedAs(group) {
+		return nil, nil
 	}
 	src := &source{group: group, features: features, table: database.Quote(l.table), keys: keyColumns(group, "t."), columns: make([]string, len(features)), known: s.known}
 	for i, feature := range features {

@@ -42,6 +42,7 @@ func RunOffline(t *testing.T, engine OfflineEngine) {
 		{"EnsureLayout takes names that are words of SQL, and long ones", (*offline).layoutNames},
 		{"EnsureLayout takes 500 features", (*offline).layoutWide},
 		{"a reused name is a column of its own", (*offline).layoutReusedName},
+		{"a group that has other join keys now is empty until it is written", (*offline).rekeyed},
 		{"Append stores all or nothing", (*offline).appendAllOrNothing},
 		{"Append under an outdated layout is refused", (*offline).appendOutdated},
 		{"Append fills in ingest ids that ascend", (*offline).appendIDs},
