@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,6 +104,9 @@ func (p *planner) begin(kind *Kind, parent int64, name, label, at string) *edit 
 	if e := p.byPlace[where]; e != nil {
 		return e
 	}
+	if before != nil && p.byID[before.id] != nil { // it was deleted, and comes back in this request under another of its names
+		return p.byID[before.id]
+	}
 	e := &edit{kind: kind, label: label, at: at, before: before, is: Members{}, was: Members{}}
 	if e.before == nil {
 		e.after = definition{place: where, id: p.nextID, createdAt: p.now}
@@ -151,7 +155,11 @@ func (p *planner) fail(err error) {
 // name marks the edit as asked for by the request, and checks that it is so once only and from the version that it was meant for.
 func (p *planner) name(e *edit, w *wanted) {
 	if e.named {
-		p.problems.At(join(w.at, "name"), e.label, "the %s is given twice", Named{Kind: e.kind.Name}.word())
+		twice := fmt.Sprintf("the %s is given twice", Named{Kind: e.kind.Name}.word())
+		if e.after.name != w.name {
+			twice += fmt.Sprintf(": %s is another name of %s", w.name, e.after.name)
+		}
+		p.problems.At(join(w.at, "name"), e.label, "%s", twice)
 	}
 	e.named, e.at = true, w.at
 	if w.ifMatch != "" && !e.matches(w.ifMatch) {

@@ -158,3 +158,26 @@ func TestARenamedDraftComesBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, describe(r.Catalog()), describe(fresh))
 }
+
+// Both names of a draft that was deleted lead to it: one request cannot make two features of them, whichever comes first.
+func TestARenamedDraftComesBackOnce(t *testing.T) {
+	for _, names := range [][2]string{{"n", "m"}, {"m", "n"}} {
+		r := start(t)
+		drafts(t, r, "e", registry.Unregistered{Name: "n", ValueType: value.Integer})
+		_, err := registry.RenameFeature(r, ctx, "e", "n", "m")
+		require.NoError(t, err)
+		_, err = registry.DeleteFeature(r, ctx, "e", "m")
+		require.NoError(t, err)
+
+		first, second := names[0], names[1]
+		call{name: "registered", method: "POST", path: "/groups", status: 422, body: `{"name": "e", "features": [
+			{"name": "` + first + `", "value_type": "FLOAT"}, {"name": "` + second + `", "value_type": "STRING"}]}`,
+			want: "the feature is given twice: " + second + " is another name of " + first + "\n\"location\":\"features[1].name\""}.run(t, server(r))
+		_, err = r.RegisterUnregistered(ctx, "e", []registry.Unregistered{{Name: first, ValueType: value.Float}, {Name: second, ValueType: value.String}})
+		require.ErrorContains(t, err, second+" is another name of "+first)
+		drafts(t, r, "e", registry.Unregistered{Name: first, ValueType: value.Float})
+		f, err := r.Catalog().Resolve("e", second)
+		require.NoError(t, err)
+		require.Equal(t, first, f.Name)
+	}
+}
