@@ -87,8 +87,9 @@ func (q *FeatureQuery) requested(catalog *registry.Catalog, features, service st
 	return out, nil
 }
 
-// nameColumns names the columns of features that were asked for by references: without group and version, or group__feature. Where
-// several generations of one feature are asked for, those that were asked for with a version keep it.
+// nameColumns names the columns of features that were asked for by references: without group and version, or group__feature, where a
+// reference with a former name has that one. Where several generations of one feature are asked for, those that were asked for with a
+// version keep it.
 func nameColumns(requested []Requested, full bool) {
 	generations := map[int64]uint16{} // the ordinal that was seen first, by feature
 	several := map[int64]bool{}
@@ -100,11 +101,14 @@ func nameColumns(requested []Requested, full bool) {
 	}
 	for i, r := range requested {
 		name, version, pinned := strings.Cut(r.Column, "@")
-		if _, behind, found := strings.Cut(name, ":"); found {
-			name = behind
-		}
-		if full {
+		_, behind, found := strings.Cut(name, ":")
+		switch {
+		case full && found:
+			name = r.Feature.Group.Name + "__" + behind
+		case full:
 			name = r.Feature.Group.Name + "__" + r.Feature.Name
+		case found:
+			name = behind
 		}
 		if pinned && several[r.Feature.ID] {
 			name += "@" + version
