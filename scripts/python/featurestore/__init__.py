@@ -99,7 +99,7 @@ class Client:
         is a frame like the spine. With known_at, what self.known_at was after an earlier call, or a time, the answer goes by what was known
         then, whatever was stored and changed since. Options are those of POST /training-sets, such as full_feature_names=True."""
         moment = known_at.isoformat() if isinstance(known_at, datetime) else known_at
-        asked = {"features": ",".join(features) if features else None, "service": service, "known_at": moment, **options}
+        asked = {"features": ",".join(_names(features)) or None, "service": service, "known_at": moment, **options}
         answer = self._table(lambda format: self._upload(f"{self.store_url}/training-sets", spine, {**asked, "format": format}), like or kind_of(spine))
         return like_times(answer, spine)
 
@@ -115,7 +115,7 @@ class Client:
         """Brings the online copy of groups (by default of all) in step, waits until that is done, and answers the runs. One that fails
         is an error."""
         url = self.registry_url
-        runs = self._write(f"{url}/materialize", json_text({"groups": list(groups or []), "mode": mode}), "application/json").json()["runs"]
+        runs = self._write(f"{url}/materialize", json_text({"groups": _names(groups), "mode": mode}), "application/json").json()["runs"]
         for i, run in enumerate(runs):
             while run["state"] in ("queued", "running"):
                 run = runs[i] = self._call("GET", f"{url}/runs/{run['id']}", params={"wait": "20s"}).json()
@@ -125,7 +125,7 @@ class Client:
 
     def _read_many(self, entity_type: str, ids: list, features: Optional[Sequence[str]], service: Optional[str], **params: Any) -> requests.Response:
         names = "entities" if ids and isinstance(ids[0], Mapping) else "entity_ids"
-        asked = {names: ids, "features": list(features or []), "service": service}
+        asked = {names: ids, "features": _names(features), "service": service}
         body = json_text({name: value for name, value in asked.items() if value or name == names})
         return self._call("POST", f"{self.store_url}/get/{_quote(entity_type)}", Body(lambda: body, "application/json"), params=params)
 
@@ -146,14 +146,15 @@ class Client:
     def _upload(self, url: str, data: Any, params: Mapping[str, Any], write: bool = False) -> requests.Response:
         """Sends a table in the best format that the server takes."""
         headers = _key() if write else {}
-        body = encode(data, self.format)
+        local = params.get("time_zone") is not None
+        body = encode(data, self.format, local)
         try:
             return self._call("POST", url, body, params, headers)
         except FeatureStoreError as error:
             if error.status != 415 or body.content_type != PARQUET:
                 raise
             self.format = "json"
-            return self._call("POST", url, encode(data, self.format), {**params, **({"format": "json"} if "format" in params else {})}, headers)
+            return self._call("POST", url, encode(data, self.format, local), {**params, **({"format": "json"} if "format" in params else {})}, headers)
 
     def _write(self, url: str, body: bytes, content_type: str, **params: Any) -> requests.Response:
         return self._call("POST", url, Body(lambda: body, content_type), params, _key())
@@ -191,6 +192,15 @@ def _error(answer: requests.Response) -> FeatureStoreError:
 
 def _key() -> dict[str, str]:
     return {"Idempotency-Key": str(uuid.uuid4())}
+
+
+def _names(given: Union[str, Iterable[str], None]) -> list[str]:
+    """Names as a list; one may be given alone.
+
+    >>> _names("city"), _names(("city", "count")), _names(None)
+    (['city'], ['city', 'count'], [])
+    """
+    return [given] if isinstance(given, str) else [] if given is None else list(given)
 
 
 def _quote(segment: str) -> str:

@@ -7,6 +7,7 @@ import io
 import json
 import math
 from datetime import date, datetime, timezone
+from decimal import Decimal
 from os import PathLike
 from typing import Any, Callable, Mapping, NamedTuple, Union
 
@@ -40,8 +41,8 @@ def kind_of(data: Any) -> str:
     return of if of in packages else next((p for p in packages if installed(p)), "dict")
 
 
-def encode(data: Any, format: str) -> Body:
-    """A frame, a mapping of columns, an iterable of mappings, or the path of a file as a body."""
+def encode(data: Any, format: str, local: bool = False) -> Body:
+    """A frame, a mapping of columns, an iterable of mappings, or the path of a file as a body. local allows times without a zone."""
     if isinstance(data, (str, PathLike)):
         return Body(lambda: open(data, "rb"), "")
     kind = type(data).__module__.partition(".")[0]
@@ -56,47 +57,59 @@ def encode(data: Any, format: str) -> Body:
             pyarrow.parquet.write_table(table, out)
         return Body(out.getvalue, PARQUET)
     if kind == "pandas":
-        rows = data.to_dict("records")
+        rows, names = data.to_dict("records"), list(data)
     elif kind == "polars":
-        rows = data.iter_rows(named=True)
+        rows, names = data.iter_rows(named=True), data.columns
     elif kind == "pyarrow":
-        rows = data.to_pylist()
+        rows, names = data.to_pylist(), data.column_names
     elif isinstance(data, Mapping):
-        rows = (dict(zip(data, row)) for row in zip(*data.values()))
+        rows, names = (dict(zip(data, row)) for row in zip(*data.values())), list(data)
     else:
-        rows = data
-    text = b"\n".join(json_text(row) for row in rows)
+        rows, names = data, []
+    text = b"\n".join(json_text(row, local) for row in rows)
+    if names and not text:  # by columns, since no row names them
+        text = json_text({name: [] for name in names})
+        return Body(lambda: text, "application/json")
     return Body(lambda: text, "application/x-ndjson")
 
 
-def json_text(value: Any) -> bytes:
-    """JSON with times that have a zone; NaN and pandas' missing values are null.
+def json_text(value: Any, local: bool = False) -> bytes:
+    """JSON with times that have a zone, or with local any times; NaN and pandas' missing values are null.
 
     >>> json_text({"at": datetime(2026, 1, 31, 12, tzinfo=timezone.utc), "amount": math.nan})
     b'{"at": "2026-01-31T12:00:00+00:00", "amount": null}'
     >>> json_text(datetime(2026, 1, 31))
     Traceback (most recent call last):
     ValueError: 2026-01-31 00:00:00 has no time zone: give it one, such as tzinfo=timezone.utc
+    >>> json_text(datetime(2026, 1, 31), local=True)
+    b'"2026-01-31T00:00:00"'
     """
-    return json.dumps(plain(value)).encode()
+    return json.dumps(plain(value, local)).encode()
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON has it. Numbers of numpy become Python's, arrays lists."""
+def plain(value: Any, local: bool = False) -> Any:
+    """A value as JSON has it. Numbers of numpy become Python's, arrays lists, bytes the text that they are in UTF-8.
+
+    >>> plain([Decimal("2.50"), b"text"])
+    [2.5, 'text']
+    """
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, Mapping):
-        return {str(name): plain(member) for name, member in value.items()}
+        return {str(name): plain(member, local) for name, member in value.items()}
     if isinstance(value, (list, tuple, set)):
-        return [plain(element) for element in value]
-    if hasattr(value, "tolist"):  # of numpy
-        return plain(value.tolist())
-    if isinstance(value, float):
-        return None if math.isnan(value) else value
+        return [plain(element, local) for element in value]
+    if hasattr(value, "tolist"):  # of numpy, whose times of nanoseconds would become numbers
+        of_times = getattr(getattr(value, "dtype", None), "kind", "") == "M"
+        return plain((value.astype("datetime64[us]") if of_times else value).tolist(), local)
+    if isinstance(value, (float, Decimal)):
+        return None if math.isnan(value) else float(value)
+    if isinstance(value, bytes):
+        return value.decode()
     if type(value).__name__ in ("NAType", "NaTType"):
         return None
     if isinstance(value, datetime):
-        if value.tzinfo is None:
+        if value.tzinfo is None and not local:
             raise ValueError(f"{value} has no time zone: give it one, such as tzinfo=timezone.utc")
         return value.isoformat()
     return value.isoformat() if isinstance(value, date) else str(value)
@@ -104,6 +117,8 @@ def plain(value: Any) -> Any:
 
 def decode(content: bytes, content_type: str, like: str, statuses: bool = True) -> Any:
     """An answer as a frame: Parquet, or JSON by columns or rows."""
+    if like not in ("pandas", "polars", "pyarrow", "dict"):
+        raise ValueError(f'like is {like!r}: use "pandas", "polars", "pyarrow" or "dict"')
     if content_type.startswith(PARQUET):
         import pyarrow.parquet
         table = pyarrow.parquet.read_table(io.BytesIO(content))
@@ -153,8 +168,8 @@ def like_times(frame: Any, spine: Any) -> Any:
     if type(frame).__module__.startswith("pandas") and type(spine).__module__.startswith("pandas"):
         import pandas
         for name, dtype in spine.dtypes.items():
-            if getattr(dtype, "tz", None) is not None and frame[name].dtype == object:
-                frame[name] = pandas.to_datetime(frame[name], utc=True, format="ISO8601").astype(dtype)
+            if dtype.kind == "M" and frame[name].dtype.kind != "M":
+                frame[name] = pandas.to_datetime(frame[name], utc=getattr(dtype, "tz", None) is not None, format="ISO8601").astype(dtype)
     return frame
 
 

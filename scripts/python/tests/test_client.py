@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 
+import numpy
 import pandas
 import polars
 import pyarrow
@@ -141,6 +143,43 @@ def test_training_set_as_known_then(client):
     with pytest.raises(FeatureStoreError, match="known_at") as refused:
         client.training_set(spine, [f"{rider}:n"], known_at="yesterday")
     assert refused.value.status == 400
+
+
+def test_times_without_a_zone(client):
+    drifter = define(client, "drifter", n="INTEGER")
+    berlin = datetime(2026, 2, 1, 13, 30)
+    frame = pandas.DataFrame({"id": ["1", "2"], "event_time": [berlin, berlin], "n": [1, 2]})
+    for data in (frame, {name: frame[name].values.astype("datetime64[ns]") if name == "event_time" else frame[name] for name in frame}):
+        with pytest.raises((ValueError, FeatureStoreError), match="zone"):
+            client.load(drifter, data)
+        assert client.load(drifter, data, time_zone="Europe/Berlin", wait="60s")["stored"] == 2
+    assert client.get(drifter, "1").event_times == {"n": "2026-02-01T12:30:00Z"}
+    spine = frame[["id", "event_time"]]
+    train = client.training_set(spine, [f"{drifter}:n"], time_zone="Europe/Berlin")
+    assert list(train["n"]) == [1, 2] and list(train["event_time"]) == [berlin] * 2
+
+
+def test_frames_without_rows(client):
+    hermit = define(client, "hermit", n="INTEGER")
+    frame = pandas.DataFrame({"id": ["1"], "event_time": [AT], "n": [1]}).iloc[:0]
+    for data in (frame, polars.from_pandas(frame), pyarrow.Table.from_pandas(frame, preserve_index=False), {"id": [], "event_time": [], "n": []}):
+        assert client.load(hermit, data, wait="60s")["received"] == 0
+    train = client.training_set(frame[["id", "event_time"]], [f"{hermit}:n"])
+    assert list(train.columns) == ["id", "event_time", "n"] and len(train) == 0
+    assert len(client.get_many(hermit, [], ["n"])) == 0
+
+
+def test_names_and_values_as_people_give_them(client):
+    tailor = define(client, "tailor", count="INTEGER", amount="FLOAT", city="STRING")
+    client.store(tailor, "1", {"count": numpy.int64(3), "amount": Decimal("2.50"), "city": b"Z\xc3\xbcrich", "weight": Decimal("0.5")}, AT)
+    assert client.get(tailor, "1") == {"count": 3, "amount": 2.5, "city": "Z\u00fcrich", "weight": 0.5}
+    assert client.get(tailor, "1", "city") == {"city": "Z\u00fcrich"}
+    spine = pandas.DataFrame({"id": ["1"], "event_time": [AT]})
+    assert list(client.training_set(spine, f"{tailor}:city")["city"]) == ["Z\u00fcrich"]
+    assert list(client.get_many(tailor, spine["id"], pandas.Index(["count", "amount"]))["count"]) == [3]
+    assert [run["subject"] for run in client.materialize(tailor)] == [tailor]
+    with pytest.raises(ValueError, match="polars"):
+        client.get_many(tailor, ["1"], like="Polars")
 
 
 def test_load_a_file(client, tmp_path):

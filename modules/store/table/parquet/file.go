@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
@@ -33,7 +34,7 @@ type File struct {
 	use    use
 }
 
-// Group is some consecutive rows.
+// Group is some consecutive rows, at least one.
 type Group struct {
 	Rows   int64
 	chunks []format.ColumnChunk
@@ -67,6 +68,12 @@ func Open(in io.ReaderAt, size int64, limits Limits) (f *File, err error) {
 		}
 		if g.NumRows < 0 || g.NumRows > 1<<40 {
 			return nil, fmt.Errorf("row group %d claims %d rows", i+1, g.NumRows)
+		}
+		if g.NumRows == 0 { // what pyarrow and pandas write of an empty table: its pages are nowhere
+			if slices.ContainsFunc(g.Columns, func(c format.ColumnChunk) bool { return c.MetaData.NumValues != 0 }) {
+				return nil, fmt.Errorf("row group %d has values, but no rows", i+1)
+			}
+			continue
 		}
 		f.Groups = append(f.Groups, Group{Rows: g.NumRows, chunks: g.Columns})
 		f.Rows += g.NumRows
