@@ -46,6 +46,9 @@ def encode(data: Any, format: str, local: bool = False) -> Body:
     if isinstance(data, (str, PathLike)):
         return Body(lambda: open(data, "rb"), "")
     kind = type(data).__module__.partition(".")[0]
+    named = [name for name in data.index.names if name is not None and name not in data.columns] if kind == "pandas" else []
+    if named:  # an index that has a name is a column like any other
+        data = data.reset_index(level=named)
     if kind in ("pandas", "polars", "pyarrow") and format == "parquet":
         out = io.BytesIO()
         if kind == "polars":

@@ -159,6 +159,16 @@ def test_times_without_a_zone(client):
     assert list(train["n"]) == [1, 2] and list(train["event_time"]) == [berlin] * 2
 
 
+def test_a_named_index_is_a_column(client):
+    indexed = define(client, "indexed", n="INTEGER")
+    frame = pandas.DataFrame({"id": ["1", "2"], "event_time": [AT, AT], "n": [1, 2]}, index=[7, 8])
+    for data in (frame.set_index("event_time"), frame.set_index(["id", "event_time"]), frame.set_index("n", append=True), frame.set_index("id", drop=False)):
+        assert client.load(indexed, data, wait="60s")["nulls"] == {}
+    assert client.get(indexed, "2").event_times == {"n": "2026-02-01T12:30:00.25Z"}
+    train = client.training_set(frame.set_index("id")[["event_time"]], [f"{indexed}:n"])
+    assert list(train["id"]) == ["1", "2"] and list(train["n"]) == [1, 2]
+
+
 def test_frames_without_rows(client):
     hermit = define(client, "hermit", n="INTEGER")
     frame = pandas.DataFrame({"id": ["1"], "event_time": [AT], "n": [1]}).iloc[:0]

@@ -281,7 +281,7 @@ def test_pandas_frame(server):
     got = pd.read_parquet(io.BytesIO(call("POST", f"{server.url}/get/frame?format=parquet", json={"entity_ids": ["1", "2", "3"]}).content))
     assert got["n"].tolist()[0::2] == [1, 3] and got["kind"].tolist()[:2] == ["a", "b"] and got["kind"].isna()[2]
     spine = frame[["id", "event_time"]].set_index("id")  # a named index is a column like any other
-    answer = call("POST", f"{server.url}/training-sets?features=frame:x&time_zone=UTC", data=spine.to_parquet())
+    answer = call("POST", f"{server.url}/training-sets?features=frame:x&time_zone=UTC", data=spine.to_parquet(index=True))
     got = pd.read_parquet(io.BytesIO(answer.content))
     assert got["event_time"].dt.tz is None and got["x"].tolist()[0::2] == [0.5, -1.0]
 
