@@ -61,6 +61,9 @@ type Offline interface {
 	// Publications is what pipelines publish.
 	Publications
 
+	// Retractions are notes for those who keep what they computed from rows.
+	Retractions
+
 	// Load begins a bulk load of one group under a run's id.
 	Load(ctx context.Context, group *registry.Group, run int64) (Load, error)
 

@@ -48,7 +48,10 @@ func (s *Store) Retract(ctx context.Context, request RetractRequest) (*Retracted
 		}
 		out.Groups = append(out.Groups, RetractedGroup{sh.group, removed})
 		if removed.Any() {
-			s.retractedIn(ctx, sh.group, request.EventTime, removed.Runs)
+			// What they keep is no reason to refuse a retraction that is done: where one cannot be told now, it is told later.
+			if err := s.tellRetracted(context.WithoutCancel(ctx)); err != nil {
+				s.log.Warn(untoldRetraction, "error", err)
+			}
 		}
 		if online := s.takeBackNow(ctx, sh.group); out.Online != OnlinePending && online != OnlineNone {
 			out.Online = online

@@ -43,6 +43,7 @@ type Store struct {
 	online      Online
 	publisher   Publisher
 	traces      []Traces
+	telling     sync.Mutex // of retractions
 	shown       Examples
 	rules       Rules // nil: nothing is checked
 	clock       func() time.Time
@@ -131,6 +132,7 @@ func (s *Store) StartAnswering(ctx context.Context) error {
 		go s.writeLane()
 	}
 	s.lanes.Go(s.repay)
+	s.lanes.Go(s.tellOnTime)
 	return nil
 }
 

@@ -13,7 +13,8 @@ type Traces interface {
 	// again, and where there were none. An erasure has not ended before it has answered.
 	TakenOut(ctx context.Context, group *registry.Group, run int64) error
 
-	// Retracted is told that rows of a group with an event time (µs) were taken back or narrowed, some of which these runs had brought.
+	// Retracted is told that rows of a group with an event time (µs) were taken back or narrowed, some of which these runs had brought. It may be told
+	// so again, and what is told is durable: a process that is killed before leaves it to the next (retractions.go).
 	Retracted(ctx context.Context, group *registry.Group, at int64, runs []int64) error
 }
 
@@ -28,15 +29,6 @@ func (s *Store) takenOut(ctx context.Context, group *registry.Group, run int64) 
 		}
 	}
 	return nil
-}
-
-// retractedIn tells all of them. What they keep is no reason to refuse a retraction that is done: where one cannot be told, the log says so.
-func (s *Store) retractedIn(ctx context.Context, group *registry.Group, at int64, runs []int64) {
-	for _, t := range s.traces {
-		if err := t.Retracted(context.WithoutCancel(ctx), group, at, runs); err != nil {
-			s.log.Error("a retracted observation stays in what was computed from it until that is computed again", "group", group.Name, "error", err)
-		}
-	}
 }
 
 // forgetInTraces tells of the groups that erasures removed rows from. What an attempt before this one removed cannot be told any more, so then it

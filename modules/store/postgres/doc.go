@@ -17,13 +17,14 @@
 // first and breaks ties without a sort, and (ingest_xid) for what came in since. A group with a row id has a third, by_id__<group id>, a
 // unique one over that column.
 //
-// Fourteen tables are the store's own: __store says which store this is, __layouts which columns each group's table has and for
+// Fifteen tables are the store's own: __store says which store this is, __layouts which columns each group's table has and for
 // which version of the group, __idempotency holds the requests that had a key, each remembered in the transaction of its rows,
 // __removals counts each group's removals, __removed notes which rows each entity lost by them, __retained says from which event time on a
 // group is whole, once it was compacted under a retention, __reverted says which runs were taken back, a load
 // of one of which does not commit, __erasures is the ledger of erased entities and __ledger its version, __quarantine holds the rows of all
 // groups that rules keep out, and __quarantine_past counts those of which nothing is left. __published has the latest publication of each tick, __publications each with
-// the transactions that brought its rows, and __removal_times between which event times lay what each removal took. Names of groups cannot collide
+// the transactions that brought its rows, and __removal_times between which event times lay what each removal took, and
+// __retractions the retractions that those who trace rows were not told of yet. Names of groups cannot collide
 // with these.
 //
 // What removes rows locks the group's row in __removals, so that of removals, publications and the steps of a compaction one comes after the other. A

@@ -288,6 +288,9 @@ func (o *Offline) removeEntity(ctx context.Context, tx pgx.Tx, group *registry.G
 	if err == nil {
 		_, err = tx.Exec(ctx, o.removalTimesText(), group.ID, number, n.least, n.latest)
 	}
+	if err == nil && !what.UpTo {
+		err = o.noteRetraction(ctx, tx, store.Retraction{Group: group.ID, Number: number, At: what.At, Runs: n.runs})
+	}
 	return n.counts(), err
 }
 

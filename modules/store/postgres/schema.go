@@ -80,7 +80,7 @@ func (o *Offline) prepareSchema(ctx context.Context) error {
 				retained_from bigint NOT NULL)`,
 			`CREATE TABLE IF NOT EXISTS ` + o.table("__reverted") + ` (run_id bigint PRIMARY KEY)`,
 			`CREATE INDEX IF NOT EXISTS __removed_by_number ON ` + o.table("__removed") + ` (group_id, number)`,
-		}, slices.Concat(o.erasuresSchema(), o.quarantineSchema(), o.publicationsSchema())...) {
+		}, slices.Concat(o.erasuresSchema(), o.quarantineSchema(), o.publicationsSchema(), o.retractionsSchema())...) {
 			if _, err := tx.Exec(ctx, table); err != nil {
 				return err
 			}

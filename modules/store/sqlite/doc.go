@@ -19,7 +19,7 @@
 // observation first and, since it ends in ingest_id, breaks ties without a sort; a load in the same order appends to it. A group with a row
 // id has a second one, by_id__<group id>, a unique one over that column.
 //
-// Fourteen tables are the store's own. __store is one row: identity, the next ingest id, the clock, how often layouts have changed, and the version
+// Fifteen tables are the store's own. __store is one row: identity, the next ingest id, the clock, how often layouts have changed, and the version
 // of __erasures, the ledger of erased entities.
 // __layouts says which columns each group's table has, and for which version of the group. __loads are the loads that are open,
 // as ranges of ingest ids: who reads leaves those rows out, the position stays below them, and what a crash left of them is
@@ -32,7 +32,7 @@
 // __quarantine_past counts those of which nothing is left, __quarantine_reverted names loads whose entries readers leave out, until they are removed.
 //
 // __published has the latest publication of each tick, __publications each with the ids that its rows are among, and __removal_times between which
-// event times lay what each removal took. A publication goes through its sorted rows side by side with the sorted ones of earlier publications
+// event times lay what each removal took. __retractions has the retractions that those who trace rows were not told of yet. A publication goes through its sorted rows side by side with the sorted ones of earlier publications
 // (publish_compare.go); who takes rows away waits meanwhile.
 //
 // The file does not shrink when rows are removed: their pages are zeroed and used again for what comes in later. VACUUM gives them back.

@@ -106,7 +106,7 @@ func OpenOffline(path string, options Options) (*Offline, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.run(idempotencySchema + retainedSchema + publicationsSchema); err != nil {
+	if err := c.run(idempotencySchema + retainedSchema + publicationsSchema + retractionsSchema); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), c.close())
 	}
 	o := &Offline{path: path, options: options.filled(), inserts: map[layoutOf]*insert{}, closed: map[int64]bool{}, uniqueLoad: make(chan struct{}, 1), altering: make(chan struct{}, 1),

@@ -217,10 +217,13 @@ func (r *removing) entity(c *conn) error {
 	}
 	err = c.exec("INSERT INTO __removed (group_id, number, entity, ids) VALUES (?, ?, ?, ?)",
 		r.group.ID, number, appendSortKey(nil, r.what.Key.Values, 0), ids)
-	if err != nil {
+	if err == nil {
+		err = noteTimes(c, r.group, number, r.least, r.latest)
+	}
+	if err != nil || r.what.UpTo {
 		return err
 	}
-	return noteTimes(c, r.group, number, r.least, r.latest)
+	return noteRetraction(c, store.Retraction{Group: r.group.ID, Number: number, At: r.what.At, Runs: r.removed.Runs})
 }
 
 // compared is how event times of rows that are selected relate to the selection's.

@@ -125,6 +125,7 @@ func RunOffline(t *testing.T, engine OfflineEngine) {
 		{"Observations of many rows come in batches", (*offline).observationsMany},
 		{"Remove takes back what a run brought", (*offline).removeRun},
 		{"Remove takes back an observation, whole or some of its features", (*offline).removeOne},
+		{"retractions are noted until they are told", (*offline).retractions},
 		{"Remove tells entities apart whatever their keys are", (*offline).removeKeys},
 		{"Remove finds nothing, and gives no number", (*offline).removeNothing},
 		{"Remove keeps an open load of the run from committing", (*offline).removeOpen},
