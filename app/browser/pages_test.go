@@ -110,18 +110,31 @@ func (b *tab) visit(path string) {
 	b.do(chromedp.Navigate(b.base + path))
 }
 
-// text waits until an element shows something that has a text in it, and answers what it shows.
+// text waits until an element of a page that is loaded, with its scripts, shows something that has a text in it, and answers what it shows.
 func (b *tab) text(selector, wanted string) string {
 	b.Helper()
 	shown := ""
 	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
-		found, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](fmt.Sprintf(`(document.querySelector(%q) || {innerText: ""}).innerText`, selector)))
+		found, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](fmt.Sprintf(`document.readyState === "complete" ? (document.querySelector(%q) || {innerText: ""}).innerText : ""`, selector)))
 		if shown = found; err == nil && strings.Contains(shown, wanted) {
 			return shown
 		}
 	}
 	require.Contains(b, shown, wanted, selector)
 	return shown
+}
+
+// click clicks on what a selector finds, once nothing is under way that would replace or move it.
+func (b *tab) click(selector string) {
+	b.Helper()
+	b.rest()
+	b.do(chromedp.Click(selector))
+}
+
+// rest waits until the page is loaded, and has asked for nothing more and shown all that it asked for.
+func (b *tab) rest() {
+	b.Helper()
+	b.holds(`document.readyState === "complete" && document.querySelector(".htmx-request, .htmx-swapping, .htmx-settling, .htmx-added") === null`)
 }
 
 // pressLong clicks as a hand does, which takes longer to let go than a page takes to change.
@@ -199,7 +212,7 @@ func TestFirstFeature(t *testing.T) {
 	require.Equal(t, "search", focused, "the key / goes to the search")
 	b.do(chromedp.SendKeys("#search", "purchases in"), chromedp.Submit("#search"))
 	b.text("main tbody", "purchase_count_30d")
-	b.do(chromedp.Click("main tbody a"))
+	b.click("main tbody a")
 	b.text("h1", "purchase_count_30d")
 	b.text("figure.call", "curl 'http://")
 }
@@ -209,16 +222,17 @@ func TestLookUpAndRevert(t *testing.T) {
 	b := open(t)
 	loaded := b.fill()
 	b.visit("/admin/look-up")
-	b.do(chromedp.SendKeys("main input[name=id]", "a"), chromedp.Click("main form button"))
+	b.do(chromedp.SendKeys("main input[name=id]", "a"))
+	b.click("main form button")
 	b.text("main", "Paris")
 	b.text("main", "2026-01-01 00:00:00 UTC")
 	b.visit("/admin/look-up?entity_type=customer&id=a&at=2026-01-02T00:00:00Z")
 	b.text("main", "Berlin")
 	b.visit("/admin/runs?kind=load")
-	b.do(chromedp.Click(fmt.Sprintf(`main a[href="/admin/runs/%v"]`, loaded["run_id"])))
+	b.click(fmt.Sprintf(`main a[href="/admin/runs/%v"]`, loaded["run_id"]))
 	b.text("h1", "load of orders")
 	require.NoError(t, acceptDialogs(b))
-	b.do(chromedp.Click(`form[action$="revert-run"] button`))
+	b.click(`form[action$="revert-run"] button`)
 	b.text("#result", "taken back")
 	require.Eventually(t, func() bool { return b.call(200, "GET", "/get/customer/a/amount", "", "")["status"] == "NOT_FOUND" }, patience, 50*time.Millisecond)
 }
@@ -228,28 +242,24 @@ func TestActions(t *testing.T) {
 	b := open(t)
 	b.fill()
 	b.visit("/admin/groups/orders")
-	b.do(chromedp.Click(`form[action$="/materialize"] button`))
-	b.text("#result", "has been asked for")
-	b.do(chromedp.Click("#result a"))
+	b.press(`form[action$="/materialize"] button`, "has been asked for")
+	b.click("#result a")
 	b.text("h1", "materialization of orders")
 	b.text("dl.facts", "succeeded")
 
 	b.visit("/admin/alerts")
 	b.text("main", "few_rows")
 	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("article details").forEach(function (d) { d.open = true })`),
-		chromedp.SendKeys(`article form[action$="/silence"] input[name=by]`, "ann"), chromedp.SendKeys(`article form[action$="/silence"] input[name=note]`, "known"),
-		chromedp.Click(`article form[action$="/silence"] button`))
-	b.text("#result", "Silenced until")
+		chromedp.SendKeys(`article form[action$="/silence"] input[name=by]`, "ann"), chromedp.SendKeys(`article form[action$="/silence"] input[name=note]`, "known"))
+	b.press(`article form[action$="/silence"] button`, "Silenced until")
 	b.visit("/admin/alerts")
 	b.text("main", "silenced")
 
 	b.visit("/admin/quarantine?group=orders")
 	b.text("article", "Atlantis")
-	b.do(chromedp.Click(`article form[action$="/replay"] button`))
-	b.text("#result", "0 rows stored, 1 still waiting.")
+	b.press(`article form[action$="/replay"] button`, "0 rows stored, 1 still waiting.")
 	b.call(200, "POST", "/apply", strings.Replace(definitions, "[Berlin, Paris]", "[Berlin, Paris, Atlantis]", 1), "application/yaml")
-	b.do(chromedp.Click(`article form[action$="/replay"] button`))
-	b.text("#result", "1 row stored, 0 still waiting.")
+	b.press(`article form[action$="/replay"] button`, "1 row stored, 0 still waiting.")
 }
 
 // acceptDialogs answers yes to what htmx asks.
