@@ -40,7 +40,7 @@ groups:
   - {name: orders, entity_type: customer, kind: events, features: [{name: amount, value_type: FLOAT}]}
   - {name: spending, entity_type: customer, owner: shop, features: [{name: orders_1d, value_type: INTEGER}]}
 pipelines:
-  - {name: spending_daily, source: {group: orders}, target: spending, tick: daily, schedule: {cron: "0 2 * * *"},
+  - {name: spending_daily, source: {group: orders}, target: spending, tick: daily, schedule: {cron: "0 2 1 1 *"},
      aggregate: [{feature: orders_1d, function: count, window: 1d, empty: nothing}]}
 `, "Content-Type: application/yaml")
 	load := func(day, from, to int) {

@@ -143,18 +143,23 @@ func (p *program) get(t *testing.T, account, feature string) (o one) {
 	return o
 }
 
-// requireOnline wants that the online copy itself answers with that number. A server that is slow for a moment, so that the
+// getOnline reads one value of an account, as the online copy itself answers. A server that is slow for a moment, so that the
 // program reads offline, gets another moment.
-func (p *program) requireOnline(t *testing.T, account string, n int64) {
+func (p *program) getOnline(t *testing.T, account, feature string) (got one) {
 	t.Helper()
-	var got one
-	await(t, 5*time.Second, account+" is answered online", func() error {
-		if got = p.get(t, account, "n"); got.Offline {
+	await(t, time.Minute, account+" is answered online", func() error {
+		if got = p.get(t, account, feature); got.Offline {
 			return errors.New("served from the offline store")
 		}
 		return nil
 	})
-	require.Equal(t, one{Value: &n, Status: "PRESENT"}, got, account)
+	return got
+}
+
+// requireOnline wants that the online copy itself answers with that number.
+func (p *program) requireOnline(t *testing.T, account string, n int64) {
+	t.Helper()
+	require.Equal(t, one{Value: &n, Status: "PRESENT"}, p.getOnline(t, account, "n"), account)
 }
 
 // materialize copies the group numbers and waits until that has succeeded.

@@ -100,9 +100,12 @@ func TestErasedBytesAreGoneFromTheServers(t *testing.T) {
 	_, err := db.Exec(ctx, "CREATE EXTENSION pgstattuple")
 	require.NoError(t, err)
 	numbers := findTable(t, db, "numbers").name
-	_, err = db.Exec(ctx, "DELETE FROM "+numbers+" WHERE account_id = 'other-0'")
+	tx, err := db.Begin(ctx) // while it is open nobody tidies the page up
+	require.NoError(t, err)
+	_, err = tx.Exec(ctx, "DELETE FROM "+numbers+" WHERE account_id = 'other-0'")
 	require.NoError(t, err)
 	require.Positive(t, deadTuples(t, db, numbers), "the control finds a deleted tuple")
+	require.NoError(t, tx.Commit(ctx))
 
 	eraseTraces(t, p)
 	command(t, redis, "BGREWRITEAOF")

@@ -89,7 +89,7 @@ func TestKilledPostgresKeepsWhatWasAcknowledged(t *testing.T) {
 		tr.down.Store(true)
 		known := tr.known()
 		for range 20 {
-			await(t, 5*time.Second, "online reads go on without PostgreSQL", func() error { return tr.behind(known) })
+			await(t, 30*time.Second, "online reads go on without PostgreSQL", func() error { return tr.behind(known) })
 			time.Sleep(20 * time.Millisecond)
 		}
 		tr.down.Store(false)

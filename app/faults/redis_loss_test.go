@@ -125,7 +125,7 @@ func TestRedisRestartedWithoutItsLastSecond(t *testing.T) {
 		require.NoError(t, redis.Restore(kept))
 		require.NoError(t, redis.Start())
 
-		await(t, 20*time.Second, "the online copy is as it was", func() error {
+		await(t, time.Minute, "the online copy is as it was", func() error {
 			for _, name := range names {
 				got := p.get(t, name, "n")
 				require.Equal(t, "PRESENT", got.Status)
@@ -165,7 +165,7 @@ func TestARememberedWatermarkMissesWhatRedisLost(t *testing.T) {
 	require.NoError(t, redis.Start())
 
 	var came store.State
-	await(t, 10*time.Second, "Redis answers again", func() error {
+	await(t, time.Minute, "Redis answers again", func() error {
 		came, err = engine.State(ctx, group)
 		return err
 	})
@@ -206,7 +206,7 @@ func TestRedisRestartedInTheMiddleOfARun(t *testing.T) {
 		for i := range ids {
 			ids[i] = fmt.Sprint("loaded-", i)
 		}
-		await(t, 30*time.Second, "the whole load is online", func() error {
+		await(t, time.Minute, "the whole load is online", func() error {
 			v, err := p.read(ids, "load", "place") // so many are refused while the online store cannot answer
 			if err != nil {
 				return err

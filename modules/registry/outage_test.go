@@ -36,7 +36,7 @@ func TestWithoutItsDatabase(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := r.Define(ctx, "feature", "", []byte(`{"name": "x", "entity_type": "customer", "value_type": "FLOAT"}`), registry.Options{})
 		return err == nil
-	}, 5*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	require.EqualValues(t, 2, r.Catalog().Revision())
 }
 

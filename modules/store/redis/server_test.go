@@ -57,7 +57,7 @@ func TestAServerThatHangsIsGivenUp(t *testing.T) {
 		callers.Wait()
 		require.Less(t, time.Since(start), 10*time.Second)
 		require.NoError(t, server.Thaw())
-		require.Eventually(t, func() bool { return read() == nil && write() == nil }, 5*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return read() == nil && write() == nil }, time.Minute, 10*time.Millisecond)
 	}
 }
 
@@ -66,14 +66,18 @@ func TestAServerThatIsNotThereIsConnectedToLater(t *testing.T) {
 	server := servers.StartRedis(t, servers.RedisOptions{})
 	require.NoError(t, server.Stop())
 	o := openServer(t, server)
-	start := time.Now()
-	_, _, err := o.Read(ctx, question())
-	require.Error(t, err)
-	require.Error(t, o.Ping(ctx))
-	require.Error(t, o.Claim(ctx, "one"))
-	require.Less(t, time.Since(start), time.Second)
+	fastest := time.Hour
+	for tries := 0; tries < 20 && fastest >= time.Second; tries++ { // on a machine that is held up one may take longer
+		start := time.Now()
+		_, _, err := o.Read(ctx, question())
+		require.Error(t, err)
+		require.Error(t, o.Ping(ctx))
+		require.Error(t, o.Claim(ctx, "one"))
+		fastest = min(fastest, time.Since(start))
+	}
+	require.Less(t, fastest, time.Second)
 	require.NoError(t, server.Start())
-	_, _, err = o.Read(ctx, question())
+	_, _, err := o.Read(ctx, question())
 	require.NoError(t, err)
 	require.NoError(t, o.Claim(ctx, "one"))
 }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -34,6 +36,19 @@ func TestLoadShowsWholeOrNotAtAll(t *testing.T) {
 	o, group := withPurchases(t, Options{})
 	before := see(t, o, group, seen("x", 1, 1)).IngestIDs[0]
 	l := beginLoad(t, o, group, n)
+	var looks atomic.Int64
+	looks.Store(-1) // nobody looks
+	require.NoError(t, o.writer.do(ctx, bare, func(*conn) error {
+		after := o.writer.hooks.after
+		o.writer.hooks.after = func(err error) { // the next step waits until somebody has looked
+			after(err)
+			for before := looks.Load(); before >= 0 && looks.Load() == before; {
+				time.Sleep(100 * time.Microsecond)
+			}
+		}
+		return nil
+	}))
+	looks.Store(0)
 	committed := make(chan error, 1)
 	go func() { committed <- l.Commit(ctx) }()
 	half, done := 0, false
@@ -53,7 +68,9 @@ func TestLoadShowsWholeOrNotAtAll(t *testing.T) {
 		if shown == 1 && there > 1 {
 			require.Equal(t, store.Position(fmt.Sprint(before+1)), position, "what is not in the snapshot is at or above its position")
 		}
+		looks.Add(1)
 	}
+	looks.Store(-1)
 	require.Positive(t, half, "the control: a part of the rows was in the table")
 	shown, position := count(t, o, group)
 	require.Equal(t, n+1, shown)

@@ -86,7 +86,7 @@ func TestExpiredRowsAreReclaimed(t *testing.T) {
 	}
 	_, err := o.Merge(ctx, group, 0, true, rows)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return entities(t, o) == n*3/4 }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return entities(t, o) == n*3/4 }, time.Minute, 5*time.Millisecond)
 	time.Sleep(50 * time.Millisecond)
 	require.EqualValues(t, n*3/4, entities(t, o), "nothing else goes")
 	read, _, err := o.Read(ctx, []store.Question{{Group: group, Keys: []store.Key{rows[0].Key, rows[1].Key, rows[2].Key, rows[3].Key}}})

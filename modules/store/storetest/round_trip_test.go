@@ -2,10 +2,12 @@ package storetest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/url"
+	"os"
 	"testing"
 	"time"
 
@@ -36,9 +38,12 @@ func TestReadIsOneRoundTrip(t *testing.T) {
 		questions = append(questions, question)
 	}
 	fastest := time.Hour
-	for range 5 {
+	for tries := 0; tries < 5 || fastest >= 2*trip && tries < 100; tries++ { // a machine that is held up needs longer for the work itself
 		began := time.Now()
 		_, _, err := online.Read(context.Background(), questions)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			continue
+		}
 		require.NoError(t, err)
 		fastest = min(fastest, time.Since(began))
 	}

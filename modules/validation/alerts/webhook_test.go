@@ -221,7 +221,7 @@ func TestTries(t *testing.T) {
 			p := newPost(t, func(r Config) Receiver { return sink.receiver(t, r, "ops") })
 			patience := p.config.Timeout
 			if c.name == "silent" {
-				p.config.Timeout = 500 * time.Millisecond
+				p.config.Timeout = 5 * time.Second // the request arrives before
 			}
 			sink.answer = func(w http.ResponseWriter, r *http.Request) {
 				mu.Lock()

@@ -26,6 +26,7 @@ import (
 	"featurestore/modules/store"
 	"featurestore/modules/store/sqlite"
 	"featurestore/modules/store/storetest"
+	"featurestore/modules/store/storetest/servers"
 	"featurestore/modules/store/table"
 )
 
@@ -199,7 +200,9 @@ func parentOf(pid int) (parent int) {
 
 // A cluster of its own: a master and two workers on this machine.
 func TestCluster(t *testing.T) {
-	port := strconv.Itoa(freePort(t))
+	free, err := servers.FreePort()
+	require.NoError(t, err)
+	port := strconv.Itoa(free)
 	folder, master := t.TempDir(), "spark://127.0.0.1:"+port
 	engine, job := started(t, "csv", "", func(c *batch.Config) {
 		c.SparkMaster = master
@@ -234,11 +237,4 @@ func TestCluster(t *testing.T) {
 	ran, err := filepath.Glob(filepath.Join(folder, "*", "app-*", "*"))
 	require.NoError(t, err)
 	require.Len(t, ran, 2, "an executor of each worker")
-}
-
-func freePort(t *testing.T) int {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close() //nolint:errcheck // nothing came to it
-	return listener.Addr().(*net.TCPAddr).Port
 }

@@ -124,14 +124,30 @@ func (p *Process) Tail() string {
 }
 
 // FreePort is a port of 127.0.0.1 that nobody listens on now. It lies below the range that outgoing connections take theirs
-// from: from that range, a client that keeps asking a server that is down would one day be connected to itself.
+// from: from that range, a client that keeps asking a server that is down would one day be connected to itself. No other process
+// is given it as long as this one lives, also while nobody listens on it.
 func FreePort() (int, error) {
 	for range 100 {
 		port := 15000 + rand.IntN(17000)
+		if err := reserve(port); err != nil {
+			continue
+		}
 		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
 			return port, listener.Close()
 		}
 	}
 	return 0, errors.New("no free port between 15000 and 32000 on 127.0.0.1")
+}
+
+// reserve has this process hold a name that stands for a port, until it ends: a socket's, in the namespace that the kernel keeps.
+func reserve(port int) error {
+	socket, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Bind(socket, &syscall.SockaddrUnix{Name: fmt.Sprintf("@featurestore-test-port-%d", port)}); err != nil {
+		return errors.Join(err, syscall.Close(socket))
+	}
+	return nil
 }
