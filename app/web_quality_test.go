@@ -143,6 +143,7 @@ func TestWebRules(t *testing.T) {
 	q.call(200, "POST", "/apply", "rules:\n"+many.String(), "Content-Type: application/yaml")
 	first := q.main("/admin/quality?group=orders&days=7")
 	require.Equal(t, 50, first.Find("table.heat tbody tr").Length())
+	require.Contains(t, q.words(first), "rules of this page broken")
 	next := first.Find("#over-time > p > a").AttrOr("href", "")
 	require.Contains(t, next, "days=7")
 	require.Equal(t, 12, q.main(next).Find("table.heat tbody tr").Length())

@@ -71,13 +71,10 @@ func (p alertsPage) Filtered() bool {
 	return len(fieldsOf(p.Asked, append([]string{"state"}, alertFilters...)...)) > 0
 }
 
-// openAlerts are those that are not resolved; none where this process does not know them.
+// openAlerts are all that are not resolved; none where this process does not know them.
 func (w *Web) openAlerts(r *http.Request) ([]alertHead, error) {
-	var found struct {
-		Alerts []alertHead `json:"alerts"`
-	}
-	err := w.api.get(r.Context(), "/alerts", url.Values{"open": {"true"}, "limit": {"100"}}, &found)
-	return found.Alerts, ignoreMissing(err)
+	found, err := listOf[alertHead](r.Context(), w.api, "/alerts", "alerts", url.Values{"open": {"true"}})
+	return found, ignoreMissing(err)
 }
 
 // alertFilters are the members of the address that narrow the list besides state; each is one of GET /alerts.

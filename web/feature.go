@@ -114,13 +114,14 @@ type ruleHead struct {
 	Severity string   `json:"severity"`
 	Action   string   `json:"action"`
 	Enabled  bool     `json:"enabled"`
-	Last     *point   // its newest result; nil: there is none
+	Last     *point   // the worst of its newest results, as it has one for each feature; nil: there is none
 }
 
 type point struct {
-	Time   time.Time `json:"time"`
-	Status string    `json:"status"`
-	Report int64     `json:"report_id"`
+	Time    time.Time `json:"time"`
+	Feature string    `json:"feature"`
+	Status  string    `json:"status"`
+	Report  int64     `json:"report_id"`
 }
 
 // Class is the style of its status.
@@ -264,14 +265,8 @@ func (w *Web) rulesOf(ctx context.Context, group, feature string) ([]ruleHead, e
 		if rule.Group != group || feature != "" && !slices.Contains(rule.Features, feature) {
 			continue
 		}
-		var history struct {
-			Points []point `json:"points"`
-		}
-		if err := w.api.get(ctx, path("rules", rule.Name, "history"), url.Values{"limit": {"1"}}, &history); err != nil {
+		if err := w.lastInto(ctx, &rule, feature); err != nil {
 			return nil, err
-		}
-		if len(history.Points) > 0 {
-			rule.Last = &history.Points[0]
 		}
 		rules = append(rules, rule)
 	}

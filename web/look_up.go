@@ -135,6 +135,9 @@ func (w *Web) lookUpInto(ctx context.Context, l *lookUp) error {
 		}
 		why := l.query()
 		why.Set("feature", name)
+		if !l.At.IsZero() {
+			why.Set("at", l.Get("at"))
+		}
 		v.Why = "/admin/look-up/why?" + why.Encode()
 		l.Values = append(l.Values, v)
 	}

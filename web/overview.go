@@ -129,6 +129,12 @@ func (h health) trouble() int {
 	return worst
 }
 
+// shownAlerts is how many alerts the overview lists.
+const shownAlerts = 25
+
+// Listed are the newest of the alerts.
+func (o overview) Listed() []alertHead { return o.Alerts[:min(len(o.Alerts), shownAlerts)] }
+
 // Empty tells whether nothing is registered yet.
 func (o overview) Empty() bool { return o.Features == 0 }
 

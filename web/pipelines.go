@@ -172,22 +172,24 @@ func (w *Web) pipelines(r *http.Request) (any, error) {
 	if p.Schedules, err = listOf[scheduleHead](ctx, w.api, "/schedules", "schedules", nil); ignoreMissing(err) != nil {
 		return nil, err
 	}
-	var recent struct {
-		Runs []runHead `json:"runs"`
-	}
-	if err := w.api.get(ctx, "/runs", url.Values{"kind": {"pipeline"}, "limit": {"1000"}}, &recent); err != nil {
-		return nil, err
-	}
-	last := map[string]*runHead{}
-	for i := range recent.Runs {
-		if run := &recent.Runs[i]; last[run.Subject] == nil {
-			last[run.Subject] = run
+	for i := range p.Pipelines {
+		if p.Pipelines[i].LastRun, err = w.lastRunOf(ctx, p.Pipelines[i].Name); err != nil {
+			return nil, err
 		}
 	}
-	for i := range p.Pipelines {
-		p.Pipelines[i].LastRun = last[p.Pipelines[i].Name]
-	}
 	return p, nil
+}
+
+// lastRunOf is the newest run of a pipeline; nil: there was none.
+func (w *Web) lastRunOf(ctx context.Context, name string) (*runHead, error) {
+	var found struct {
+		Runs []runHead `json:"runs"`
+	}
+	err := w.api.get(ctx, "/runs", url.Values{"kind": {"pipeline"}, "subject": {name}, "limit": {"1"}}, &found)
+	if err != nil || len(found.Runs) == 0 {
+		return nil, err
+	}
+	return &found.Runs[0], nil
 }
 
 // pipelineTick is what became of a tick of a pipeline.

@@ -26,14 +26,24 @@ type quality struct {
 // ruleOverTime is a rule's row of the table.
 type ruleOverTime struct {
 	ruleHead
-	Newest string // the status of the last day on which it was evaluated; "": none of those that are shown
-	Cells  []cell
+	Cells []cell
 }
+
+// Newest is what its newest evaluation came to; "": there was none.
+func (r ruleOverTime) Newest() string {
+	if r.Last == nil {
+		return ""
+	}
+	return r.Last.Status
+}
+
+// Paged tells whether there are rules on other pages too.
+func (q quality) Paged() bool { return q.Next != "" || q.Get("page_token") != "" }
 
 // Broken is how many rules of the page were broken when they were last evaluated.
 func (q quality) Broken() (n int) {
 	for _, rule := range q.Rules {
-		if rule.Newest == "fail" || rule.Newest == "error" {
+		if newest := rule.Newest(); newest == "fail" || newest == "error" {
 			n++
 		}
 	}
@@ -59,8 +69,11 @@ func (w *Web) quality(r *http.Request) (any, error) {
 	}
 	q.Next = nextPage("/admin/quality", q.Asked, append([]string{"days"}, ruleFilters...), rules.Next)
 	names := make([]string, len(rules.Rules))
-	for i, rule := range rules.Rules {
-		names[i] = rule.Name
+	for i := range rules.Rules {
+		names[i] = rules.Rules[i].Name
+		if err := w.lastInto(ctx, &rules.Rules[i], ""); err != nil {
+			return nil, err
+		}
 	}
 	days, err := w.daysOf(r, names, q.Get("days"))
 	if err != nil {
@@ -147,7 +160,6 @@ func (d *ruleDays) row(rule ruleHead, days []time.Time) ruleOverTime {
 		}
 		for _, day := range of.Days {
 			at[day.Day] = cell{day.Status, fmt.Sprintf("%s, %s: %s, the worst of %s", rule.Name, day.Day, day.Status, plural(day.Results, "result")), fmt.Sprintf("/admin/reports/%d", day.Report)}
-			row.Newest = day.Status
 		}
 	}
 	for _, day := range days {

@@ -13,6 +13,7 @@ type why struct {
 	entity   `json:"-"`
 	Name     string `json:"-"` // of the feature, as it is asked for
 	Call     string `json:"-"` // that answers the same
+	Then     string `json:"-"` // the time as of which the look-up was that leads here; "": now
 	Asked    string `json:"asked"`
 	Verdict  string `json:"verdict"`
 	Resolved struct {
@@ -65,7 +66,7 @@ func (w *Web) why(r *http.Request) (any, error) {
 		return nil, err
 	}
 	name := r.URL.Query().Get("feature")
-	found := why{entity: e, Name: name, Call: e.at("explain", name)}
+	found := why{entity: e, Name: name, Call: e.at("explain", name), Then: r.URL.Query().Get("at")}
 	err = w.api.get(r.Context(), found.Call, url.Values{}, &found)
 	return found, err
 }

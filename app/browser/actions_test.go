@@ -53,8 +53,8 @@ func TestBackAndForward(t *testing.T) {
 	is("search=amount", "amount", "")
 }
 
-// count has the page count what is asked for besides looking.
-const count = `asked = 0; document.addEventListener("htmx:beforeRequest", event => { if (event.detail.requestConfig.verb !== "get") asked++ })`
+// counting has the page count what is asked for besides looking.
+const counting = `asked = 0; document.addEventListener("htmx:beforeRequest", event => { if (event.detail.requestConfig.verb !== "get") asked++ })`
 
 // A button that is pressed twice, and a key that is held, ask for one run.
 func TestPressedTwice(t *testing.T) {
@@ -66,7 +66,7 @@ func TestPressedTwice(t *testing.T) {
 	}
 	before := runs()
 	b.visit("/admin/groups/orders")
-	b.do(chromedp.Evaluate[chromedp.Void](count), chromedp.ScrollIntoView(button))
+	b.do(script(counting), chromedp.ScrollIntoView(button))
 	type point struct{ X, Y float64 }
 	at, err := chromedp.Run(b.ctx, chromedp.Evaluate[point](fmt.Sprintf(`(box => ({x: box.x + box.width / 2, y: box.y + box.height / 2}))(document.querySelector(%q).getBoundingClientRect())`, button)))
 	require.NoError(t, err)
@@ -79,7 +79,7 @@ func TestPressedTwice(t *testing.T) {
 	require.Equal(t, before+1, runs())
 
 	b.visit("/admin/groups/orders")
-	b.do(chromedp.Evaluate[chromedp.Void](count), chromedp.Focus(button))
+	b.do(script(counting), chromedp.Focus(button))
 	for press := range 5 {
 		held := press > 0
 		b.do(key(input.DispatchKeyEventParams{Type: "keyDown", Key: "Enter", Code: "Enter", Text: "\r", WindowsVirtualKeyCode: 13, AutoRepeat: &held}))

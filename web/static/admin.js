@@ -1,5 +1,5 @@
-// The little that the page needs besides htmx: the key / goes to the search, what was opened in a page can be closed, pre blocks get a button that copies
-// them, and nothing is replaced under a pressed button.
+// The little that the page needs besides htmx: the key / goes to the search, what was opened in a page can be closed, and pre blocks get a button
+// that copies them.
 (function () {
   "use strict";
   document.addEventListener("keydown", function (event) {
@@ -41,16 +41,6 @@
     if (!result || !result.firstElementChild || document.activeElement !== document.body) return;
     result.tabIndex = -1;
     result.focus({preventScroll: true});
-  });
-  // What looks again by itself waits while something in it is pressed: a link that is replaced between press and release is never followed.
-  var pressed = null;
-  document.addEventListener("pointerdown", function (event) { pressed = event.target; });
-  ["pointerup", "pointercancel"].forEach(function (end) {
-    document.addEventListener(end, function () { setTimeout(function () { pressed = null; }); });
-  });
-  document.addEventListener("htmx:beforeSwap", function (event) {
-    var asker = event.detail.requestConfig.elt;
-    if (pressed && event.detail.target.contains(pressed) && (asker.getAttribute("hx-trigger") || "").startsWith("every ")) event.detail.shouldSwap = false;
   });
   // Times to come are also shown on the clock of who looks at them.
   function addLocal(root) {
