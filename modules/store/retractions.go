@@ -25,8 +25,8 @@ type Retractions interface {
 	Told(ctx context.Context, told Retraction) error
 }
 
-// tellRetracted tells all who trace of what was retracted, here or by a process that did not come so far, and gives the notes up. Who calls it after
-// a retraction of its own was told of, by itself or by another process, when it has answered nil.
+// tellRetracted tells all who trace of what was retracted, here or by a process that did not come so far, and gives the notes up. When it answers
+// nil, everything is told that was committed before the call.
 func (s *Store) tellRetracted(ctx context.Context) error {
 	if len(s.traces) == 0 {
 		return nil
@@ -37,13 +37,12 @@ func (s *Store) tellRetracted(ctx context.Context) error {
 	if err != nil {
 		return unavailable("read what was retracted", err)
 	}
-	var errs []error
 	for _, retraction := range untold {
 		if err := s.tellOf(ctx, retraction); err != nil {
-			errs = append(errs, err)
+			return err // whoever keeps it cannot be reached now: the others wait too
 		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // tellOf tells of one. Of a group that is deleted nothing is kept.

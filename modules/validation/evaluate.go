@@ -166,7 +166,7 @@ func (v *Validation) outside(ctx context.Context, group *registry.Group, window 
 		},
 		Entities: func() (int64, error) { return v.values.CountEntities(ctx, group.EntityType.Name) },
 		History: func(rule rules.Definition, feature string, most int) ([]float64, error) {
-			return v.repository.measured(ctx, group.Name, rule.Name, feature, most)
+			return v.repository.measured(ctx, group.Name, subject{rule.Name, feature}, window.Run, most)
 		},
 		Distribution: v.profiles.Distributions(ctx, group, window),
 	}

@@ -26,9 +26,9 @@ import (
 // TakenOut is told that rows of a group were taken out of the store: those of a load that was reverted or, with run 0, of erased entities. It is
 // called after they are gone, and can be repeated.
 func (p *Profiles) TakenOut(ctx context.Context, group *registry.Group, run int64) error {
-	erased := func(tx *gorm.DB) error { return nil }
+	more := func(tx *gorm.DB) error { return unmeasure(tx, group.Name, run) }
 	if run == 0 {
-		erased = func(tx *gorm.DB) error {
+		more = func(tx *gorm.DB) error {
 			return tx.Exec("UPDATE validation_baseline_features SET encoded = NULL WHERE frozen_id IN (SELECT id FROM validation_baselines WHERE group_id = ?)", group.ID).Error
 		}
 	}
@@ -40,7 +40,7 @@ func (p *Profiles) TakenOut(ctx context.Context, group *registry.Group, run int6
 			return isOutdated
 		}
 		return stays
-	}, erased)
+	}, more)
 	if err == nil && run == 0 {
 		err = p.scrub(ctx)
 	}

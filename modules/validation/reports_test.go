@@ -289,7 +289,7 @@ func TestErrorsAreResults(t *testing.T) {
 		report = j.run(t, evaluationRequest{Way: ByCall, Window: &WindowRequest{To: "1980-01-01T00:00:00Z"}})
 		require.Equal(t, map[string]rules.Status{"range": rules.Fail, "rows": rules.Fail, "mean": rules.Fail}, statuses(report))
 		require.Len(t, j.openAlerts(t), 1)
-		measured, err := j.repository.measured(t.Context(), "orders", "mean", "amount", 10)
+		measured, err := j.repository.measured(t.Context(), "orders", subject{"mean", "amount"}, 0, 10)
 		require.NoError(t, err)
 		require.Equal(t, []float64{4, 4}, measured)
 	})

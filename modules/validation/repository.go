@@ -158,13 +158,6 @@ func (r repository) history(ctx context.Context, rule, feature string, before in
 	return r.results(query)
 }
 
-// measured reads what a rule usually measured, the newest first.
-func (r repository) measured(ctx context.Context, group, rule, feature string, most int) (measured []float64, err error) {
-	err = r.db.WithContext(ctx).Raw("SELECT measured FROM validation_results WHERE rule = ? AND group_name = ? AND feature = ? AND usual = ? AND measured IS NOT NULL ORDER BY id DESC LIMIT ?",
-		rule, group, feature, true, most).Scan(&measured).Error
-	return measured, unavailable(err)
-}
-
 // newest reads the newest usual result of every rule and feature that has not ended, so many at most.
 func (r repository) newest(ctx context.Context, most int) ([]Result, error) {
 	return r.results(r.db.WithContext(ctx).Where("id IN (SELECT result_id FROM validation_newest WHERE ended = ?)", false).Order("id DESC").Limit(most))

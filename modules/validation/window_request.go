@@ -70,6 +70,4 @@ func (w *WindowRequest) read(now time.Time) (*Window, string, error) {
 	return window, "what is stored" + lookedAt, nil
 }
 
-func broughtBy(load int64) string { return fmt.Sprintf("what run %d brought", load) }
-
 func theLast(duration string) string { return "the last " + duration }

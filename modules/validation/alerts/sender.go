@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -129,6 +130,8 @@ func conceal(err error, hide func(string) string) error {
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
 		shown = errors.New("it did not answer in time: " + sentence)
+	} else if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		shown = errors.New("it closed the connection before it had answered: " + sentence)
 	}
 	switch {
 	case errors.As(err, &final):
