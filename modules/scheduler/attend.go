@@ -68,6 +68,9 @@ func (s *Scheduler) bring(ctx context.Context, schedule *Schedule, o *Occurrence
 		if err := s.ready(ctx, schedule, o, before, behind, now); err != nil || o.State != Due {
 			return err
 		}
+		if err := s.overtake(ctx, schedule, o, before, now); err != nil {
+			return err
+		}
 	}
 	if o.State == Due {
 		if err := s.order(ctx, schedule, o, now); err != nil || o.State != Ordered {
@@ -90,6 +93,7 @@ func (s *Scheduler) ready(ctx context.Context, schedule *Schedule, o *Occurrence
 		return s.skip(ctx, schedule, o, now, reason, reason)
 	}
 	superseded := slices.ContainsFunc(behind, func(other *Occurrence) bool { return !other.ByHand && !other.ended() })
+	overtaken := slices.ContainsFunc(behind, func(other *Occurrence) bool { return !other.ByHand && other.State != Waiting })
 	switch {
 	case schedule.Paused:
 		return skip("the schedule was paused", false)
@@ -97,6 +101,8 @@ func (s *Scheduler) ready(ctx context.Context, schedule *Schedule, o *Occurrence
 		return skip(cmp.Or(obstacle, "nothing was there to begin it")+" when its deadline passed", true)
 	case superseded && schedule.CatchUp != timetable.All:
 		return skip(cmp.Or(obstacle, "it could not begin")+" when the next tick came", upstream)
+	case overtaken && obstacle != "":
+		return skip(obstacle+" when a later tick began", false)
 	case obstacle != "" && !upstream && schedule.CatchUp == timetable.None:
 		return skip(obstacle, false)
 	case obstacle == o.Reason && obstacle != "":

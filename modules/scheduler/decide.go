@@ -11,7 +11,7 @@ import (
 	"featurestore/modules/batch/timetable"
 )
 
-// most is how many occurrences of a schedule can be open: further ones wait to be made.
+// most is how many occurrences of a schedule can be open: further ones wait to be made, unless it is crowded.
 const most = 100
 
 // decide makes the occurrences of a schedule that have become due since it was decided last, by whichever process.
@@ -26,6 +26,7 @@ func (s *Scheduler) decide(ctx context.Context, schedule *Schedule, now time.Tim
 	}
 	var next int64
 	var made []occurrenceRow
+	given := int64(0)
 	err := s.repository.change(ctx, fresh, func(tx *gorm.DB, row *scheduleRow) error {
 		row.DecidedTo = max(row.DecidedTo, database.MicrosOf(schedule.CreatedAt)) // it may be one of a name that was deleted
 		if row.Times != schedule.Times() {                                        // ticks of other times are not made up for
@@ -38,7 +39,13 @@ func (s *Scheduler) decide(ctx context.Context, schedule *Schedule, now time.Tim
 			if err != nil {
 				return err
 			}
-			made = schedule.passed(int64(row.DecidedTo), now, s.config.Grace, most-len(open))
+			crowded := crowded(open, now.Add(-s.config.Grace))
+			made = schedule.passed(int64(row.DecidedTo), now, s.config.Grace, most-len(open), crowded)
+			if crowded && len(made) > 0 {
+				if given, err = s.giveUp(tx, schedule, row, open, now); err != nil {
+					return err
+				}
+			}
 			if err := s.leaveOut(tx, schedule, made); err != nil {
 				return err
 			}
@@ -62,6 +69,7 @@ func (s *Scheduler) decide(ctx context.Context, schedule *Schedule, now time.Tim
 	if err != nil {
 		return err
 	}
+	s.counts.skipped(schedule.Name, given)
 	for i := range made {
 		o := made[i].occurrence()
 		o.missedBefore = false
@@ -71,9 +79,9 @@ func (s *Scheduler) decide(ctx context.Context, schedule *Schedule, now time.Tim
 	return nil
 }
 
-// passed are the occurrences of the ticks after one that are due by now, at most so many; what comes of them is as the schedule's catch_up says.
-// A tick that was not looked at within grace, or the deadline, was missed.
-func (s *Schedule) passed(decided int64, now time.Time, grace time.Duration, room int) (made []occurrenceRow) {
+// passed are the occurrences of the ticks after one that are due by now, at most so many; what comes of them is as the schedule's catch_up says, or, where
+// the schedule is crowded, the newest stands for all. A tick that was not looked at within grace, or the deadline, was missed.
+func (s *Schedule) passed(decided int64, now time.Time, grace time.Duration, room int, crowded bool) (made []occurrenceRow) {
 	first, found := s.After(decided)
 	if !found || s.Due(s.Name, first) > now.UnixMicro() {
 		return nil
@@ -87,7 +95,7 @@ func (s *Schedule) passed(decided int64, now time.Time, grace time.Duration, roo
 		}
 		return o
 	}
-	if s.CatchUp == timetable.All {
+	if s.CatchUp == timetable.All && !crowded {
 		for tick, due := first, true; due && len(made) < room; {
 			made = append(made, row(tick))
 			if tick, found = s.After(tick); !found || s.Due(s.Name, tick) > now.UnixMicro() {

@@ -26,12 +26,14 @@ import (
 //	busy | idle             runs do not end any more | end at once again
 //	held | well             runs end held | succeed again
 //	published NAME TIME     a pipeline has succeeded for the ticks up to there
+//	succeeded NAME TIME     a pipeline has succeeded for that tick
 //	followed KIND SUBJECT   a run that something else has asked for
 //	pause | resume | run NAME
 //	told NAME SENTENCE      what was told last of a schedule, or part of it
 //	asked KIND SUBJECT JSON the parameters of the newest run
 //	metric VALUE NAME{LABELS}  what a metric of the module shows; of a histogram the number and the sum of what it counts; none: it is not there
 //	effect NAME             a schedule is in effect, | noeffect NAME: is not
+//	count N NAME STATE      so many of its ticks are in that state
 //	ticks NAME              what became of its ticks: the lines that follow, indented: TIME STATE [OUTCOME] [missed] [hand] [since TIME] ["part of the reason"]
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.test")
@@ -75,6 +77,8 @@ func script(t *testing.T, text string) {
 			w.fails = word == "held"
 		case "published":
 			w.published[name] = timeOf(t, second)
+		case "succeeded":
+			w.succeeded[name] = append(w.succeeded[name], timeOf(t, second))
 		case "followed":
 			_, err := w.work.Submit(t.Context(), name, second, nil)
 			require.NoError(t, err)
@@ -101,6 +105,17 @@ func script(t *testing.T, text string) {
 		case "effect", "noeffect":
 			_, err := w.schedule(rest)
 			require.Equal(t, word == "effect", err == nil, line)
+		case "count":
+			of, state, _ := strings.Cut(second, " ")
+			n := 0
+			found, err := w.repository.of(context.Background(), of, 0, 1000)
+			require.NoError(t, err)
+			for _, o := range found {
+				if string(o.State) == state {
+					n++
+				}
+			}
+			require.Equal(t, name, fmt.Sprint(n), line)
 		case "ticks":
 			var wanted []string
 			for i+1 < len(lines) && strings.HasPrefix(lines[i+1], "  ") {
