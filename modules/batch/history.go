@@ -93,10 +93,7 @@ func (r *Runner) reverted(ctx context.Context, plan *Plan, revert runs.Run, h *h
 		return err
 	}
 	for _, s := range toldBy(run, plan).Published {
-		ticks, err := between(plan, int64(s.From), int64(s.To))
-		if err != nil {
-			return err
-		}
+		ticks, _ := oldest(plan, int64(s.From), int64(s.To)) // of what is defined now; what was reverted may have been of another cycle
 		h.reverted = together(h.reverted, slices.DeleteFunc(ticks, func(tick int64) bool {
 			_, published := h.of(tick)
 			return published

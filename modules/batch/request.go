@@ -115,17 +115,25 @@ func near(plan *Plan, at int64) string {
 	return fmt.Sprintf(": those beside it are %s and %s", Moment(before), Moment(after))
 }
 
-// between are the ticks of a range.
+// between are the ticks of a range that somebody has asked for.
 func between(plan *Plan, from, to int64) ([]int64, error) {
-	var ticks []int64
+	ticks, whole := oldest(plan, from, to)
+	if !whole {
+		return nil, fault.New(fault.Unprocessable, "too-many-ticks", "the range has more than %d ticks: ask for parts of it, one after the other", maxTicks).
+			At("query.to", Moment(to).String(), "is too far from %s", Moment(from))
+	}
+	return ticks, nil
+}
+
+// oldest are the ticks of a range, or, where they are more than one run computes, the first of them; then it is not whole.
+func oldest(plan *Plan, from, to int64) (ticks []int64, whole bool) {
 	for tick := range plan.Ticks.Between(from, to) {
 		if len(ticks) == maxTicks {
-			return nil, fault.New(fault.Unprocessable, "too-many-ticks", "the range has more than %d ticks: ask for parts of it, one after the other", maxTicks).
-				At("query.to", Moment(to).String(), "is too far from %s", Moment(from))
+			return ticks, false
 		}
 		ticks = append(ticks, tick)
 	}
-	return ticks, nil
+	return ticks, true
 }
 
 // due are the ticks up to a time that come after all that was ever published, or the newest alone; those that were published, and reverted since, or held
@@ -135,9 +143,7 @@ func (r *Runner) due(ctx context.Context, plan *Plan, request *Request, until in
 	if newest, found := plan.Ticks.Last(until); found {
 		d.ticks = []int64{newest}
 		if _, last, is := h.ends(); is && !request.Latest {
-			if d.ticks, err = between(plan, last+1, newest); err != nil {
-				return nil, err
-			}
+			d.ticks, _ = oldest(plan, last+1, newest)
 		}
 	}
 	again := slices.Clone(h.reverted)
@@ -148,6 +154,7 @@ func (r *Runner) due(ctx context.Context, plan *Plan, request *Request, until in
 	}
 	again = slices.DeleteFunc(again, func(tick int64) bool { return tick > until || !plan.Ticks.Is(tick) })
 	d.ticks = without(together(d.ticks, again), h.ticks())
+	d.ticks = d.ticks[:min(len(d.ticks), maxTicks)]        // the next run goes on
 	if plan.Source.Group == nil || len(h.published) == 0 { // tables and files do not say what has come in
 		return d, nil
 	}

@@ -322,6 +322,21 @@ func TestBadRuns(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, w.server.Call(t, "GET /pipelines/q/ticks", "").Status)
 }
 
+// Where more is due than a run computes, it computes the oldest, and the next run goes on.
+func TestMoreIsDueThanARunComputes(t *testing.T) {
+	w := newWorld(t, definitions("2d", all))
+	w.load("ev", head, "a,2001-01-01T12:00:00Z,1")
+	reverted := w.run("backfill?from=2001-01-02&to=2014-01-01&")
+	w.revert(reverted.ID)
+	w.succeeded("backfill?from=2014-01-02&to=2014-01-02&")
+	w.apply(`pipelines: [{name: p, tick: hourly}]`)
+	var planned batch.PlannedRun
+	w.call(http.StatusOK, "POST /pipelines/p/run?dry_run=true", "", &planned)
+	require.Equal(t, 100_000, planned.Count)
+	require.Equal(t, "2001-01-02T00:00:00Z", planned.Ticks[0].String())
+	require.Equal(t, http.StatusUnprocessableEntity, w.server.Call(t, "POST /pipelines/p/backfill?from=2001-01-01&to=2026-01-01&dry_run=true", "").Status)
+}
+
 // What is due is what has come: by the clock of whoever asks, which may be a little ahead, and whatever a clock that was wrong has had published.
 func TestWhatIsDueIsNotInTheFuture(t *testing.T) {
 	w := newWorld(t, definitions("2d", all))
