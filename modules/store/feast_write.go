@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -283,17 +284,26 @@ func (s *Store) mergeAgain(ctx context.Context, current *Current, fence int64) s
 	return OnlineWritten
 }
 
+// noTime is what Feast's clients send for a missing time beside others (NaT).
+const noTime = math.MinInt64
+
 // feastValue reads a value as Feast's clients send it: times are whole seconds since 1970, and JSON is text.
 func feastValue(cell table.Cell, t value.Type, zone *time.Location) (value.Value, error) {
 	switch t {
 	case value.Timestamp:
 		if v, err := cell.Value(value.Integer, nil); err == nil && v.Type() == value.Integer {
+			if v.Int() == noTime {
+				return value.Null(), nil
+			}
 			return timeOfSeconds(v.Int())
 		}
 	case value.TimestampArray:
 		if v, err := cell.Value(value.IntegerArray, nil); err == nil && v.Type() == value.IntegerArray {
 			times := make([]int64, 0, v.Len())
-			for _, seconds := range v.Ints() {
+			for i, seconds := range v.Ints() {
+				if seconds == noTime {
+					return value.Value{}, fmt.Errorf("element %d is null: arrays hold no nulls", i+1)
+				}
 				at, err := timeOfSeconds(seconds)
 				if err != nil {
 					return at, err

@@ -61,11 +61,14 @@ def test_values_statuses_and_types(feast, server):
 
 
 def test_nulls_and_empty_arrays(feast):
-    data = everything([2001, 2002]).assign(trips=[None, 1], conv_rate=[math.nan, 0.5], scores=[[], [0.5]])
+    data = everything([2001, 2002]).assign(trips=[None, 1], conv_rate=[math.nan, 0.5], hired=[pandas.NaT, AT], scores=[[], [0.5]])
     feast.write_to_online_store("driver_stats", data)
-    answer = read(feast, ["driver_stats:trips", "driver_stats:conv_rate", "driver_stats:scores"], [2001, 2002])
-    assert answer.to_dict() == {"driver_id": [2001, 2002], "trips": [None, 1], "conv_rate": [None, 0.5], "scores": [None, [0.5]]}
-    assert [list(vector.statuses) for vector in answer.proto.results[1:3]] == [[2, 1]] * 2  # NULL_VALUE, PRESENT
+    answer = read(feast, ["driver_stats:trips", "driver_stats:conv_rate", "driver_stats:hired", "driver_stats:scores"], [2001, 2002])
+    assert answer.to_dict() == {
+        "driver_id": [2001, 2002], "trips": [None, 1], "conv_rate": [None, 0.5], "hired": [None, int(AT.timestamp())], "scores": [None, [0.5]]}
+    assert [list(vector.statuses) for vector in answer.proto.results[1:4]] == [[2, 1]] * 3  # NULL_VALUE, PRESENT
+    with pytest.raises(RuntimeError, match="arrays hold no nulls"):
+        feast.write_to_online_store("driver_stats", everything([2003]).assign(visits=[[AT, pandas.NaT]]))
 
 
 def test_full_names_and_services(feast):
