@@ -199,6 +199,8 @@ func (c *Config) validate() []error {
 	return errs
 }
 
+const inPasswords = "%40 for an @, %3A for a :, %2F for a /, %3F for a ? and %23 for a # in the password"
+
 // validate shows nothing of the URL: where it cannot be read, its password cannot be told from the rest.
 func (c *PostgresServer) validate() []error {
 	if c.URL == "" {
@@ -207,13 +209,13 @@ func (c *PostgresServer) validate() []error {
 	_, err := pgconn.ParseConfig(c.URL.Reveal())
 	var unreadable *fs.PathError
 	switch {
-	case err == nil:
+	case err == nil && !c.URL.misread():
 		return nil
 	case errors.As(err, &unreadable):
 		return []error{fmt.Errorf("postgres.url names the file %s, which cannot be read: %w", unreadable.Path, unreadable.Err)}
 	}
 	return []error{errors.New("postgres.url cannot be understood: write postgres://user:password@host:5432/database, " +
-		"with %40 for an @, %3A for a : and %2F for a / in the password")}
+		"with " + inPasswords)}
 }
 
 // validate shows nothing of the URL, for the same reason.
@@ -221,9 +223,9 @@ func (c *RedisServer) validate() []error {
 	if c.URL == "" {
 		return nil
 	}
-	if _, err := rueidis.ParseURL(c.URL.Reveal()); err != nil {
+	if _, err := rueidis.ParseURL(c.URL.Reveal()); err != nil || c.URL.misread() {
 		return []error{errors.New("redis.url cannot be understood: write redis://user:password@host:6379/0, or rediss:// for TLS, " +
-			"with %40 for an @, %3A for a : and %2F for a / in the password")}
+			"with " + inPasswords)}
 	}
 	return nil
 }

@@ -117,13 +117,16 @@ func TestBadFiles(t *testing.T) {
 // A URL that cannot be read is refused without showing any part of it, whatever stands in the password's place.
 func TestMistakesShowNoSecret(t *testing.T) {
 	for variable, urls := range map[string][]string{
-		"FEATURESTORE_POSTGRES_URL": {"somewhere:hidden", "postgres://a:hid/den@h/d", "postgres://a:b%hidden@h/d", "host=h password=b hidden", "postgres://a:hidden@h:port/d"},
-		"FEATURESTORE_REDIS_URL":    {"somewhere:hidden", "redis://:hid/den@h:6379", "redis://:hidden@h:6379/first", "http://:hidden@h"},
+		"FEATURESTORE_POSTGRES_URL": {"somewhere:hidden", "postgres://a:hid/den@h/d", "postgres://a:b%hidden@h/d", "host=h password=b hidden", "postgres://a:hidden@h:port/d",
+			"postgres://a:12/hidden@h/d", "postgres://a:12?hidden@h/d", "postgres://a:12#hidden@h/d", "postgres://a:b@12/hidden@h/d"},
+		"FEATURESTORE_REDIS_URL": {"somewhere:hidden", "redis://:hid/den@h:6379", "redis://:hidden@h:6379/first", "http://:hidden@h",
+			"redis://:12?hidden@h:6379", "redis://:12#hidden@h:6379"},
 	} {
 		for _, url := range urls {
 			_, err := Load(Sources{Environment: []string{variable + "=" + url}})
 			require.ErrorContains(t, err, "cannot be understood", url)
 			require.NotContains(t, err.Error(), "hid", url)
+			require.False(t, strings.Contains(url, "://") && strings.Contains(Secret(url).String(), "hidden"), url)
 		}
 	}
 	_, err := Load(Sources{Environment: []string{"FEATURESTORE_POSTGRES_URL=postgres://a:hidden@h/d?sslmode=verify-full&sslrootcert=/nowhere/ca.pem"}})
@@ -270,6 +273,15 @@ func TestSecretsAreMasked(t *testing.T) {
 		"redis://:b@h:6379":                   "redis://:***@h:6379",
 		"postgres://a:b%zz@h":                 "***",
 		"postgres://a:b@h1:1,h2:2/d?x=y":      "postgres://a:***@h1:1,h2:2/d?x=y",
+		`host=h password=b\ c&d\'e user=a`:    "host=h password=*** user=a",
+		`host=h password='b\'c d' user=a`:     "host=h password=*** user=a",
+		"password='b c":                       "password=***",
+		"postgres://h/d?x=y&pass%77ord=b":     "postgres://h/d?x=y&pass%77ord=***",
+		"postgres://h/d?sslPassword=b":        "postgres://h/d?sslPassword=***",
+		"postgres://a:12/b@h/d":               "***",
+		"redis://:12#b@h:6379":                "***",
+		"redis://b@h:6379/0":                  "redis://***@h:6379/0",
+		"unix:///run/redis.sock?db=1":         "unix:///run/redis.sock?db=1",
 	} {
 		require.Equal(t, shown, secret.String(), "%q", string(secret))
 		require.NotContains(t, fmt.Sprintf("%v %+v %s %q", secret, struct{ S Secret }{secret}, secret, secret), ":b@")
