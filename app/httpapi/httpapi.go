@@ -170,3 +170,7 @@ func segments(input reflect.Type) []string {
 
 // readTimeout is how long a body may take to arrive, or to go on arriving.
 const readTimeout = 60 * time.Second
+
+// writeTimeout is how long a client may take nothing of a streamed answer. It is longer than readTimeout: who takes a table may work on each part
+// of it before it takes the next, and the system tells of room only when a third of its buffer is free.
+const writeTimeout = 5 * time.Minute
