@@ -95,6 +95,7 @@ func TestEnginesOfPipelinesAgree(t *testing.T) {
 		api := caller{t, "http://" + a.Addresses()[0]}
 		definitions, err := os.ReadFile("demo/definitions.yaml")
 		require.NoError(t, err)
+		withinADay(time.Minute)
 		before, _ := purchasesOf("1997-10", "1997-12", "1998-01")
 		api.call(200, "POST", "/apply", string(definitions), "Content-Type: application/yaml")
 		api.call(200, "POST", "/rows/purchases", before.csv(), "Content-Type: text/csv")

@@ -103,6 +103,7 @@ func TestWebRules(t *testing.T) {
 	q := openQuality(t)
 	q.call(200, "POST", "/apply", webDefinitions, "Content-Type: application/yaml")
 	q.says("/admin/rules/amount_positive", "It has not been evaluated yet", "A value is bad if it is not above 0")
+	withinADay(time.Minute)
 	q.call(200, "POST", "/rows/orders?wait=1m", "customer_id,event_time,amount,city\na,2026-01-01T00:00:00Z,10,Berlin\nb,2026-01-01T00:00:00Z,-5,Paris\n", "Content-Type: text/csv")
 	report := q.call(200, "POST", "/validate", `{"group": "orders"}`)
 

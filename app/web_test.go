@@ -83,6 +83,14 @@ func (b browser) crawl() []string {
 	return found
 }
 
+// withinADay waits for the next day, in UTC, if this one ends while what follows goes on, of which a page shows the days.
+func withinADay(lasts time.Duration) {
+	now := time.Now().UTC()
+	if next := now.Truncate(24 * time.Hour).Add(24 * time.Hour); next.Sub(now) < lasts {
+		time.Sleep(next.Sub(now))
+	}
+}
+
 const webDefinitions = `
 entity_types: [{name: customer, join_keys: [{name: customer_id, value_type: STRING}]}]
 groups:
@@ -117,6 +125,7 @@ func TestWebPages(t *testing.T) {
 		api.call(200, "POST", "/apply", webDefinitions, "Content-Type: application/yaml")
 		b.crawl()
 		require.Contains(t, b.page(200, "/admin/features/orders/amount").Find("main").Text(), "No profile has been made yet")
+		withinADay(time.Minute)
 		loaded := api.call(200, "POST", "/rows/orders?wait=1m", "customer_id,event_time,amount,city\na,2026-01-01T00:00:00Z,10,Berlin\nb,2026-01-01T00:00:00Z,-5,\nc,2026-01-02T00:00:00Z,20,Paris\nd,2026-01-02T00:00:00Z,20,Atlantis\n", "Content-Type: text/csv")
 		api.settled(loaded["validation_run_id"])
 		report := api.call(200, "POST", "/validate", `{"group": "orders"}`)

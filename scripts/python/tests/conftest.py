@@ -1,7 +1,9 @@
 """What the tests of this folder share: a server of their own, and the counts for the stage's line in scripts/test."""
 
+import contextlib
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -15,7 +17,7 @@ class Server:
     """A featurestore with its data in a folder; url serves every route."""
 
     def __init__(self, folder: pathlib.Path, **settings: str):
-        self.ports = [free_port(), free_port()]
+        self.ports = free_ports(2)
         self.url = f"http://127.0.0.1:{self.ports[0]}"
         environment = {
             **os.environ,
@@ -47,10 +49,18 @@ class Server:
         self.process.wait(60)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, below the range that outgoing connections, and those who ask for any port, take theirs from."""
+    with contextlib.ExitStack() as listeners:
+        ports = []
+        while len(ports) < count:
+            listener = listeners.enter_context(socket.socket())
+            try:
+                listener.bind(("127.0.0.1", random.randrange(15_000, 32_000)))
+            except OSError:
+                continue
+            ports.append(listener.getsockname()[1])
+        return ports
 
 
 @pytest.fixture(scope="session")
