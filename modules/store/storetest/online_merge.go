@@ -287,7 +287,7 @@ func (o *online) mergeExpires() {
 		row.Expires = expires
 		return row
 	}
-	const soon = 1500 * time.Millisecond
+	const soon = 3 * time.Second
 	row := func(name string, at int64) store.PackedRow { return intRow(TextKey(name), noon+at, 1, at) }
 	partial := func(name string, at int64) store.PackedRow {
 		return packRow(TextKey(name), store.Stamp{EventTime: noon + at, IngestID: 1}, map[uint16]value.Value{2: value.OfInt(at)})
