@@ -21,7 +21,7 @@ import (
 	"featurestore/app/httpapi"
 )
 
-// timed is a listener whose connections note by when they are to have written, and have a moment at most for it if hurry is set.
+// timed is a listener whose connections note by when they are to have written, and have a moment at most for it if hurry is set, but for the beginning.
 type timed struct {
 	net.Listener
 	hurry bool
@@ -48,7 +48,7 @@ func (c timedConn) SetWriteDeadline(at time.Time) error {
 		return c.Conn.SetWriteDeadline(at)
 	}
 	c.of.deadlines = append(c.of.deadlines, time.Until(at))
-	if c.of.hurry {
+	if c.of.hurry && len(c.of.deadlines) > 2 {
 		at = time.Now().Add(50 * time.Millisecond)
 	}
 	return c.Conn.SetWriteDeadline(at)
