@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -122,9 +123,16 @@ func (p *inProcess) read(t *testing.T, account string) int64 {
 	require.NoError(t, err)
 	n, err := catalog.Resolve("account", "n")
 	require.NoError(t, err)
-	answer, err := p.store.Read(context.Background(), store.Read{Rows: 1, Keys: map[string][]store.Key{"account": {key}}, Features: []*registry.Feature{n}})
-	require.NoError(t, err)
-	require.False(t, answer.Offline)
-	require.Equal(t, store.Present, answer.Cells[0].Status)
-	return answer.Cells[0].Value.Int()
+	var cell store.Cell
+	await(t, time.Minute, account+" is answered online", func() error { // see getOnline
+		answer, err := p.store.Read(context.Background(), store.Read{Rows: 1, Keys: map[string][]store.Key{"account": {key}}, Features: []*registry.Feature{n}})
+		require.NoError(t, err)
+		if answer.Offline {
+			return errors.New("served from the offline store")
+		}
+		cell = answer.Cells[0]
+		return nil
+	})
+	require.Equal(t, store.Present, cell.Status)
+	return cell.Value.Int()
 }

@@ -18,7 +18,7 @@ const stillTicker = "FEATURESTORE_MATERIALIZATION_INTERVAL=1h"
 // run has seen: the late row's is lower, so the next run would pass it by.
 func TestALateCommitIsInTheNextRun(t *testing.T) {
 	ctx := context.Background()
-	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{})
+	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{Fsync: "no"})
 	p := newProgram(t, append(onServers(postgres, redis), stillTicker)...)
 	p.start(t)
 	define(t, p)
@@ -53,7 +53,7 @@ func TestALateCommitIsInTheNextRun(t *testing.T) {
 // the oldest open transaction: it would see none of them.
 func TestAnIdleTransactionElsewhereHidesNothing(t *testing.T) {
 	ctx := context.Background()
-	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{})
+	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{Fsync: "no"})
 	p := newProgram(t, append(onServers(postgres, redis), stillTicker)...)
 	p.start(t)
 	define(t, p)

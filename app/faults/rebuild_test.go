@@ -134,7 +134,7 @@ func somePlaces(n, of int) []int {
 // The control believes what Redis has.
 func TestFlushallUnderLoad(t *testing.T) {
 	ctx := context.Background()
-	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{})
+	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{Fsync: "no"})
 	p := newProgram(t, onServers(postgres, redis)...)
 	p.start(t)
 	define(t, p)

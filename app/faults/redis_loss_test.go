@@ -20,7 +20,7 @@ import (
 
 // Lua's < compares strings by the locale of the server. The control compares the same stamps with it.
 func TestRedisUnderAnEnglishLocale(t *testing.T) {
-	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{Locale: "en_US.UTF-8"})
+	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{Fsync: "no", Locale: "en_US.UTF-8"})
 	p := newProgram(t, append(onServers(postgres, redis), stillTicker)...)
 	p.start(t)
 	define(t, p)
@@ -65,7 +65,7 @@ func stamp(us int64) string {
 
 // After FLUSHALL a late row must not pass for the newest value. The control is a store that compares stamps and nothing else.
 func TestALateRowAfterFlushall(t *testing.T) {
-	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{})
+	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{Fsync: "no"})
 	p := newProgram(t, append(onServers(postgres, redis), stillTicker)...)
 	p.start(t)
 	define(t, p)
@@ -227,7 +227,7 @@ func TestRedisRestartedInTheMiddleOfARun(t *testing.T) {
 func TestRedisEmptiedInTheMiddleOfARun(t *testing.T) {
 	ctx := context.Background()
 	url, schema := servers.Postgres(t)
-	redis := servers.StartRedis(t, servers.RedisOptions{})
+	redis := servers.StartRedis(t, servers.RedisOptions{Fsync: "no"})
 	online := &interrupted{}
 	p := newInProcess(t, url, schema, redis.URL(), "featurestore", time.Now, online.wrap)
 	accounts := make([]string, 9000)
@@ -250,7 +250,7 @@ func TestRedisEmptiedInTheMiddleOfARun(t *testing.T) {
 func TestAWriteInTheMiddleOfARun(t *testing.T) {
 	ctx := context.Background()
 	url, schema := servers.Postgres(t)
-	redis := servers.StartRedis(t, servers.RedisOptions{})
+	redis := servers.StartRedis(t, servers.RedisOptions{Fsync: "no"})
 	online := &interrupted{}
 	p := newInProcess(t, url, schema, redis.URL(), "featurestore", time.Now, online.wrap)
 	require.NoError(t, p.write(ctx, "known", 1, value.NoTime))

@@ -18,7 +18,7 @@ import (
 // that are whole as far as it knows: these have not observed the new features, and leave what was observed of them as it is.
 // The control is such a row that says it was written under the new schema.
 func TestASchemaChangeBetweenCheckAndInsert(t *testing.T) {
-	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{})
+	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{Fsync: "no"})
 	settings := append(onServers(postgres, redis), "FEATURESTORE_REGISTRY_POLL=2s")
 	writer, changer := newProgram(t, settings...), newProgram(t, settings...)
 	writer.start(t)
@@ -104,7 +104,7 @@ func awaitCatalog(t *testing.T, p *program, feature string) {
 // the rows online and is asked. It must notice: what it does not know of it would leave out for good, and a value that was widened it
 // would take for a null.
 func TestDefinitionsThatAnotherProcessHasChanged(t *testing.T) {
-	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{})
+	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{Fsync: "no"})
 	settings := append(onServers(postgres, redis), "FEATURESTORE_REGISTRY_POLL=3s")
 	changer := newProgram(t, append(settings, stillTicker, "FEATURESTORE_REDIS_URL=redis://"+freeAddress(t))...)
 	behind := newProgram(t, append(settings, "FEATURESTORE_MATERIALIZATION_INTERVAL=10ms")...)

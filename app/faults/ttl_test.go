@@ -13,7 +13,7 @@ import (
 // Redis reclaims the space of expired rows. When a group's TTL is raised, its rows must be there again, those that were reclaimed as
 // well, and every answer on the way must be right. The control is a group whose TTL stays.
 func TestATTLRaisedOnExpiringKeys(t *testing.T) {
-	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{})
+	postgres, redis := servers.StartPostgres(t), servers.StartRedis(t, servers.RedisOptions{Fsync: "no"})
 	p := newProgram(t, append(onServers(postgres, redis), "FEATURESTORE_STORE_RECLAIM_GRACE=0s")...)
 	p.start(t)
 	const short = `{"entity_types": [{"name": "account", "join_keys": [{"name": "account_id", "value_type": "STRING"}]}],
