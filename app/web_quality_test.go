@@ -172,7 +172,7 @@ func TestWebProposals(t *testing.T) {
 	require.Greater(t, n, 2)
 	sent := q.fields(form)
 	require.Len(t, sent["only"], n)
-	require.Contains(t, q.does(422, "apply-proposals", url.Values{"group": sent["group"], "profile": sent["profile"]}), "proposed", "nothing is chosen")
+	require.Contains(t, q.does(422, "apply-proposals", url.Values{"group": sent["group"], "profile": sent["profile"]}), "Nothing is chosen")
 	require.Contains(t, q.does(200, "apply-proposals", url.Values{"group": sent["group"], "profile": sent["profile"], "only": sent["only"], "one": sent["only"][:1]}), "1 rule registered")
 	require.Equal(t, n-1, q.main("/admin/proposals?group=orders").Find(`form[action$="apply-proposals"] tbody tr`).Length())
 	sent.Set("only", sent["only"][1])
@@ -232,7 +232,7 @@ func TestWebQuarantine(t *testing.T) {
 	require.Contains(t, q.does(200, "replay", two), "0 rows stored, 2 still waiting. city_known: city is Atlantis")
 	require.Contains(t, q.does(200, "discard", two), "2 rows discarded")
 	require.Contains(t, q.does(200, "discard", two), "No such row waits")
-	require.Contains(t, q.does(400, "discard", nil), "say which rows", "to choose nothing is no way to choose all")
+	require.Contains(t, q.does(422, "discard", nil), "Nothing is chosen", "to choose nothing is no way to choose all")
 
 	q.call(200, "POST", "/apply", "rules: [{name: city_known, params: {values: [Berlin, Paris, Atlantis]}}]", "Content-Type: application/yaml")
 	all := q.says(fmt.Sprintf("/admin/quarantine?rule=city_known&run_id=%v", loaded["run_id"]), "Try all that fit").Find(`form[action$="/try-replay"]`)

@@ -1,8 +1,11 @@
 package web
 
 import (
+	"cmp"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -16,6 +19,7 @@ type action struct {
 	say   func(answer []byte, form url.Values) (outcome, error) // what came of it
 	waits waiting
 	wrong func(form url.Values) *problem // what a person has to mend before anything is called; nil: nothing
+	match string                         // as client.match
 }
 
 // waiting is how long an action keeps a person waiting.
@@ -93,6 +97,26 @@ type result struct {
 	Call  string // that does the same
 	Back  string // the page that it was done on
 	Whole bool   // it is a page of its own
+
+	Ask    string // what is asked before Action is done with Fields; "": it was done
+	Action string
+	Fields []field
+}
+
+// asks has a person asked what a form says is to be asked, where no script of the page has done so.
+func (r *result) asks(action string, form url.Values) bool {
+	if !r.Whole || form.Get("ask") == "" {
+		return false
+	}
+	r.Ask, r.Action, r.Fields = form.Get("ask"), action, []field{{"back", r.Back}}
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		for _, value := range form[name] {
+			if name != "ask" && name != "back" {
+				r.Fields = append(r.Fields, field{name, value})
+			}
+		}
+	}
+	return true
 }
 
 // act does what a form asks for and shows what came of it: in place where htmx asked, else as a page.
@@ -110,7 +134,7 @@ func (w *Web) act(out http.ResponseWriter, r *http.Request) {
 	}
 	res := result{Title: a.title, Whole: r.Header.Get("HX-Request") != "true"}
 	if res.Whole {
-		res.Back = pageOf(r.Header.Get("Referer"))
+		res.Back = cmp.Or(pageOf(r.PostForm.Get("back")), pageOf(r.Header.Get("Referer")))
 	}
 	if why := w.refusal(name); why != "" {
 		res.Wrong = &problem{Title: "Not allowed", Status: http.StatusForbidden, Detail: why}
@@ -123,12 +147,17 @@ func (w *Web) act(out http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if res.asks(name, r.PostForm) {
+		w.render(out, r, res.status(), "result", a.title, res)
+		return
+	}
 	method, at, query, body := a.call(r.PostForm)
 	var answer []byte
 	api := w.api
 	if a.waits != atOnce {
 		api.prefer = "respond-async"
 	}
+	api.match = a.match
 	_, err := api.call(r.Context(), method, at, query, body, &answer)
 	res.Call = method + " " + at
 	if len(query) > 0 {
@@ -167,10 +196,10 @@ func (w *Web) refusal(action string) string {
 	return w.may(action)
 }
 
-// pageOf is the path of a page of ours that a request came from; "" if it is none.
+// pageOf is the path of a page of ours that a request came from; "" if it is none that can be gone back to.
 func pageOf(referer string) string {
 	u, err := url.Parse(referer)
-	if err != nil || !strings.HasPrefix(u.Path, "/admin/") {
+	if err != nil || !strings.HasPrefix(u.Path, "/admin/") || strings.HasPrefix(u.Path, "/admin/actions/") {
 		return ""
 	}
 	return u.RequestURI()

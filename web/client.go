@@ -14,6 +14,7 @@ import (
 type client struct {
 	api    http.Handler
 	prefer string // how it is to be done (RFC 7240); "": as the call does it
+	match  string // If-Match (RFC 9110): which version is to be there; "*": any, "": none need be
 }
 
 // problem is an answer of the API that says what went wrong (RFC 9457).
@@ -64,6 +65,9 @@ func (c client) send(ctx context.Context, method, path string, query url.Values,
 	}
 	if c.prefer != "" {
 		request.Header.Set("Prefer", c.prefer)
+	}
+	if c.match != "" {
+		request.Header.Set("If-Match", c.match)
 	}
 	answer := &recorded{header: http.Header{}, status: http.StatusOK}
 	c.api.ServeHTTP(answer, request)

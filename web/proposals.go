@@ -108,7 +108,7 @@ func (w *Web) proposals(r *http.Request) (any, error) {
 
 // applyProposals registers rules that are proposed: the one whose button was pressed, else those that are chosen.
 func applyProposals() action {
-	return asking("Apply", func(form url.Values) (string, string, url.Values, any) {
+	made := asking("Apply", func(form url.Values) (string, string, url.Values, any) {
 		only := form["only"]
 		if one := form.Get("one"); one != "" {
 			only = []string{one}
@@ -116,9 +116,6 @@ func applyProposals() action {
 		body := map[string]any{"group": form.Get("group"), "apply": true, "only": only}
 		if profile, err := strconv.ParseInt(form.Get("profile"), 10, 64); err == nil {
 			body["profiles"] = []int64{profile}
-		}
-		if len(only) == 0 {
-			body["only"] = []string{""} // to choose nothing is no way to choose everything
 		}
 		return http.MethodPost, "/rules/propose", nil, body
 	}, func(answer struct {
@@ -130,6 +127,13 @@ func applyProposals() action {
 		}
 		return said
 	})
+	made.wrong = func(form url.Values) *problem {
+		if len(form["only"]) > 0 || form.Get("one") != "" {
+			return nil
+		}
+		return &problem{Title: "Nothing is chosen", Status: http.StatusUnprocessableEntity, Detail: "Tick the rules that are to be registered."}
+	}
+	return made
 }
 
 // profileNow makes a profile of all rows of a group.

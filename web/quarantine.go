@@ -186,6 +186,14 @@ func selected(form url.Values) map[string]any {
 	return body
 }
 
+// unchosen says that a form selects no row; nil: it does.
+func unchosen(form url.Values) *problem {
+	if len(selected(form)) > 0 {
+		return nil
+	}
+	return &problem{Title: "Nothing is chosen", Status: http.StatusUnprocessableEntity, Detail: "Tick the rows that it is to be done with."}
+}
+
 // mostAtOnce is how many rows one action on all that fit looks at; where there are more, it offers to go on.
 const mostAtOnce = "10000"
 
@@ -235,7 +243,7 @@ const failuresShown = 5
 
 // replay stores rows whom today's rules keep, or with dry tells what would be.
 func replay(title string, dry bool) action {
-	return asking(title, aboutSelected("/quarantine/replay", dry), func(a replayed, form url.Values) outcome {
+	made := asking(title, aboutSelected("/quarantine/replay", dry), func(a replayed, form url.Values) outcome {
 		said := outcome{Done: fmt.Sprintf("%s stored, %s still waiting.", plural(a.Replayed, "row"), count(a.Waiting))}
 		if dry {
 			said.Done = fmt.Sprintf("%s would be stored, %s would go on waiting. Nothing was changed.", plural(a.Replayed, "row"), count(a.Waiting))
@@ -273,11 +281,13 @@ func replay(title string, dry bool) action {
 		}
 		return said
 	})
+	made.wrong = unchosen
+	return made
 }
 
 // discard gives rows up.
 func discard() action {
-	return asking("Discard", aboutSelected("/quarantine/discard", false), func(a struct {
+	made := asking("Discard", aboutSelected("/quarantine/discard", false), func(a struct {
 		Discarded int64  `json:"discarded"`
 		Next      string `json:"next_page_token"`
 	}, form url.Values) outcome {
@@ -287,4 +297,6 @@ func discard() action {
 		}
 		return said
 	})
+	made.wrong = unchosen
+	return made
 }

@@ -140,7 +140,7 @@ func foundOverTime(points []historyPoint) *series {
 
 // switchRule switches a rule on or off.
 func switchRule() action {
-	return asking("Switch", func(form url.Values) (string, string, url.Values, any) {
+	made := asking("Switch", func(form url.Values) (string, string, url.Values, any) {
 		return http.MethodPost, "/rules", nil, map[string]any{"name": form.Get("name"), "enabled": form.Get("to") == "on"}
 	}, func(_ struct{}, form url.Values) outcome {
 		if form.Get("to") == "on" {
@@ -148,6 +148,8 @@ func switchRule() action {
 		}
 		return outcome{Done: fmt.Sprintf("The rule %s is switched off: it is not evaluated any more, and its alerts are resolved before long.", form.Get("name"))}
 	})
+	made.match = "*" // one that is deleted is not made anew
+	return made
 }
 
 // judgeRule evaluates one rule now.
