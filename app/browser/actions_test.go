@@ -98,8 +98,11 @@ func key(event input.DispatchKeyEventParams) chromedp.Action[chromedp.Void] {
 	}
 }
 
-// unreachable leads the calls of the page's scripts to where no server is, while the page's variable gone is true.
-const unreachable = `gone = false; XMLHttpRequest.prototype.open = (open => function (method, address, ...more) { open.call(this, method, gone ? "http://127.0.0.1:9/" : address, ...more) })(XMLHttpRequest.prototype.open)`
+// misled leads the calls of the page's scripts to where its variable elsewhere says, and gone is an address where no server is.
+const (
+	misled = `elsewhere = ""; XMLHttpRequest.prototype.open = (open => function (method, address, ...more) { open.call(this, method, elsewhere || address, ...more) })(XMLHttpRequest.prototype.open)`
+	gone   = `elsewhere = "http://127.0.0.1:9/"`
+)
 
 // Where no answer comes, or one that refuses, the page says so in the place of what came of the action before.
 func TestActionsThatFail(t *testing.T) {
@@ -110,17 +113,19 @@ func TestActionsThatFail(t *testing.T) {
 	script := func(text string) chromedp.Action[chromedp.Void] {
 		return chromedp.Evaluate[chromedp.Void](text + "; undefined")
 	}
-	b.do(script(unreachable), script(`gone = true`), chromedp.Click(`form[action$="/profile"] button`))
+	b.do(script(misled), script(gone), chromedp.Click(`form[action$="/profile"] button`))
 	require.NotContains(t, b.text("#result", "The server does not answer. Whether this was done is not known"), "has been asked for")
-	b.do(script(`gone = false`), script(`document.querySelector('form[action$="/profile"] input').value = "x".repeat(2e6)`), chromedp.Click(`form[action$="/profile"] button`))
+	b.do(script(`elsewhere = ""`), script(`document.querySelector('form[action$="/profile"] input').value = "x".repeat(2e6)`), chromedp.Click(`form[action$="/profile"] button`))
 	b.text("#result", "The form cannot be read")
+	b.do(script(`elsewhere = "/runs/999/cancel"`), chromedp.Click(`form[action$="/validate"] button`))
+	b.text("#result", "Unknown run. there is no run 999")
 
 	b.visit("/admin/catalogue")
 	b.text("#found h2", "(4)")
-	b.do(script(unreachable), script(`gone = true`), chromedp.SendKeys(`main [name="search"]`, "amou"))
+	b.do(script(misled), script(gone), chromedp.SendKeys(`main [name="search"]`, "amou"))
 	b.text("#found", "The server does not answer. What stands here may have changed meanwhile.")
 	b.text("#found h2", "(4)")
-	b.do(script(`gone = false`), chromedp.SendKeys(`main [name="search"]`, "nt"))
+	b.do(script(`elsewhere = ""`), chromedp.SendKeys(`main [name="search"]`, "nt"))
 	require.NotContains(t, b.text("#found", "Features (1)"), "does not answer")
 
 	b.mu.Lock()

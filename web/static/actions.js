@@ -30,10 +30,12 @@
   document.addEventListener("htmx:beforeRequest", function (event) { waiting(event, true); });
   document.addEventListener("htmx:afterRequest", function (event) { waiting(event, false); });
 
-  // said is what an answer that is a page says went wrong; null: it is none of ours.
+  // said is what an answer says went wrong, as a page or as a problem of the API; null: it says nothing.
   function said(request) {
-    if (!(request.getResponseHeader("Content-Type") || "").startsWith("text/html")) return null;
-    return new DOMParser().parseFromString(request.responseText, "text/html").querySelector(".box.bad[role=alert]");
+    var kind = request.getResponseHeader("Content-Type") || "", problem = {};
+    if (kind.startsWith("text/html")) return new DOMParser().parseFromString(request.responseText, "text/html").querySelector(".box.bad[role=alert]");
+    if (kind.startsWith("application/problem+json")) problem = JSON.parse(request.responseText);
+    return problem.detail ? box((problem.title || "Failed") + ". " + problem.detail) : null;
   }
 
   function box(text) {
