@@ -57,6 +57,7 @@ const (
 	longestRetryAfter = 15 * time.Minute
 	keptTries         = 20
 	sendLease         = 2 * time.Minute // longer than any try takes
+	claimTime         = 15 * time.Second
 )
 
 // dispatch begins to send what is queued and due, as far as this process has room for it.
@@ -67,7 +68,7 @@ func (a *Alerts) dispatch(ctx context.Context) error {
 		default:
 			return nil
 		}
-		row, found, err := a.repository.claim(ctx, a.now, a.holder)
+		row, found, err := a.claim(ctx)
 		if err != nil || !found {
 			<-a.sending
 			return err
@@ -78,6 +79,16 @@ func (a *Alerts) dispatch(ctx context.Context) error {
 			a.look()
 		})
 	}
+}
+
+// claim is not broken off by the end of ctx: what it got without knowing would stay held until its lease is over.
+func (a *Alerts) claim(ctx context.Context) (*deliveryRow, bool, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTime)
+	defer cancel()
+	return a.repository.claim(ctx, a.now, a.holder)
 }
 
 // send tries one delivery that this process has claimed and notes what became of it. Where that cannot be noted, or the process ends
