@@ -29,6 +29,7 @@ type judge struct {
 	reads     []int                                               // of the set's fields, where that is not the rule's features
 	asks      func(*Run, *unit) *asked                            // by measures in place of rows; nil: it cannot, and so if it gives nil
 	takesNull bool
+	ofValues  bool   // of kind history: what it measures is a value of the feature, or lies between two
 	expected  string // what was expected, in words: "0 <= amount <= 10"
 }
 

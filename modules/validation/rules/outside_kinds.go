@@ -131,6 +131,7 @@ func compileHistory(c *compiler) {
 		runs = 30
 	}
 	c.expect("%s as in its last runs", metric)
+	c.out.ofValues = metric == "min" || metric == "max" || metric == "median"
 	rule, feature := *c.rule, c.feature().Name
 	judge := func(v value.Value, reason string, r *Run, _ *tally, o *Outcome) {
 		if v.IsAbsent() || reason != "" {

@@ -356,7 +356,7 @@ func (r *Run) Finish() []Outcome {
 			o.settle(rule)
 		}
 		if u.masked {
-			r.mask(&o)
+			u.mask(&o)
 		}
 		o.Examples = u.examplesOf(t, r.set.fields)
 		outcomes = append(outcomes, o)
@@ -364,10 +364,16 @@ func (r *Run) Finish() []Outcome {
 	return outcomes
 }
 
-// mask takes values of features out of what was observed: numbers that were measured stay.
-func (r *Run) mask(o *Outcome) {
+// mask takes values of features out of what was observed: numbers that were measured of many stay.
+func (u *unit) mask(o *Outcome) {
 	switch o.Kind {
-	case "min", "max", "distinct_in", "distinct_contain", "distinct_equal", "most_common", "median", "quantile":
+	case "divergence": // its details list values
+		o.Details = nil
+	case "history":
+		if u.ofValues && o.Observed != nil {
+			o.Observed, o.Expected = json.RawMessage(maskedValue), u.expected
+		}
+	case "min", "max", "distinct_in", "distinct_contain", "distinct_equal", "most_common", "median", "quantile", "quantiles":
 		if o.Observed != nil {
 			o.Observed = json.RawMessage(maskedValue)
 		}
