@@ -30,7 +30,26 @@ func unmeasure(tx *gorm.DB, group string, load int64) error {
 	return unavailable(err)
 }
 
-// broughtBy says of a result that it is about what a load brought, and is how results of one load are found; broughtByAny is the pattern of all.
-func broughtBy(load int64) string { return fmt.Sprintf("what run %d brought", load) }
+// lookedPast are the rules of a group whose newest result is about a load that came after this one, the newest there is (0: there is none): it was
+// reverted since.
+func (r repository) lookedPast(ctx context.Context, group string, load int64) (map[string]bool, error) {
+	var found []struct{ Rule, LookedAt string }
+	err := r.db.WithContext(ctx).Raw("SELECT n.rule, r.looked_at FROM validation_newest n JOIN validation_results r ON r.id = n.result_id"+
+		" WHERE n.group_name = ? AND n.ended = ? AND r.looked_at LIKE ?", group, false, broughtByAny).Scan(&found).Error
+	past := map[string]bool{}
+	for _, f := range found {
+		var about int64
+		if _, err := fmt.Sscanf(f.LookedAt, broughtByForm, &about); err == nil && about > load && f.LookedAt == broughtBy(about) {
+			past[f.Rule] = true
+		}
+	}
+	return past, unavailable(err)
+}
 
-const broughtByAny = "what run % brought"
+// broughtBy says of a result that it is about what a load brought, and is how results of one load are found; broughtByAny is the pattern of all.
+func broughtBy(load int64) string { return fmt.Sprintf(broughtByForm, load) }
+
+const (
+	broughtByForm = "what run %d brought"
+	broughtByAny  = "what run % brought"
+)

@@ -62,3 +62,59 @@ func TestLoadsAreComparedWithThoseBefore(t *testing.T) {
 		require.Len(t, report, 20, "what was found then is still told")
 	})
 }
+
+// What rules about the newest load found in one that was reverted since is not found any more: in time they look at the one before.
+func TestAlertsOfRevertedLoadsAreResolved(t *testing.T) {
+	eachJudged(t, func(t *testing.T, open func() *gorm.DB, definitions *registry.Registry) {
+		apply(t, definitions, `{"rules": [
+			{"name": "whole", "group": "orders", "kind": "mean", "features": ["amount"], "params": {"max": 10}, "window": "load"},
+			{"name": "single", "group": "orders", "kind": "range", "features": ["amount"], "params": {"max": 10}, "window": "load"}]}`)
+		values := &named{}
+		j := judge(t, open(), definitions, values, DefaultConfig())
+		require.NoError(t, j.work.Start(t.Context()))
+		t.Cleanup(j.work.Stop)
+		load := func(run int64, amount float64) {
+			values.add(j.group, row{run: run, values: []value.Value{number(amount)}})
+			values.newest = run
+			j.run(t, evaluationRequest{Way: ByCall})
+		}
+		inTime := func() []string {
+			var names []string
+			for _, result := range j.run(t, evaluationRequest{Way: BySchedule}).Results {
+				if result.Rule == "whole" || result.Rule == "single" {
+					names = append(names, result.Rule+" "+string(result.Status)+", "+result.LookedAt)
+				}
+			}
+			return names
+		}
+		found := func() (both int) {
+			for name := range j.openAlerts(t) {
+				if name == "whole" || name == "single" {
+					both++
+				}
+			}
+			return both
+		}
+		revert := func(run, newest int64) {
+			values.remove(j.group, func(r row) bool { return r.run == run })
+			values.newest = newest
+			require.NoError(t, j.profiles.TakenOut(t.Context(), j.group, run))
+		}
+		load(1, 5)
+		load(2, 100)
+		require.Equal(t, 2, found())
+		require.Empty(t, inTime(), "the load is there")
+		require.Equal(t, 2, found())
+		revert(2, 1)
+		require.ElementsMatch(t, []string{"whole pass, what run 1 brought", "single pass, what run 1 brought"}, inTime())
+		require.Zero(t, found())
+		require.Empty(t, inTime(), "once")
+		load(3, 100)
+		require.Equal(t, 2, found())
+		revert(3, 1)
+		revert(1, 0)
+		values.add(j.group, row{values: []value.Value{number(7)}})
+		require.ElementsMatch(t, []string{"whole pass, everything that is stored", "single pass, everything that is stored"}, inTime())
+		require.Zero(t, found())
+	})
+}

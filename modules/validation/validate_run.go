@@ -151,29 +151,40 @@ func judgedBefore(way Way, rule *rules.Definition) bool {
 }
 
 // inTime are the rules of a group that the ticker has evaluated: those that judge the whole, since what they find can change by itself or by
-// single writes, and row rules as long as something is found. One about the newest load was evaluated after it.
+// single writes, and row rules as long as something is found. One about the newest load was evaluated after it, and is again when a later one that
+// it looked at was reverted.
 func (v *Validation) inTime(ctx context.Context, group *registry.Group) ([]*rules.Definition, error) {
 	again, err := v.looksAgain(ctx, group.Name, 0)
 	if err != nil {
 		return nil, err
 	}
 	var of []*rules.Definition
-	load, known := int64(0), false
-	for _, rule := range v.guards.Definitions().RulesOf(group.Name) {
-		if !isSetRule(rule) && !again[rule.Name] {
-			continue
+	all := v.guards.Definitions().RulesOf(group.Name)
+	var past map[string]bool
+	if slices.ContainsFunc(all, func(rule *rules.Definition) bool { return rule.Enabled && rule.LooksAt() == rules.NewestLoad }) {
+		load, err := v.values.NewestLoad(ctx, group)
+		if err != nil {
+			return nil, err
 		}
-		if rule.LooksAt() == rules.NewestLoad {
-			if !known {
-				var err error
-				if load, err = v.values.NewestLoad(ctx, group); err != nil {
-					return nil, err
-				}
-				known = true
+		if past, err = v.repository.lookedPast(ctx, group.Name, load); err != nil {
+			return nil, err
+		}
+		if load == 0 {
+			for _, rule := range all {
+				past[rule.Name] = past[rule.Name] || isSetRule(rule)
 			}
-			if load != 0 {
+		}
+	}
+	for _, rule := range all {
+		switch {
+		case !rule.Enabled:
+			continue
+		case rule.LooksAt() == rules.NewestLoad:
+			if !past[rule.Name] {
 				continue
 			}
+		case !isSetRule(rule) && !again[rule.Name]:
+			continue
 		}
 		of = append(of, rule)
 	}

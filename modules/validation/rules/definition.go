@@ -63,7 +63,7 @@ type Definition struct {
 	Owner       string          `json:"owner,omitempty"`
 	Description string          `json:"description,omitempty"`
 
-	Window       string `json:"window,omitempty" doc:"Which rows it is evaluated on: all, load (what the newest load brought; everything, if there was none), or the last ones by event time, such as 7d. Left out: load for kinds distribution and history and for those that judge the whole with action reject_batch, all for the others. Row rules also look at every row on its way in; what they find there, and is stored, stays found until a look at their window (after each load and in time) finds it no more; with load, until the next load is good"`
+	Window       string `json:"window,omitempty" doc:"Which rows it is evaluated on: all, load (what the newest load brought; everything, if there was none), or the last ones by event time, such as 7d. Left out: load for kinds distribution and history and for those that judge the whole with action reject_batch, all for the others. Row rules also look at every row on its way in; what they find there, and is stored, stays found until a look at their window (after each load and in time) finds it no more; with load, until the next load is good or that one is reverted"`
 	For          int    `json:"for,omitempty" minimum:"1" maximum:"1000" doc:"So many bad evaluations in a row open an alert; left out: as alerts.for says"`
 	ResolveAfter int    `json:"resolve_after,omitempty" minimum:"1" maximum:"1000" doc:"So many good ones in a row resolve it; left out: as alerts.resolve_after says"`
 
