@@ -34,7 +34,7 @@ func (c *Compiler) PlanOf(catalog *registry.Catalog, name string) (*Plan, error)
 	}
 	plan, wrong := c.compile(catalog, name, members)
 	if len(wrong) > 0 {
-		problem := fault.New(fault.Conflict, "pipeline-invalid", "the pipeline %s cannot be computed as it is defined; change it", name)
+		problem := fault.New(fault.Conflict, "pipeline-invalid", "the pipeline %s cannot be computed as it is defined: %s: %s", name, wrong[0].Location, wrong[0].Message)
 		problem.Violations = wrong
 		return nil, problem
 	}

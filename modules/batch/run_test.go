@@ -337,6 +337,26 @@ func TestMoreIsDueThanARunComputes(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, w.server.Call(t, "POST /pipelines/p/backfill?from=2001-01-01&to=2026-01-01&dry_run=true", "").Status)
 }
 
+// What a run failed by says what of the rows, or of the definition, is wrong.
+func TestReasonSaysWhatIsWrong(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "x.csv"), []byte("c,event_time,w\na,2026-01-10T12:00:00Z,no JSON\nb,2026-01-10T12:00:00Z,{}\n"), 0o600))
+	root := func(c *batch.Config) { c.Roots = []string{"files=" + folder} }
+	w := newWorld(t, `
+entity_types: [{name: e, join_keys: [{name: c, value_type: STRING}]}]
+groups: [{name: t, entity_type: e, features: [{name: j, value_type: JSON}]}]
+pipelines:
+  - {name: p, source: {root: files, files: x.csv, columns: {w: STRING}}, target: t, tick: daily, sql: "SELECT c, max(w) AS j FROM events WHERE event_us <= :tick GROUP BY c"}
+`, root)
+	run := w.run("run?ticks=2026-01-11&")
+	require.Equal(t, "failed", run.State)
+	require.Contains(t, run.Reason, "nothing was stored: 1 of 2 rows are bad; j: expected JSON")
+
+	config := batch.DefaultConfig() // of another process, which has no such root
+	_, err := batch.NewCompiler(config).PlanOf(w.definitions.Catalog(), "p")
+	require.ErrorContains(t, err, `the pipeline p cannot be computed as it is defined: source.root: there is no root "files"`)
+}
+
 // What is due is what has come: by the clock of whoever asks, which may be a little ahead, and whatever a clock that was wrong has had published.
 func TestWhatIsDueIsNotInTheFuture(t *testing.T) {
 	w := newWorld(t, definitions("2d", all))

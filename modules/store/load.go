@@ -270,8 +270,13 @@ func (l *loading) read(ctx context.Context, progress func()) error {
 			At("body", "", "is empty")
 	}
 	if len(l.loaded.Bad) > 0 && !l.request.SkipBad {
-		problem := fault.New(fault.Unprocessable, "bad-rows",
-			"nothing was stored: %d of %d rows are bad; mend them, or load the others with on_error=skip", l.loaded.Rejected, l.loaded.Received)
+		do := "mend them, or load the others with on_error=skip"
+		if first := l.loaded.Bad[0]; l.publishing != nil { // whoever published sees no rows
+			if do = first.Reason; first.Column != "" {
+				do = first.Column + ": " + do
+			}
+		}
+		problem := fault.New(fault.Unprocessable, "bad-rows", "nothing was stored: %d of %d rows are bad; %s", l.loaded.Rejected, l.loaded.Received, do)
 		for _, b := range l.loaded.Bad {
 			problem.At(rowPlace(b.Number, b.Column), b.Value, "%s", b.Reason)
 		}
