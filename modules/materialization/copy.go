@@ -31,13 +31,15 @@ const attempts = 5
 // Group brings one group's online copy in step now. report, if not nil, hears of the progress. It may be called at any time, from any
 // number of processes. A rebuild is a run, whoever asks for it.
 func (m *Materialization) Group(ctx context.Context, group *registry.Group, mode Mode, report func(Progress)) (Progress, error) {
-	lock := m.lock(group)
-	lock.Lock()
-	defer lock.Unlock()
+	turn := m.turn(group)
+	if err := turn.take(ctx); err != nil {
+		return Progress{}, err
+	}
+	defer turn.give()
 	return m.bring(ctx, copying{m: m, group: group, mode: mode, report: report})
 }
 
-// bring makes attempts at a copying until one is done. The caller holds the group's lock.
+// bring makes attempts at a copying until one is done. It is the caller's turn.
 func (m *Materialization) bring(ctx context.Context, what copying) (Progress, error) {
 	for tried := 0; tried < attempts; {
 		c := what

@@ -68,7 +68,7 @@ type Materialization struct {
 	clock   func() time.Time
 	log     *slog.Logger
 
-	locks  sync.Map // group id → *sync.Mutex: one run at a time per group in this process
+	turns  sync.Map // group id → turn: one run at a time per group in this process
 	failed sync.Map // group id → text of the failure that the ticker has reported
 	mu     sync.Mutex
 	asked  map[int64]int64 // group id → the run that the ticker has asked to rebuild it
@@ -192,9 +192,11 @@ func (m *Materialization) work(ctx context.Context, run *runs.Active) (any, erro
 	if !ok {
 		return nil, fault.New(fault.NotFound, "unknown-group", "there is no group %q any more", run.Subject())
 	}
-	lock := m.lock(group)
-	lock.Lock()
-	defer lock.Unlock()
+	turn := m.turn(group)
+	if err := turn.take(ctx); err != nil {
+		return nil, err
+	}
+	defer turn.give()
 	return m.bring(ctx, copying{m: m, group: group, mode: request.Mode, under: run, report: func(p Progress) { run.Progress(p) }})
 }
 
@@ -232,11 +234,11 @@ func (m *Materialization) tickAll(ctx context.Context) {
 
 // tickOne brings a group in step, unless a run of this process does so already.
 func (m *Materialization) tickOne(ctx context.Context, group *registry.Group) error {
-	lock := m.lock(group)
-	if !lock.TryLock() {
+	turn := m.turn(group)
+	if !turn.free() {
 		return nil
 	}
-	defer lock.Unlock()
+	defer turn.give()
 	_, err := m.bring(ctx, copying{m: m, group: group, mode: Incremental, ticking: true})
 	return err
 }
@@ -263,9 +265,4 @@ func (m *Materialization) note(ctx context.Context, group *registry.Group, err e
 	if err := active.Finish(ctx, nil, err); err != nil {
 		m.log.Warn("a failed run could not be recorded", "group", group.Name, "error", err)
 	}
-}
-
-func (m *Materialization) lock(group *registry.Group) *sync.Mutex {
-	lock, _ := m.locks.LoadOrStore(group.ID, &sync.Mutex{})
-	return lock.(*sync.Mutex)
 }
