@@ -29,8 +29,11 @@ func Busy(err error) bool {
 // ReadOnly tells whether a statement was refused because its connection, or the whole server, only reads.
 func ReadOnly(err error) bool { return code(err) == "25006" }
 
-// Unavailable tells whether a statement failed because the server could not be reached, or was going down or coming up.
+// Unavailable tells whether a statement failed because the server could not be reached, was going down or coming up, or has no room left.
 func Unavailable(err error) bool {
+	if Full(err) {
+		return true
+	}
 	var connect *pgconn.ConnectError
 	var network net.Error
 	if errors.As(err, &connect) || errors.As(err, &network) {

@@ -178,7 +178,11 @@ func readVersions(ctx context.Context, db *gorm.DB, id int64, below, limit int) 
 // unavailable makes a fault of an error that says that the database cannot be used just now.
 func unavailable(err error) error {
 	if database.Busy(err) || database.Unavailable(err) {
-		busy := fault.New(fault.Busy, "registry-unavailable", "the registry's database cannot be used just now; try again").Because(err)
+		detail := "the registry's database cannot be used just now; try again"
+		if database.Full(err) {
+			detail = "the disk of the registry's database is full: nothing was changed; make room on it, then try again"
+		}
+		busy := fault.New(fault.Busy, "registry-unavailable", "%s", detail).Because(err)
 		busy.RetryAfter = 2
 		return busy
 	}
