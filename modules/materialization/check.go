@@ -126,7 +126,7 @@ func (c *checking) all(ctx context.Context) error {
 		return err
 	}
 	err = snapshot.Current(ctx, c.group, c.group.Stored(), func(current *store.Current) error {
-		return c.compare(ctx, current, snapshot.Now(), nil)
+		return c.compare(ctx, chosen(current, true), snapshot.Now(), nil) // those of which there is nothing are the walk's
 	})
 	if err = errors.Join(err, snapshot.Close()); err != nil {
 		return err
@@ -164,7 +164,7 @@ func (c *checking) some(ctx context.Context, n int) error {
 		if err != nil {
 			return err
 		}
-		if err := c.compare(ctx, current, now, nil); err != nil {
+		if err := c.compare(ctx, current, now, c.mark); err != nil {
 			return err
 		}
 	}
@@ -207,7 +207,7 @@ func (c *checking) strangers(ctx context.Context, rows []store.StoredRow) error 
 	if err != nil {
 		return err
 	}
-	return c.compare(ctx, onlyEmpty(current), now, c.mark)
+	return c.compare(ctx, chosen(current, false), now, c.mark)
 }
 
 func (c *checking) mark(key store.Key) {
@@ -216,19 +216,18 @@ func (c *checking) mark(key store.Key) {
 	}
 }
 
-// onlyEmpty is those entities that have no values.
-func onlyEmpty(current *store.Current) *store.Current {
-	empty := &store.Current{Group: current.Group, Features: current.Features}
+// chosen is those entities that have values, or those that have none.
+func chosen(current *store.Current, values bool) *store.Current {
+	some := &store.Current{Group: current.Group, Features: current.Features}
 	n := len(current.Features)
 	for i, key := range current.Keys {
-		values := current.Values[i*n : (i+1)*n]
-		if !observed(values) {
-			empty.Keys = append(empty.Keys, key)
-			empty.Values = append(empty.Values, values...)
-			empty.Stamps = append(empty.Stamps, current.Stamps[i*n:(i+1)*n]...)
+		if row := current.Values[i*n : (i+1)*n]; observed(row) == values {
+			some.Keys = append(some.Keys, key)
+			some.Values = append(some.Values, row...)
+			some.Stamps = append(some.Stamps, current.Stamps[i*n:(i+1)*n]...)
 		}
 	}
-	return empty
+	return some
 }
 
 // snapshot opens one that fits the group.

@@ -2,6 +2,7 @@ package materialization
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,9 +22,16 @@ func (c *checking) compare(ctx context.Context, current *store.Current, now int6
 		if err != nil {
 			return err
 		}
+		differences := make([]store.Difference, len(part.Keys))
+		for i := range part.Keys {
+			differences[i] = c.m.store.Versus(part, part, i, rows[i], now)
+		}
+		if err := c.former(ctx, part.Keys, differences); err != nil {
+			return err
+		}
 		again = again[:0]
 		for i, key := range part.Keys {
-			d := c.m.store.Versus(part, part, i, rows[i], now)
+			d := differences[i]
 			switch {
 			case d.Agreement != store.Equal:
 				again = append(again, key)
@@ -111,7 +119,36 @@ func (c *checking) look(ctx context.Context, keys []store.Key) ([]store.Differen
 	for i := range keys {
 		differences[i] = c.m.store.Versus(before, after, i, rows[i], now)
 	}
-	return differences, nil
+	return differences, c.former(ctx, keys, differences)
+}
+
+// former looks for the entities whose online rows hold nothing but features that were deleted since: where history has rows of them, those
+// do not either, and both are equal.
+func (c *checking) former(ctx context.Context, keys []store.Key, differences []store.Difference) error {
+	var asked []store.Key
+	var places []int
+	for i, d := range differences {
+		if d.Former {
+			asked, places = append(asked, keys[i]), append(places, i)
+		}
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	snapshot, err := c.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	has, err := snapshot.HasEntities(ctx, c.group, asked)
+	if err = errors.Join(err, snapshot.Close()); err != nil {
+		return fmt.Errorf("read the offline store: %w", err)
+	}
+	for i, place := range places {
+		if has[i] {
+			differences[place] = store.Difference{}
+		}
+	}
+	return nil
 }
 
 // repair merges what history has into the online rows. That leaves a row as it is which cannot be read, or has what history has not: the

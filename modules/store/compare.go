@@ -29,6 +29,7 @@ type Difference struct {
 	Offline   *Observed         // nil: never observed
 	Online    *Observed         // nil: not there
 	Problem   string            // in words
+	Former    bool              // Extra, unless history has rows of the entity: the online row holds only features that the group has no more
 }
 
 // Versus compares the online row of entity i with its history. The row must have been read after before and before after, which are answers
@@ -65,7 +66,7 @@ func (s *Store) Versus(before, after *Current, i int, row string, now int64) Dif
 			Online:  observedAs(feature, cells[j].Value, cells[j].Stamp, now)}
 	}
 	if kind == Extra {
-		return Difference{Agreement: Extra, Problem: "the row holds none of the features that the group has"}
+		return Difference{Agreement: Extra, Former: true, Problem: "the row holds none of the features that the group has"}
 	}
 	return Difference{}
 }

@@ -26,6 +26,7 @@ func RunChecks(t *testing.T, pair Pair) {
 	t.Run("damage", func(t *testing.T) { checkDamage(t, pair) })
 	t.Run("a sample", func(t *testing.T) { checkSample(t, pair) })
 	t.Run("what is no difference", func(t *testing.T) { checkNoDifference(t, pair) })
+	t.Run("what only deleted features had", func(t *testing.T) { checkDeleted(t, pair) })
 	t.Run("a copy that is not complete", func(t *testing.T) { checkIncomplete(t, pair) })
 	t.Run("keys of two parts", func(t *testing.T) { checkTrips(t, pair) })
 	t.Run("cancelled", func(t *testing.T) { checkCancelled(t, pair) })
