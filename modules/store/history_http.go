@@ -19,7 +19,7 @@ type historyInput struct {
 	Window
 	KnownAtQuery
 	At        string `query:"at" doc:"Not the observations, but the values as they were at this time" example:"2026-01-31T12:00:00Z"`
-	Limit     int    `query:"limit" minimum:"1" maximum:"10000" default:"100" doc:"Observations on a page, those counted in that did not observe the features"`
+	Limit     int    `query:"limit" minimum:"1" maximum:"10000" default:"100" doc:"Observations of the features on a page. Where tens of thousands that did not observe them lie between, a page has fewer, even none, and a next_page_token"`
 	PageToken string `query:"page_token" doc:"From next_page_token of the page before"`
 }
 
@@ -62,30 +62,52 @@ func (s *Store) history(ctx context.Context, in *historyInput) (*httpapi.Bytes, 
 	if in.At != "" {
 		return s.valuesAt(ctx, in, moment, entityType, key, asked)
 	}
-	page := historyPage{limit: in.Limit}
 	request := HistoryRequest{Key: key, Features: featuresOf(asked), Moment: moment}
 	if request.From, request.To, err = in.Window.read(); err != nil {
 		return nil, err
 	}
-	if err := page.begin(in.PageToken, &request); err != nil {
+	found, next, err := s.historyPage(ctx, request, in.Limit, in.PageToken)
+	if err != nil {
 		return nil, err
 	}
-	if err := s.History(ctx, request, page.add); err != nil {
-		return nil, err
-	}
-	page.order()
-	b := appendEntity(make([]byte, 0, 256+128*len(page.rows)), entityType, key)
+	b := appendEntity(make([]byte, 0, 256+128*len(found)), entityType, key)
 	b = append(appendMember(b, "observations"), '[')
-	for _, row := range page.rows {
-		if row.observes() {
-			b = append(appendObservation(b, row, asked), ',')
-		}
+	for _, row := range found {
+		b = append(appendObservation(b, row, asked), ',')
 	}
 	b = closed(b, ']')
-	if page.next != "" {
-		b = appendTextMember(b, "next_page_token", page.next)
+	if next != "" {
+		b = appendTextMember(b, "next_page_token", next)
 	}
 	return answered(append(b, '}')), nil
+}
+
+const (
+	historyStep = 1000   // observations that are read at once, if not more are asked for, after those first read did not do
+	historyRead = 50_000 // and no more for one page
+)
+
+// historyPage reads on until so many observations of the features are found. next is where the next page goes on; "": this is the last.
+func (s *Store) historyPage(ctx context.Context, request HistoryRequest, limit int, token string) (found []observedRow, next string, err error) {
+	for read, step := 0, limit; ; step = max(limit, historyStep) {
+		page := historyPage{limit: limit - len(found), step: step}
+		if err := page.begin(token, &request); err != nil {
+			return nil, "", err
+		}
+		if err := s.History(ctx, request, page.add); err != nil {
+			return nil, "", err
+		}
+		page.order()
+		for _, row := range page.rows {
+			if row.observes() {
+				found = append(found, row)
+			}
+		}
+		read, token = read+len(page.rows), page.next
+		if token == "" || len(found) == limit || read >= historyRead {
+			return found, token, nil
+		}
+	}
 }
 
 // valuesAt answers the values as they were at a time.
@@ -128,7 +150,8 @@ func (o observedRow) observes() bool { return o.rows.Observes(o.i) }
 // historyPage collects a page of observations of several groups. A token says how far the page before went: to an event time, and over
 // how many observations of that time; one that comes in meanwhile can show an observation twice, never hide one.
 type historyPage struct {
-	limit int
+	limit int   // of observations of the features
+	step  int   // of all that are looked at
 	time  int64 // the event time at which the page before ended
 	skip  int   // how many observations of that time it had
 	rows  []observedRow
@@ -146,7 +169,7 @@ func (p *historyPage) begin(token string, request *HistoryRequest) error {
 		}
 		request.To = new(p.time + 1)
 	}
-	request.Limit = p.limit + p.skip + 1
+	request.Limit = p.step + p.skip + 1
 	return nil
 }
 
@@ -174,11 +197,12 @@ func (p *historyPage) order() {
 			cmp.Compare(b.rows.IngestIDs[b.i], a.rows.IngestIDs[a.i]))
 	})
 	p.rows = p.rows[p.shown():]
-	if len(p.rows) <= p.limit {
+	n := p.full()
+	if n == len(p.rows) {
 		return
 	}
-	p.rows = p.rows[:p.limit]
-	last, same := p.rows[p.limit-1].eventTime(), 0
+	p.rows = p.rows[:n]
+	last, same := p.rows[n-1].eventTime(), 0
 	for _, row := range p.rows {
 		if row.eventTime() == last {
 			same++
@@ -188,6 +212,20 @@ func (p *historyPage) order() {
 		same += p.skip
 	}
 	p.next = base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d+%d", last, same))
+}
+
+// full is how many of the rows come up to the page's last one.
+func (p *historyPage) full() int {
+	found := 0
+	for i, row := range p.rows {
+		if found == p.limit || i == p.step {
+			return i
+		}
+		if row.observes() {
+			found++
+		}
+	}
+	return len(p.rows)
 }
 
 // shown is how many of the rows the pages before had.
