@@ -140,6 +140,7 @@ func (s *Store) valuesAt(ctx context.Context, in *historyInput, moment *Moment, 
 type observedRow struct {
 	rows *Rows
 	i    int
+	came int64 // µs, by which it stands among rows of other groups
 }
 
 func (o observedRow) eventTime() int64 { return o.rows.EventTimes[o.i] }
@@ -175,7 +176,7 @@ func (p *historyPage) begin(token string, request *HistoryRequest) error {
 
 func (p *historyPage) add(rows *Rows) error {
 	for i := range rows.Keys {
-		p.rows = append(p.rows, observedRow{rows, i})
+		p.rows = append(p.rows, observedRow{rows: rows, i: i})
 	}
 	return nil
 }
@@ -187,14 +188,21 @@ const (
 	lastTime   = 253_402_300_799_999_999 // the year 9999
 )
 
-// order brings the observations of all groups in order and cuts the page out.
+// order brings the observations of all groups in order and cuts the page out. Of one group and event time the one comes first that was
+// ingested last, and counts (rule 1); its ingest time may be the earlier one, as a load has the time at which it began.
 func (p *historyPage) order() {
+	slices.SortFunc(p.rows, func(a, b observedRow) int {
+		return cmp.Or(cmp.Compare(a.rows.Group.ID, b.rows.Group.ID), cmp.Compare(b.eventTime(), a.eventTime()), cmp.Compare(b.rows.IngestIDs[b.i], a.rows.IngestIDs[a.i]))
+	})
+	for i := range p.rows {
+		row := &p.rows[i]
+		row.came = row.rows.IngestTimes[row.i]
+		if i > 0 && p.rows[i-1].rows.Group.ID == row.rows.Group.ID && p.rows[i-1].eventTime() == row.eventTime() {
+			row.came = min(row.came, p.rows[i-1].came)
+		}
+	}
 	slices.SortStableFunc(p.rows, func(a, b observedRow) int {
-		return cmp.Or(
-			cmp.Compare(b.eventTime(), a.eventTime()),
-			cmp.Compare(b.rows.IngestTimes[b.i], a.rows.IngestTimes[a.i]),
-			cmp.Compare(a.rows.Group.ID, b.rows.Group.ID),
-			cmp.Compare(b.rows.IngestIDs[b.i], a.rows.IngestIDs[a.i]))
+		return cmp.Or(cmp.Compare(b.eventTime(), a.eventTime()), cmp.Compare(b.came, a.came), cmp.Compare(a.rows.Group.ID, b.rows.Group.ID))
 	})
 	p.rows = p.rows[p.shown():]
 	n := p.full()
