@@ -52,7 +52,7 @@
     var why = request.status ? "The server answered " + request.status + " " + request.statusText + "." : "The server does not answer.";
     var shown = (request.status && said(request)) || box(why + (looks ? " What stands here may have changed meanwhile."
       : " Whether this was done is not known: look before you do it again."));
-    if (looks && request.status === 404 && event.detail.requestConfig.triggeringEvent.type === "acted") { // what the action removed: the answer to it says so
+    if (looks && request.status === 404 && (event.detail.requestConfig.triggeringEvent || {}).type === "acted") { // what the action removed: the answer to it says so
       target.replaceChildren();
       return;
     }
