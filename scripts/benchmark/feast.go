@@ -245,7 +245,7 @@ func (b *beside) reads() error {
 		if err := sameAnswers(b.base, server.base, request); err != nil {
 			return err
 		}
-		ours, theirs, err := perCPUSecond(b.process, server, request, request, w.n, 8, 5)
+		ours, theirs, err := perCPUSecond(b.process, server, request, request, w.n, 30, 8, 5)
 		if err != nil {
 			return err
 		}

@@ -98,10 +98,11 @@ func converse(address string, c call, take func() (int, bool)) (int, error) {
 	}
 }
 
-// perCPUSecond compares two servers under the same load, in turns: requests per second of processor time, ours and the limit's. Their
-// ratio is the median of the turns', so that what else the machine does in one turn counts for little.
-func perCPUSecond(ours, limit *process, oursCall, limitCall call, n, connections, rounds int) (float64, float64, error) {
-	spent := func(p *process, c call) (time.Duration, error) {
+// perCPUSecond compares two servers under the same load, in turns: requests per second of processor time, ours and the limit's, which has n in
+// a turn where ours has faster times as many, so that both work about as long. Their ratio is the median of the turns', so that what else
+// the machine does in one turn counts for little.
+func perCPUSecond(ours, limit *process, oursCall, limitCall call, n, faster, connections, rounds int) (float64, float64, error) {
+	spent := func(p *process, c call, n int) (time.Duration, error) {
 		before, err := p.cpu()
 		if err != nil {
 			return 0, err
@@ -114,16 +115,16 @@ func perCPUSecond(ours, limit *process, oursCall, limitCall call, n, connections
 	}
 	var limits, ratios []float64
 	for round := range rounds + 1 {
-		a, err := spent(ours, oursCall)
+		a, err := spent(ours, oursCall, n*faster)
 		if err != nil {
 			return 0, 0, err
 		}
-		b, err := spent(limit, limitCall)
+		b, err := spent(limit, limitCall, n)
 		if err != nil {
 			return 0, 0, err
 		}
 		if round > 0 { // the first warms up
-			limits, ratios = append(limits, float64(n)/b.Seconds()), append(ratios, b.Seconds()/a.Seconds())
+			limits, ratios = append(limits, float64(n)/b.Seconds()), append(ratios, b.Seconds()/a.Seconds()*float64(faster))
 		}
 	}
 	bare := median(limits)

@@ -55,7 +55,7 @@ func reads(s *subject) error {
 			call{method: "POST", path: func(int) string { return "/hundred" }, body: hundred}, 40, 10, 0.7},
 	}
 	for _, w := range works {
-		ours, bare, err := perCPUSecond(s.process, limit, w.ours, w.limit, w.n*s.scale, 8, w.turns)
+		ours, bare, err := perCPUSecond(s.process, limit, w.ours, w.limit, w.n*s.scale, 1, 8, w.turns)
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
@@ -88,7 +88,7 @@ func writes(s *subject) error {
 		ours, bare, err := perCPUSecond(s.process, limit,
 			call{method: "POST", path: func(i int) string { return "/store/customer/" + entity(i) }, body: qualified},
 			call{method: "POST", path: func(i int) string { return "/write/" + entity(i) }, body: body},
-			min(clients*125, 2000)*s.scale, clients, 12)
+			min(clients*125, 2000)*s.scale, 1, clients, 12)
 		if err != nil {
 			return err
 		}
