@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,8 @@ type working struct {
 	of, at  int             // ticks to compute, and how many of them are done
 	read    Inputs
 	holds   float64 // the ratio under which ticks were held back
+
+	unjudged bool // rows are published that rules about what a run brought are to judge after its last publication
 }
 
 // errChanged says that the definitions are not any more those that a plan was made of: nothing was published, and it is decided anew.
@@ -106,7 +109,7 @@ func (w *working) left(plan *Plan, h *history) []int64 {
 	}
 	w.there = together(w.there, done)
 	ticks := without(w.todo.ticks, done)
-	w.of, w.at = len(ticks), 0
+	w.of, w.at, w.unjudged = len(ticks), 0, len(done) > 0
 	w.run.Logf("to compute: %s; of them published before, and to be computed again since the source has changed: %d", span(ticks), len(w.todo.late))
 	if n := len(w.todo.ticks) - len(ticks); n > 0 {
 		w.run.Logf("%d ticks were published by an earlier attempt of this run", n)
@@ -117,8 +120,7 @@ func (w *working) left(plan *Plan, h *history) []int64 {
 // chunks computes and publishes ticks, some at a time. Where there is nothing to compute, that published ticks are right as of the present is published.
 func (w *working) chunks(ctx context.Context, plan *Plan, engine Engine, ticks []int64) error {
 	if len(ticks) == 0 && w.todo.events != nil {
-		_, err := w.publish(ctx, store.Publication{Source: w.todo.events.Place(), Confirms: true}, plan, nil)
-		return err
+		return w.publishNothing(ctx, store.Publication{Source: w.todo.events.Place(), Confirms: true, Unjudged: w.unjudged}, plan)
 	}
 	for len(ticks) > 0 {
 		n := w.chunkSize(ticks)
@@ -134,7 +136,19 @@ func (w *working) chunks(ctx context.Context, plan *Plan, engine Engine, ticks [
 		}
 		ticks = ticks[n:]
 	}
+	if w.unjudged { // all that came last was held back, or published by an earlier attempt
+		return w.publishNothing(ctx, store.Publication{Unjudged: true}, plan)
+	}
 	return nil
+}
+
+// publishNothing publishes no tick, but what else there is to say.
+func (w *working) publishNothing(ctx context.Context, p store.Publication, plan *Plan) error {
+	published, err := w.publish(ctx, p, plan, nil)
+	if err == nil {
+		w.result.Validation = cmp.Or(published.Validation, w.result.Validation)
+	}
+	return err
 }
 
 // shownTicks is how many ticks a result lists at most.
@@ -181,6 +195,7 @@ func (w *working) chunk(ctx context.Context, plan *Plan, engine Engine, ticks []
 	held := w.audit(plan, ticks, staged)
 	publishing := without(ticks, held)
 	if len(publishing) == 0 {
+		w.at += len(ticks)
 		return nil
 	}
 	again := len(w.todo.late) - len(without(w.todo.late, held)) // published ticks that stay as they were
@@ -188,11 +203,12 @@ func (w *working) chunk(ctx context.Context, plan *Plan, engine Engine, ticks []
 	defer rows.Close() //nolint:errcheck // it was only read
 	began = w.Clock()
 	published, err := w.publish(ctx, store.Publication{
-		Ticks: publishing, Source: place, Confirms: events != nil && again == 0, More: w.at+len(ticks) < w.of,
+		Ticks: publishing, Source: place, Confirms: events != nil && again == 0, More: w.at+len(ticks) < w.of, Unjudged: w.unjudged,
 	}, plan, rows)
 	if err != nil {
 		return err
 	}
+	w.unjudged = w.at+len(ticks) < w.of && (w.unjudged || published.Stored > 0)
 	for _, tick := range publishing {
 		w.rows[tick] = staged.PerTick[tick]
 	}

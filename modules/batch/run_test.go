@@ -337,6 +337,38 @@ func TestMoreIsDueThanARunComputes(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, w.server.Call(t, "POST /pipelines/p/backfill?from=2001-01-01&to=2026-01-01&dry_run=true", "").Status)
 }
 
+// Rules about what a run brought judge it once it has brought all, whichever of its pieces has brought something.
+func TestWhatPiecesBroughtIsJudged(t *testing.T) {
+	w := newWorld(t, definitions("1d", ""), func(c *batch.Config) { c.ChunkTicks = 2 })
+	judged := func(run ran) int64 {
+		t.Helper()
+		select {
+		case is := <-w.judged:
+			require.Equal(t, run.ID, is)
+			require.Empty(t, w.judged, "once")
+			return is
+		default:
+			return 0
+		}
+	}
+	for day := 1; day <= 9; day++ {
+		w.load("ev", head, fmt.Sprintf("a,2026-01-%02dT12:00:00Z,1", day), fmt.Sprintf("b,2026-01-%02dT12:00:00Z,1", day), fmt.Sprintf("c,2026-01-%02dT12:00:00Z,1", day))
+	}
+	require.NotZero(t, judged(w.run("backfill?from=2026-01-02&to=2026-01-10&")))
+	require.Zero(t, judged(w.run("backfill?from=2026-01-02&to=2026-01-10&")), "nothing was stored")
+	w.load("ev", head, "d,2026-01-01T12:00:00Z,1")
+	require.NotZero(t, judged(w.run("backfill?from=2026-01-02&to=2026-01-10&")), "of the first piece")
+
+	for day := 10; day <= 11; day++ {
+		w.load("ev", head, fmt.Sprintf("a,2026-01-%02dT12:00:00Z,1", day), fmt.Sprintf("b,2026-01-%02dT12:00:00Z,1", day))
+	}
+	w.load("ev", head, "a,2026-01-12T12:00:00Z,1")
+	run := w.run("run?until=2026-01-14&")
+	require.Equal(t, "held", run.State)
+	require.Equal(t, 2, run.Result.Ticks)
+	require.NotZero(t, judged(run), "before what was held back")
+}
+
 // What a run failed by says what of the rows, or of the definition, is wrong.
 func TestReasonSaysWhatIsWrong(t *testing.T) {
 	folder := t.TempDir()

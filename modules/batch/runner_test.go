@@ -36,6 +36,7 @@ type world struct {
 	server      *httpapitest.Server
 	now         time.Time
 	before      func(*batch.Job) error // is called before the engine computes; nil: nothing
+	judged      chan int64             // the runs whose rows are to be judged once more, now that all are published
 }
 
 // interrupted is the engine, before which the test does something.
@@ -54,7 +55,10 @@ func (e interrupted) Compute(ctx context.Context, job *batch.Job) (*batch.Staged
 }
 
 // checked are the registry's rules; what the store tells of them is lost.
-type checked struct{ *validation.Guards }
+type checked struct {
+	*validation.Guards
+	judged chan int64
+}
 
 func (checked) Written(*registry.Group, []rules.Outcome) {}
 func (checked) Loaded(context.Context, *registry.Group, int64, bool, []rules.Outcome) (int64, error) {
@@ -65,7 +69,10 @@ func (checked) Audit(context.Context, *registry.Group, int64) (*rules.Set, rules
 	return nil, rules.Options{}
 }
 
-func (checked) Published(context.Context, *registry.Group, int64, bool, []rules.Outcome) (int64, error) {
+func (c checked) Published(_ context.Context, _ *registry.Group, run int64, last bool, _ []rules.Outcome) (int64, error) {
+	if last {
+		c.judged <- run
+	}
 	return 0, nil
 }
 
@@ -73,7 +80,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 // newWorld has the definitions of a file in YAML applied. It is 2026-02-01.
 func newWorld(t *testing.T, definitions string, change ...func(*batch.Config)) *world {
-	w := &world{T: t, now: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)}
+	w := &world{T: t, now: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC), judged: make(chan int64, 1000)}
 	ctx, folder := t.Context(), t.TempDir()
 	db := databasetest.SQLite(t)()
 	require.NoError(t, registry.Migrate(ctx, db))
@@ -98,7 +105,7 @@ func newWorld(t *testing.T, definitions string, change ...func(*batch.Config)) *
 	require.NoError(t, errors.Join(offline.Claim(ctx, w.definitions.Installation()), online.Claim(ctx, w.definitions.Installation())))
 	w.runs = runs.New(db, runs.DefaultConfig(), time.Now, quiet)
 	values := store.New(store.DefaultConfig(), w.definitions, w.runs, offline, online, time.Now, quiet)
-	values.CheckWith(checked{validation.NewGuards(w.definitions, quiet)})
+	values.CheckWith(checked{validation.NewGuards(w.definitions, quiet), w.judged})
 	values.HandleRuns()
 	require.NoError(t, values.Start(ctx))
 	t.Cleanup(values.Stop)

@@ -39,9 +39,9 @@ func (s *Scheduler) decide(ctx context.Context, schedule *Schedule, now time.Tim
 			if err != nil {
 				return err
 			}
-			crowded := crowded(open, now.Add(-s.config.Grace))
-			made = schedule.passed(int64(row.DecidedTo), now, s.config.Grace, most-len(open), crowded)
-			if crowded && len(made) > 0 {
+			full := crowded(open, now.Add(-s.config.Grace))
+			made = schedule.passed(int64(row.DecidedTo), now, s.config.Grace, most-len(open), full)
+			if full && len(made) > 0 {
 				if given, err = s.giveUp(tx, schedule, row, open, now); err != nil {
 					return err
 				}

@@ -28,8 +28,9 @@ type Publication struct {
 
 	Fence Fence // nil: none
 
-	// More says that further publications of the run follow: what is left to be judged of its rows is judged after the last.
-	More bool
+	// More says that further publications of the run follow: what is left to be judged of its rows is judged after the last. Unjudged says that those before
+	// this one have stored such rows.
+	More, Unjudged bool
 }
 
 // Fence is asked in the transaction that publishes, right before it commits; an error refuses it. tx asks in that transaction where it is one of

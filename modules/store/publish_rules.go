@@ -71,7 +71,7 @@ func (p *publishing) conclude(j *loadJudge) error {
 
 // tell reports what rules said, and has the rest judged.
 func (p *publishing) tell(ctx context.Context, err error) {
-	s, refused, stored := p.store, p.refused || p.judge.refused != nil, err == nil && p.loaded.Stored > 0
+	s, refused, stored := p.store, p.refused || p.judge.refused != nil, err == nil && (p.loaded.Stored > 0 || p.of.Unjudged)
 	if s.rules == nil || err != nil && !refused || !stored && len(p.judge.outcomes) == 0 {
 		return
 	}
