@@ -3,24 +3,40 @@ package validation
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"gorm.io/gorm"
 )
 
 // What rules measured before, which those of kind history go by. Of a load a rule may be asked again and again: it counts once, with what was
-// measured last, is compared only with loads that were judged before it, and not at all once it is reverted.
+// measured last, is compared only with loads that came before it, and counts not at all once it is reverted.
 
 // measured reads what a rule usually measured, the newest first, so many at most: of the loads before one, or with load 0 at each evaluation.
 func (r repository) measured(ctx context.Context, group string, of subject, load int64, most int) (measured []float64, err error) {
-	const results = " FROM validation_results WHERE rule = ? AND group_name = ? AND feature = ?"
-	query := "SELECT measured" + results + " AND usual = ? AND measured IS NOT NULL"
-	parameters := []any{of.rule, group, of.feature, true}
-	if load != 0 {
-		query = "SELECT measured FROM validation_results WHERE id IN (SELECT max(id)" + results + " AND usual = ? AND measured IS NOT NULL AND looked_at LIKE ?" +
-			" AND id < coalesce((SELECT min(id)" + results + " AND looked_at = ?), ?) GROUP BY looked_at)"
-		parameters = append(parameters, broughtByAny, of.rule, group, of.feature, broughtBy(load), int64(1)<<62)
+	const usual = " FROM validation_results WHERE rule = ? AND group_name = ? AND feature = ? AND usual = ? AND measured IS NOT NULL"
+	db, parameters := r.db.WithContext(ctx), []any{of.rule, group, of.feature, true}
+	if load == 0 {
+		err = db.Raw("SELECT measured"+usual+" ORDER BY id DESC LIMIT ?", append(parameters, most)...).Scan(&measured).Error
+		return measured, unavailable(err)
 	}
-	err = r.db.WithContext(ctx).Raw(query+" ORDER BY id DESC LIMIT ?", append(parameters, most)...).Scan(&measured).Error
+	var found []struct {
+		LookedAt string
+		Measured float64
+	}
+	err = db.Raw("SELECT looked_at, measured FROM validation_results WHERE id IN (SELECT max(id)"+usual+" AND looked_at LIKE ? GROUP BY looked_at)",
+		append(parameters, broughtByAny)...).Scan(&found).Error
+	byLoad := map[int64]float64{}
+	for _, f := range found {
+		if about := loadOf(f.LookedAt); about != 0 && about < load { // loads are judged side by side: a later one may be judged first
+			byLoad[about] = f.Measured
+		}
+	}
+	loads := slices.Sorted(maps.Keys(byLoad))
+	slices.Reverse(loads)
+	for _, about := range loads[:min(most, len(loads))] {
+		measured = append(measured, byLoad[about])
+	}
 	return measured, unavailable(err)
 }
 
@@ -38,8 +54,7 @@ func (r repository) lookedPast(ctx context.Context, group string, load int64) (m
 		" WHERE n.group_name = ? AND n.ended = ? AND r.looked_at LIKE ?", group, false, broughtByAny).Scan(&found).Error
 	past := map[string]bool{}
 	for _, f := range found {
-		var about int64
-		if _, err := fmt.Sscanf(f.LookedAt, broughtByForm, &about); err == nil && about > load && f.LookedAt == broughtBy(about) {
+		if loadOf(f.LookedAt) > load {
 			past[f.Rule] = true
 		}
 	}
@@ -48,6 +63,15 @@ func (r repository) lookedPast(ctx context.Context, group string, load int64) (m
 
 // broughtBy says of a result that it is about what a load brought, and is how results of one load are found; broughtByAny is the pattern of all.
 func broughtBy(load int64) string { return fmt.Sprintf(broughtByForm, load) }
+
+// loadOf is the load that a result is about; 0: it is about other rows, or a part of a load.
+func loadOf(lookedAt string) int64 {
+	var load int64
+	if _, err := fmt.Sscanf(lookedAt, broughtByForm, &load); err != nil || lookedAt != broughtBy(load) {
+		return 0
+	}
+	return load
+}
 
 const (
 	broughtByForm = "what run %d brought"

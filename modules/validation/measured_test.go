@@ -49,8 +49,14 @@ func TestLoadsAreComparedWithThoseBefore(t *testing.T) {
 		looks(rules.Fail, rules.Fail)
 		require.Contains(t, j.openAlerts(t), "steady", "that it is looked at again does not resolve it")
 
+		values.add(j.group, row{run: 3, values: []value.Value{number(10.5)}})
+		j.run(t, evaluationRequest{Way: ByLoad, Load: 3}) // it is judged after a later one
+		looks(rules.Fail, rules.Fail)
+
 		values.remove(j.group, func(r row) bool { return r.run == 4 })
 		require.NoError(t, j.profiles.TakenOut(t.Context(), j.group, 4))
+		values.newest = 3
+		looks(rules.Pass, rules.Pass)
 		load(5, 10)
 		looks(rules.Pass, rules.Pass)
 		require.NotContains(t, j.openAlerts(t), "steady")
@@ -59,7 +65,7 @@ func TestLoadsAreComparedWithThoseBefore(t *testing.T) {
 		require.Equal(t, []float64{10.5, 11, 10}, measured)
 		report, err := j.repository.history(t.Context(), "steady", "", 0, 100)
 		require.NoError(t, err)
-		require.Len(t, report, 20, "what was found then is still told")
+		require.Len(t, report, 27, "what was found then is still told")
 	})
 }
 
