@@ -28,6 +28,9 @@ func (v *Validation) keep(ctx context.Context, report *Report, group *registry.G
 	if _, err := v.withoutErased(ctx, group, report); err != nil {
 		return err
 	}
+	if err := v.leaveOvertaken(ctx, report, group); err != nil {
+		return err
+	}
 	told, err := v.outcomes(ctx, report, group)
 	if err != nil {
 		return err

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"gorm.io/gorm"
+
+	"featurestore/modules/registry"
 )
 
 // What rules measured before, which those of kind history go by. Of a load a rule may be asked again and again: it counts once, with what was
@@ -14,17 +16,17 @@ import (
 
 // measured reads what a rule usually measured, the newest first, so many at most: of the loads before one, or with load 0 at each evaluation.
 func (r repository) measured(ctx context.Context, group string, of subject, load int64, most int) (measured []float64, err error) {
-	const usual = " FROM validation_results WHERE rule = ? AND group_name = ? AND feature = ? AND usual = ? AND measured IS NOT NULL"
-	db, parameters := r.db.WithContext(ctx), []any{of.rule, group, of.feature, true}
+	const results = " FROM validation_results WHERE rule = ? AND group_name = ? AND feature = ? AND measured IS NOT NULL"
+	db, parameters := r.db.WithContext(ctx), []any{of.rule, group, of.feature}
 	if load == 0 {
-		err = db.Raw("SELECT measured"+usual+" ORDER BY id DESC LIMIT ?", append(parameters, most)...).Scan(&measured).Error
+		err = db.Raw("SELECT measured"+results+" AND usual = ? ORDER BY id DESC LIMIT ?", append(parameters, true, most)...).Scan(&measured).Error
 		return measured, unavailable(err)
 	}
 	var found []struct {
 		LookedAt string
 		Measured float64
 	}
-	err = db.Raw("SELECT looked_at, measured FROM validation_results WHERE id IN (SELECT max(id)"+usual+" AND looked_at LIKE ? GROUP BY looked_at)",
+	err = db.Raw("SELECT looked_at, measured FROM validation_results WHERE id IN (SELECT max(id)"+results+" AND looked_at LIKE ? GROUP BY looked_at)",
 		append(parameters, broughtByAny)...).Scan(&found).Error
 	byLoad := map[int64]float64{}
 	for _, f := range found {
@@ -46,19 +48,51 @@ func unmeasure(tx *gorm.DB, group string, load int64) error {
 	return unavailable(err)
 }
 
+// lookedAtLoads is which load the newest result of each rule and feature is about, where it is about one.
+func (r repository) lookedAtLoads(ctx context.Context, group string) (map[subject]int64, error) {
+	var found []struct{ Rule, Feature, LookedAt string }
+	err := r.db.WithContext(ctx).Raw("SELECT n.rule, n.feature, r.looked_at FROM validation_newest n JOIN validation_results r ON r.id = n.result_id"+
+		" WHERE n.group_name = ? AND n.ended = ? AND r.looked_at LIKE ?", group, false, broughtByAny).Scan(&found).Error
+	loads := map[subject]int64{}
+	for _, f := range found {
+		loads[subject{f.Rule, f.Feature}] = loadOf(f.LookedAt)
+	}
+	return loads, unavailable(err)
+}
+
 // lookedPast are the rules of a group whose newest result is about a load that came after this one, the newest there is (0: there is none): it was
 // reverted since.
 func (r repository) lookedPast(ctx context.Context, group string, load int64) (map[string]bool, error) {
-	var found []struct{ Rule, LookedAt string }
-	err := r.db.WithContext(ctx).Raw("SELECT n.rule, r.looked_at FROM validation_newest n JOIN validation_results r ON r.id = n.result_id"+
-		" WHERE n.group_name = ? AND n.ended = ? AND r.looked_at LIKE ?", group, false, broughtByAny).Scan(&found).Error
+	loads, err := r.lookedAtLoads(ctx, group)
 	past := map[string]bool{}
-	for _, f := range found {
-		if loadOf(f.LookedAt) > load {
-			past[f.Rule] = true
+	for of, about := range loads {
+		past[of.rule] = past[of.rule] || about > load
+	}
+	return past, err
+}
+
+// leaveOvertaken takes those results of a report out of what is usual that are about a load, while the newest ones are about a later load that is
+// still there: loads are judged side by side, and what holds for an earlier one resolves nothing.
+func (v *Validation) leaveOvertaken(ctx context.Context, report *Report, group *registry.Group) error {
+	asked := func(r *Result) bool { return r.Usual && !r.OnTheWay && loadOf(r.LookedAt) != 0 }
+	if !slices.ContainsFunc(report.Results, func(r Result) bool { return asked(&r) }) {
+		return nil
+	}
+	loads, err := v.repository.lookedAtLoads(ctx, group.Name)
+	if err != nil {
+		return err
+	}
+	for i := range report.Results {
+		r := &report.Results[i]
+		if about := loadOf(r.LookedAt); asked(r) && loads[subject{r.Rule, r.Feature()}] > about {
+			newest, err := v.values.NewestLoad(ctx, group)
+			if err != nil {
+				return err
+			}
+			r.Usual = newest <= about
 		}
 	}
-	return past, unavailable(err)
+	return nil
 }
 
 // broughtBy says of a result that it is about what a load brought, and is how results of one load are found; broughtByAny is the pattern of all.

@@ -51,6 +51,7 @@ func TestLoadsAreComparedWithThoseBefore(t *testing.T) {
 
 		values.add(j.group, row{run: 3, values: []value.Value{number(10.5)}})
 		j.run(t, evaluationRequest{Way: ByLoad, Load: 3}) // it is judged after a later one
+		require.Contains(t, j.openAlerts(t), "steady", "what holds for an earlier load resolves nothing")
 		looks(rules.Fail, rules.Fail)
 
 		values.remove(j.group, func(r row) bool { return r.run == 4 })
