@@ -99,12 +99,29 @@ var works = []struct {
 	{"publish", publishes, true}, {"trainings", trainings, false}, {"pipelines", pipelines, false},
 	{"spark", sparks, true}}
 
+// measures tells whether anything is chosen.
+func (o options) measures(chosen *regexp.Regexp) bool {
+	names := []string{"t2micro"}
+	for _, w := range works {
+		names = append(names, w.name)
+	}
+	for _, name := range names {
+		if chosen.MatchString("embedded "+name) || chosen.MatchString("servers "+name) {
+			return true
+		}
+	}
+	return o.feast != "" && chosen.MatchString("feast")
+}
+
 // run prints each line of the table as soon as it is known. A work that fails does not keep the others from being done; its error is
 // answered in the end.
 func run(o options) error {
 	chosen, err := regexp.Compile(o.only)
 	if err != nil {
 		return err
+	}
+	if !o.measures(chosen) {
+		return fmt.Errorf("no work matches %q: scripts/bench --help names them, and feast is measured with --feast alone", o.only)
 	}
 	folder, err := os.MkdirTemp("", "featurestore-bench-")
 	if err != nil {
