@@ -40,6 +40,12 @@ check() {
   if { [ -n "$POSTGRES_PARAMETER" ] && [ -z "$REDIS_PARAMETER" ]; } || { [ -z "$POSTGRES_PARAMETER" ] && [ -n "$REDIS_PARAMETER" ]; }; then
     stop "one of POSTGRES_PARAMETER and REDIS_PARAMETER is empty: give both, or neither for the embedded engines"
   fi
+  if [[ $PROGRAM == s3://* ]] || [ -n "$POSTGRES_PARAMETER" ]; then
+    command -v aws >/dev/null || stop "aws, the command line of AWS, is not there: only Amazon Linux brings it; have it installed before this, or use https:// and no parameters"
+  fi
+  if [[ $PROGRAM == https://* ]]; then
+    command -v curl >/dev/null || stop "curl is not there: have it installed before this (apt-get install curl)"
+  fi
 }
 
 # make_swap gives what is seldom used a place besides the memory, so that a peak is slow instead of deadly.

@@ -174,3 +174,18 @@ func TestUserDataRefusals(t *testing.T) {
 		require.NoFileExists(t, m.root+"/usr/local/bin/featurestore")
 	}
 }
+
+// What the machine lacks is named before anything is changed.
+func TestUserDataWithoutItsTools(t *testing.T) {
+	m := newMachine(t)
+	for _, c := range []struct{ variable, sentence string }{
+		{"PROGRAM=s3://files/featurestore", "aws, the command line of AWS, is not there"},
+		{"PROGRAM=https://files.example/featurestore", "curl is not there"},
+	} {
+		ok, output, calls := m.run(c.variable, "PATH="+t.TempDir())
+		require.False(t, ok)
+		require.Contains(t, output, c.sentence)
+		require.Empty(t, calls)
+		require.NoFileExists(t, m.root+"/swapfile")
+	}
+}
