@@ -196,6 +196,7 @@ func TestWebQuarantine(t *testing.T) {
 		"id": {id}, "type.amount": {"FLOAT"}, "as.amount": {"value"}, "value.amount": {"20.5"}, "type.city": {"STRING"}, "as.city": {"value"}, "value.city": {"Atlantis"},
 		"type.parts": {"INTEGER[]"}, "as.parts": {"value"}, "value.parts": {"[1,2]"}, "type.paid": {"BOOLEAN"}, "as.paid": {"null"}, "value.paid": {""},
 		"type.more": {"JSON"}, "as.more": {"value"}, "value.more": {`{"a":[1]}`}, "type.secret": {"STRING"}, "as.secret": {"value"}, "value.secret": {"hush"},
+		"was.amount": {"20.5"}, "was.city": {`"Atlantis"`}, "was.parts": {"[1,2]"}, "was.paid": {""}, "was.more": {`{"a":[1]}`}, "was.secret": {`"hush"`},
 	}, form)
 	form.Set("value.amount", "twenty")
 	require.Contains(t, q.does(422, "amend", form), "amount", "what is no number is refused in the API's words")

@@ -26,6 +26,7 @@ type observed struct {
 	Unit      string
 	As        string // value, null or absent
 	Text      string
+	Was       string   // Text as the JSON that was observed; "": there is none
 	Broken    []breach // what it breaks
 }
 
@@ -35,7 +36,9 @@ func (o observed) Ways() []field {
 }
 
 // Long tells whether it takes more than a line.
-func (o observed) Long() bool { return len(o.Text) > 60 || o.ValueType == "JSON" }
+func (o observed) Long() bool {
+	return len(o.Text) > 60 || o.ValueType == "JSON" || strings.ContainsAny(o.Text, "\r\n")
+}
 
 func (w *Web) quarantinedRow(r *http.Request) (any, error) {
 	ctx := r.Context()
@@ -71,7 +74,9 @@ func (w *Web) quarantinedRow(r *http.Request) (any, error) {
 func (p *quarantinedPage) observe(name, valueType, unit string, given map[string]json.RawMessage) {
 	one := observed{Name: name, ValueType: valueType, Unit: unit, As: "absent"}
 	if raw, ok := given[name]; ok {
-		one.As, one.Text = writtenAs(valueType, raw)
+		if one.As, one.Text = writtenAs(valueType, raw); one.As == "value" {
+			one.Was = string(raw)
+		}
 	}
 	for _, b := range p.Broken {
 		if b.Feature == name {
@@ -104,7 +109,23 @@ func valueOf(valueType, text string) json.RawMessage {
 	return quoted
 }
 
-// amend gives a row other values, or with dry tells what it would break then. A form has for each feature as.NAME, type.NAME and value.NAME.
+// lineBreaks writes all line breaks of a text alike, as browsers do with what a form holds, each in its own way.
+func lineBreaks(text string) string {
+	return strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
+}
+
+// amended is the JSON of the value that a form has for a feature: what was observed, to the letter, where nobody has written anything else.
+func amended(form url.Values, name string) json.RawMessage {
+	valueType, text := form.Get("type."+name), lineBreaks(form.Get("value."+name))
+	if was := json.RawMessage(form.Get("was." + name)); json.Valid(was) {
+		if _, before := writtenAs(valueType, was); lineBreaks(before) == text {
+			return was
+		}
+	}
+	return valueOf(valueType, text)
+}
+
+// amend gives a row other values, or with dry tells what it would break then. A form has for each feature as.NAME, type.NAME, value.NAME and was.NAME.
 func amend(title string, dry bool) action {
 	return asking(title, func(form url.Values) (string, string, url.Values, any) {
 		document := map[string]json.RawMessage{}
@@ -117,7 +138,7 @@ func amend(title string, dry bool) action {
 			case "null":
 				document[name] = json.RawMessage("null")
 			case "value":
-				document[name] = valueOf(form.Get("type."+name), form.Get("value."+name))
+				document[name] = amended(form, name)
 			}
 		}
 		var query url.Values
