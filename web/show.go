@@ -30,11 +30,11 @@ func ago(now, t time.Time) string {
 		return "never"
 	}
 	d := now.Sub(t)
+	if d.Abs() < time.Second {
+		return "just now"
+	}
 	if d < 0 {
 		return "in " + span(-d)
-	}
-	if d < time.Second {
-		return "just now"
 	}
 	return span(d) + " ago"
 }
@@ -117,10 +117,13 @@ func size(n int64) string {
 	return strconv.FormatFloat(of, 'f', max(0, 3-len(strconv.Itoa(int(of)))), 64) + " " + units[unit]
 }
 
-// percent is a share of 1 in percent.
+// percent is a share of 1 in percent, to one decimal; not all is never 100, and not none never 0.
 func percent(share float64) string {
 	if share != 0 && share < 0.0005 {
 		return "under 0.1 %"
+	}
+	if share < 1 && share >= 0.9995 {
+		return "over 99.9 %"
 	}
 	return strconv.FormatFloat(math.Round(share*1000)/10, 'f', -1, 64) + " %"
 }
