@@ -19,7 +19,7 @@ func (b *tab) kept(path, body string) any {
 func TestMendedRowKeepsTheRest(t *testing.T) {
 	b := open(t)
 	b.fill()
-	for i, city := range []string{"No\nwhere", "\nNo\r\nwhere\r\n", "a\rb", strings.Repeat("long ", 20) + "\n\nand longer\r", "plain", " spaces  kept "} {
+	for i, city := range []string{"No\nwhere", "\n No\r\nwhere\r\n", strings.Repeat("long ", 20) + "\n\nand longer\r"} {
 		stored, err := json.Marshal(map[string]any{"orders:city": city, "orders:amount": 1})
 		require.NoError(t, err)
 		id := b.kept(fmt.Sprintf("/store/customer/z%d", i), string(stored))
