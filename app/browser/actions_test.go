@@ -66,10 +66,8 @@ func TestPressedTwice(t *testing.T) {
 	}
 	before := runs()
 	b.visit("/admin/groups/orders")
-	b.do(script(counting), chromedp.ScrollIntoView(button))
-	type point struct{ X, Y float64 }
-	at, err := chromedp.Run(b.ctx, chromedp.Evaluate[point](fmt.Sprintf(`(box => ({x: box.x + box.width / 2, y: box.y + box.height / 2}))(document.querySelector(%q).getBoundingClientRect())`, button)))
-	require.NoError(t, err)
+	b.do(script(counting))
+	at := b.middle(button)
 	for press := 1; press <= 2; press++ {
 		left := []chromedp.MouseOption{chromedp.ButtonLeft, chromedp.ClickCount(press)}
 		b.do(chromedp.MouseEvent(chromedp.MousePressed, at.X, at.Y, left...), chromedp.MouseEvent(chromedp.MouseReleased, at.X, at.Y, left...))

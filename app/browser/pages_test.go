@@ -137,17 +137,25 @@ func (b *tab) rest() {
 	b.holds(`document.readyState === "complete" && document.querySelector(".htmx-request, .htmx-swapping, .htmx-settling, .htmx-added") === null`)
 }
 
-// pressLong clicks as a hand does, which takes longer to let go than a page takes to change.
-func (b *tab) pressLong(selector string) {
+// point is a place in the window, in pixels.
+type point struct{ X, Y float64 }
+
+// middle is where what a selector finds is clicked on; it is brought into view.
+func (b *tab) middle(selector string) point {
 	b.Helper()
-	type point struct{ X, Y float64 }
 	at, err := chromedp.Run(b.ctx, chromedp.Evaluate[point](fmt.Sprintf(`(found => {
 		found.scrollIntoView({block: "center", behavior: "instant"})
 		const box = found.getBoundingClientRect()
 		return {x: box.x + box.width / 2, y: box.y + box.height / 2}
 	})(document.querySelector(%q))`, selector)))
 	require.NoError(b, err)
-	left := []chromedp.MouseOption{chromedp.ButtonLeft, chromedp.ClickCount(1)}
+	return at
+}
+
+// pressLong clicks as a hand does, which takes longer to let go than a page takes to change.
+func (b *tab) pressLong(selector string) {
+	b.Helper()
+	at, left := b.middle(selector), []chromedp.MouseOption{chromedp.ButtonLeft, chromedp.ClickCount(1)}
 	b.do(chromedp.MouseEvent(chromedp.MousePressed, at.X, at.Y, left...))
 	time.Sleep(time.Second)
 	b.do(chromedp.MouseEvent(chromedp.MouseReleased, at.X, at.Y, left...))
