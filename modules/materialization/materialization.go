@@ -235,7 +235,7 @@ func (m *Materialization) tickAll(ctx context.Context) {
 // tickOne brings a group in step, unless a run of this process does so already.
 func (m *Materialization) tickOne(ctx context.Context, group *registry.Group) error {
 	turn := m.turn(group)
-	if !turn.free() {
+	if !turn.tryTake() {
 		return nil
 	}
 	defer turn.give()

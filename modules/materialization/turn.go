@@ -25,8 +25,8 @@ func (t turn) take(ctx context.Context) error {
 	}
 }
 
-// free takes the turn if it is nobody's.
-func (t turn) free() bool {
+// tryTake takes the turn if it is nobody's.
+func (t turn) tryTake() bool {
 	select {
 	case t <- struct{}{}:
 		return true

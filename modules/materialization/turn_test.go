@@ -14,7 +14,7 @@ import (
 func TestWaitingForATurnEnds(t *testing.T) {
 	m, group := &Materialization{}, &registry.Group{About: registry.About{ID: 7}}
 	require.NoError(t, m.turn(group).take(t.Context()))
-	require.False(t, m.turn(group).free())
+	require.False(t, m.turn(group).tryTake())
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
@@ -29,6 +29,6 @@ func TestWaitingForATurnEnds(t *testing.T) {
 		t.Fatal("it goes on waiting")
 	}
 	m.turn(group).give()
-	require.True(t, m.turn(group).free())
-	require.True(t, m.turn(&registry.Group{About: registry.About{ID: 8}}).free(), "another group's")
+	require.True(t, m.turn(group).tryTake())
+	require.True(t, m.turn(&registry.Group{About: registry.About{ID: 8}}).tryTake(), "another group's")
 }
