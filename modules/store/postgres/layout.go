@@ -29,9 +29,7 @@ type layout struct {
 // wanted is the layout that a group asks for.
 func wanted(group *registry.Group) layout {
 	l := layout{table: group.Name, version: group.SchemaVersion, columns: []string{}, id: idColumn(group)} // an empty list is not null
-	for _, key := range group.EntityType.JoinKeys {
-		l.keys = append(l.keys, key.Name+" "+key.ValueType.String())
-	}
+	l.keys = store.TableKeys(group.EntityType)
 	for _, feature := range group.Features {
 		if feature.Widened != "" {
 			l.columns = append(l.columns, featureColumn(group, feature.Widened))
@@ -49,9 +47,7 @@ func (l layout) fits(wanted layout) bool {
 // keyedAs tells whether the table has the group's join keys. These change only while nothing is stored: a table of others has no rows, and
 // stands until the next write makes it anew.
 func (l layout) keyedAs(group *registry.Group) bool {
-	return slices.EqualFunc(l.keys, group.EntityType.JoinKeys, func(is string, key registry.JoinKey) bool {
-		return is == key.Name+" "+key.ValueType.String()
-	})
+	return slices.Equal(l.keys, store.TableKeys(group.EntityType))
 }
 
 // retired tells whether the group was retired under the wanted layout or a newer one.

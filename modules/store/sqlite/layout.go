@@ -35,9 +35,7 @@ func wantedLayout(group *registry.Group) layout {
 	if strings.HasPrefix(group.Name, "sqlite_") {
 		l.table = "group__" + group.Name
 	}
-	for _, key := range group.EntityType.JoinKeys {
-		l.keys = append(l.keys, key.Name+" "+key.ValueType.String())
-	}
+	l.keys = store.TableKeys(group.EntityType)
 	for _, feature := range group.Features {
 		if feature.Widened != "" {
 			l.columns = append(l.columns, featureColumn(group, feature.Widened)+" INTEGER")
@@ -66,9 +64,7 @@ func (l *layout) has(column string) bool {
 // keyedAs tells whether the table has the group's join keys. These change only while nothing is stored: a table of others has no rows, and
 // stands until the next write makes it anew.
 func (l *layout) keyedAs(group *registry.Group) bool {
-	return slices.EqualFunc(l.keys, group.EntityType.JoinKeys, func(is string, key registry.JoinKey) bool {
-		return is == key.Name+" "+key.ValueType.String()
-	})
+	return slices.Equal(l.keys, store.TableKeys(group.EntityType))
 }
 
 // own are the columns that every group's table has beside its join keys and features.

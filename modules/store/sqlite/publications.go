@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -27,22 +26,6 @@ CREATE INDEX IF NOT EXISTS __publications_by_run ON __publications (run_id, grou
 CREATE TABLE IF NOT EXISTS __removal_times (group_id INTEGER NOT NULL, number INTEGER NOT NULL, least INTEGER NOT NULL, latest INTEGER NOT NULL,
 	PRIMARY KEY (group_id, number)) STRICT;`
 
-func packTicks(ticks []int64) []byte {
-	b := make([]byte, 0, 8*len(ticks))
-	for _, tick := range ticks {
-		b = binary.BigEndian.AppendUint64(b, uint64(tick))
-	}
-	return b
-}
-
-func unpackTicks(b []byte) []int64 {
-	ticks := make([]int64, 0, len(b)/8)
-	for ; len(b) > 0; b = b[8:] {
-		ticks = append(ticks, int64(binary.BigEndian.Uint64(b)))
-	}
-	return ticks
-}
-
 // among tells whether a tick is one of some, which ascend.
 func among(ticks []int64, tick int64) bool {
 	_, found := slices.BinarySearch(ticks, tick)
@@ -59,7 +42,7 @@ type publication struct {
 func publicationsOf(c *conn, group int64, name string, ticks []int64) (found []publication, err error) {
 	dest := make([]driver.Value, 4)
 	err = c.each(dest, func() error {
-		p := publication{integer(dest[0]), integer(dest[1]), integer(dest[2]), unpackTicks(bytesIn(dest[3]))}
+		p := publication{integer(dest[0]), integer(dest[1]), integer(dest[2]), unpackIntegers(bytesIn(dest[3]))}
 		if slices.ContainsFunc(p.ticks, func(tick int64) bool { return among(ticks, tick) }) {
 			found = append(found, p)
 		}
@@ -141,7 +124,7 @@ func (r *removing) unpublish(c *conn) error {
 	var ended []tick
 	dest := make([]driver.Value, 2)
 	err := c.each(dest, func() error {
-		for _, at := range unpackTicks(bytesIn(dest[1])) {
+		for _, at := range unpackIntegers(bytesIn(dest[1])) {
 			ended = append(ended, tick{text(dest[0]), at})
 		}
 		return nil
@@ -169,7 +152,7 @@ func (a *appending) noteReplayed(c *conn) error {
 				continue
 			}
 			err := c.exec("INSERT INTO __publications (group_id, name, run_id, first_id, last_id, ticks) SELECT group_id, name, run_id, ?, ?, ? FROM __publications "+
-				"WHERE run_id = +? AND group_id = +? LIMIT 1", id, id, packTicks([]int64{a.times[i][r]}), rows.Run, rows.Group.ID)
+				"WHERE run_id = +? AND group_id = +? LIMIT 1", id, id, packIntegers([]int64{a.times[i][r]}), rows.Run, rows.Group.ID)
 			if err != nil {
 				return err
 			}

@@ -221,5 +221,5 @@ func (p *publishing) record(c *conn, open openLoad, stored map[int64]int64) erro
 		return nil
 	}
 	return c.exec("INSERT INTO __publications (group_id, name, run_id, first_id, last_id, ticks) VALUES (?, ?, ?, ?, ?, ?)",
-		p.group.ID, what.Name, p.run, open.first, open.last, packTicks(what.Ticks))
+		p.group.ID, what.Name, p.run, open.first, open.last, packIntegers(what.Ticks))
 }

@@ -93,3 +93,20 @@ func cutColumn(b []byte) (driver.Value, []byte) {
 		return nil, b[1:]
 	}
 }
+
+// packIntegers is a list as one value of a column, 8 bytes big-endian each.
+func packIntegers(list []int64) []byte {
+	b := make([]byte, 0, 8*len(list))
+	for _, n := range list {
+		b = binary.BigEndian.AppendUint64(b, uint64(n))
+	}
+	return b
+}
+
+func unpackIntegers(b []byte) []int64 {
+	list := make([]int64, 0, len(b)/8)
+	for ; len(b) > 0; b = b[8:] {
+		list = append(list, int64(binary.BigEndian.Uint64(b)))
+	}
+	return list
+}

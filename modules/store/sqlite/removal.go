@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -191,7 +190,7 @@ func (r *removing) entity(c *conn) error {
 	if err != nil {
 		return err
 	}
-	var ids []byte
+	var ids []int64
 	r.least, r.latest = math.MaxInt64, math.MinInt64
 	for _, row := range rows {
 		changed, err := r.row(c, l, row)
@@ -199,7 +198,7 @@ func (r *removing) entity(c *conn) error {
 			return err
 		}
 		if changed {
-			ids = binary.BigEndian.AppendUint64(ids, uint64(integer(row.id)))
+			ids = append(ids, integer(row.id))
 			r.least, r.latest = min(r.least, integer(row.at)), max(r.latest, integer(row.at))
 			r.removed.Runs = store.WithRun(r.removed.Runs, integer(row.run))
 		}
@@ -216,7 +215,7 @@ func (r *removing) entity(c *conn) error {
 		return err
 	}
 	err = c.exec("INSERT INTO __removed (group_id, number, entity, ids) VALUES (?, ?, ?, ?)",
-		r.group.ID, number, appendSortKey(nil, r.what.Key.Values, 0), ids)
+		r.group.ID, number, appendSortKey(nil, r.what.Key.Values, 0), packIntegers(ids))
 	if err == nil {
 		err = noteTimes(c, r.group, number, r.least, r.latest)
 	}
@@ -313,11 +312,7 @@ func (s *snapshot) Taken(ctx context.Context, group *registry.Group, after int64
 		key, _ := dest[1].([]byte)
 		ids, _ := dest[2].([]byte)
 		entity, _ := cutSortKey(key)
-		taken := store.Taken{Key: keyOf(splitSortKey(nil, entity, group.EntityType.JoinKeys))}
-		for ; len(ids) > 0; ids = ids[8:] {
-			taken.IDs = append(taken.IDs, int64(binary.BigEndian.Uint64(ids)))
-		}
-		return t.add(taken)
+		return t.add(store.Taken{Key: keyOf(splitSortKey(nil, entity, group.EntityType.JoinKeys)), IDs: unpackIntegers(ids)})
 	}, "SELECT run_id, entity, ids FROM __removed WHERE group_id = +? AND number > +? ORDER BY number", group.ID, after)
 	for i := 0; i < len(runs) && err == nil; i++ {
 		err = s.takenOf(ctx, group, runs[i], t)

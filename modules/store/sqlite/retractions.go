@@ -3,26 +3,21 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"featurestore/modules/store"
 )
 
-// retractionsSchema has the retractions that nobody was told of yet; it came after the first files were made. runs are 8 bytes big-endian each,
-// event_time is in µs.
+// retractionsSchema has the retractions that nobody was told of yet; it came after the first files were made. runs are packed
+// (packIntegers), event_time is in µs.
 const retractionsSchema = `
 CREATE TABLE IF NOT EXISTS __retractions (group_id INTEGER NOT NULL, number INTEGER NOT NULL, event_time INTEGER NOT NULL, runs BLOB NOT NULL,
 	PRIMARY KEY (group_id, number)) STRICT;`
 
 // noteRetraction is part of the removal's own transaction.
 func noteRetraction(c *conn, r store.Retraction) error {
-	runs := make([]byte, 0, 8*len(r.Runs))
-	for _, run := range r.Runs {
-		runs = binary.BigEndian.AppendUint64(runs, uint64(run))
-	}
-	return c.exec("INSERT INTO __retractions (group_id, number, event_time, runs) VALUES (?, ?, ?, ?)", r.Group, r.Number, r.At, runs)
+	return c.exec("INSERT INTO __retractions (group_id, number, event_time, runs) VALUES (?, ?, ?, ?)", r.Group, r.Number, r.At, packIntegers(r.Runs))
 }
 
 // Untold reads the notes.
@@ -33,11 +28,8 @@ func (o *Offline) Untold(ctx context.Context) (untold []store.Retraction, err er
 	}
 	dest := make([]driver.Value, 4)
 	err = opened.(*snapshot).conn.each(dest, func() error {
-		r := store.Retraction{Group: integer(dest[0]), Number: integer(dest[1]), At: integer(dest[2])}
-		for runs, _ := dest[3].([]byte); len(runs) > 0; runs = runs[8:] {
-			r.Runs = append(r.Runs, int64(binary.BigEndian.Uint64(runs)))
-		}
-		untold = append(untold, r)
+		runs, _ := dest[3].([]byte)
+		untold = append(untold, store.Retraction{Group: integer(dest[0]), Number: integer(dest[1]), At: integer(dest[2]), Runs: unpackIntegers(runs)})
 		return nil
 	}, "SELECT group_id, number, event_time, runs FROM __retractions ORDER BY group_id, number")
 	if err = errors.Join(err, opened.Close()); err != nil {
